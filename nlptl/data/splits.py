@@ -1,0 +1,47 @@
+"""Cutting splits and few-shot samples: stratified, seeded, and never through a repeated text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nlptl.data.audit import keys_of
+
+
+def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cut a share of the rows off, label by label.
+
+    Rows with the same text (see `text_key`) stay together. A label with two or more texts has at least one on each
+    side; a label with a single text stays whole in the larger part.
+
+    Args:
+        frame: the rows; index order does not matter to the draw, only row order and seed do.
+        fraction: share of the texts of each label that is cut off.
+        seed: draws the same rows for the same frame.
+
+    Returns:
+        (the rest, the part cut off), both in the frame's order.
+    """
+    keys = keys_of(frame).to_numpy()
+    labels = frame["label"].map(str).to_numpy()
+    rng = np.random.default_rng([seed, 1])
+    first_rows = pd.DataFrame({"key": keys, "label": labels}).drop_duplicates("key")
+    chosen: set[str] = set()
+    for _, group in first_rows.groupby("label", sort=True):
+        texts = group["key"].to_numpy()
+        if len(texts) < 2:
+            continue
+        count = min(max(1, round(fraction * len(texts))), len(texts) - 1)
+        chosen.update(rng.permutation(texts)[:count])
+    off = np.fromiter((key in chosen for key in keys), bool, len(keys))
+    return frame[~off], frame[off]
+
+
+def draw_shots(frame: pd.DataFrame, shots: int, seed: int) -> pd.DataFrame:
+    """At most `shots` rows of each label, drawn with the seed, in the frame's order."""
+    rng = np.random.default_rng([seed, 2])
+    labels = frame["label"].map(str).to_numpy()
+    keep: list[int] = []
+    for label in sorted(set(labels)):
+        keep.extend(rng.permutation(np.flatnonzero(labels == label))[:shots])
+    return frame.iloc[sorted(keep)]

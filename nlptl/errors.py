@@ -1,0 +1,51 @@
+"""The errors a user can cause. Each message says what was asked, what is there, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NlptlError(Exception):
+    """Base of every error that is the user's to mend; the command line prints it without a traceback."""
+
+    exit_code = 2
+
+
+class ConfigError(NlptlError):
+    """A setting, a flag or a task file is wrong."""
+
+
+class DataError(NlptlError):
+    """The data cannot be used as it is."""
+
+
+class CheckpointError(NlptlError):
+    """A pre-trained checkpoint cannot be found, trusted or opened."""
+
+
+class ArtifactError(NlptlError):
+    """A run folder is missing something, damaged, or did not survive its own check."""
+
+
+class LaunchError(NlptlError):
+    """The processes were started in a way that cannot train correctly."""
+
+
+class MissingExtraError(NlptlError):
+    """An optional package is needed; names the extra that brings it."""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was most likely meant to be, or None."""
+    candidates = {k.lower(): k for k in known}
+    match = difflib.get_close_matches(name.lower(), candidates, n=1, cutoff=0.6)
+    return candidates[match[0]] if match else None
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """One sentence for a name that is not known: lists what is there, suggests the nearest."""
+    names = sorted(known)
+    text = f"Unknown {kind} {name!r}. Available: {', '.join(names) or 'none'}."
+    nearest = closest(name, names)
+    return f"{text} Did you mean {nearest!r}?" if nearest else text

@@ -1,0 +1,1 @@
+"""Scores into metrics and decisions. Works on arrays alone; knows no model."""

@@ -1,0 +1,277 @@
+"""Encoder, pooling and head as one module, for both kinds of pooling.
+
+`cls` uses transformers' own sequence classifier of the architecture, so that the saved folder opens in plain
+transformers. `mean` averages the last token states under a linear head, which no sequence classifier expresses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nlptl.errors import ArtifactError, CheckpointError
+
+Inputs = dict[str, Tensor]
+
+
+class Classifier(nn.Module):
+    """What training and prediction need of a model: `features`, `logits`, the encoder and the head.
+
+    Shapes: B texts, L tokens, H hidden, C classes.
+    """
+
+    pooling: str
+    own: dict[str, nn.Parameter]
+    """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
+
+    @property
+    def encoder(self) -> Any:
+        """The transformer, a transformers PreTrainedModel."""
+        raise NotImplementedError
+
+    @property
+    def head(self) -> nn.Linear:
+        """The last linear layer, (H -> C)."""
+        raise NotImplementedError
+
+    @property
+    def config(self) -> Any:
+        """The checkpoint's transformers configuration."""
+        return self.encoder.config
+
+    def features(self, inputs: Inputs) -> Tensor:
+        """What the last linear layer sees: (B, H)."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Logits (B, C)."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Write encoder and head so that `load_classifier` gives them back."""
+        raise NotImplementedError
+
+    def _note_own(self, fresh: set[str]) -> None:
+        """Remember which parameters are not the checkpoint's, before adapters rename anything."""
+        inside = {id(p) for p in self.encoder.parameters()}
+        self.own = {name: p for name, p in self.named_parameters() if id(p) not in inside or name in fresh}
+
+
+class NativeClassifier(Classifier):
+    """The architecture's own sequence classifier (`BertForSequenceClassification` and its like)."""
+
+    pooling = "cls"
+
+    def __init__(self, model: Any, fresh: set[str]) -> None:
+        super().__init__()
+        self.model = model
+        linears = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == model.config.num_labels]
+        if not linears:
+            raise CheckpointError(f"{type(model).__name__} has no final linear layer to classify with.")
+        self._head = [linears[-1]]  # in a list, so that it is not registered a second time
+        self._note_own({f"model.{name}" for name in fresh})
+
+    @property
+    def encoder(self) -> Any:
+        return self.model.base_model
+
+    @property
+    def head(self) -> nn.Linear:
+        return self._head[0]
+
+    def features(self, inputs: Inputs) -> Tensor:
+        seen: list[Tensor] = []
+        hook = self.head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        try:
+            self.model(**inputs)
+        finally:
+            hook.remove()
+        return seen[0]
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        logits: Tensor = self.model(**inputs).logits
+        return logits
+
+    def save(self, folder: Path) -> None:
+        self.model.save_pretrained(folder)
+
+
+class MeanPoolingClassifier(Classifier):
+    """Average of the last token states, dropout, linear (Reimers & Gurevych 2019 for the pooling)."""
+
+    pooling = "mean"
+
+    def __init__(self, encoder: Any, labels: int, dropout: float, fresh: set[str]) -> None:
+        super().__init__()
+        self._encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self._head = nn.Linear(encoder.config.hidden_size, labels)
+        nn.init.normal_(self._head.weight, std=0.02)
+        nn.init.zeros_(self._head.bias)
+        self._note_own({f"_encoder.{name}" for name in fresh})
+
+    @property
+    def encoder(self) -> Any:
+        return self._encoder
+
+    @property
+    def head(self) -> nn.Linear:
+        return self._head
+
+    def features(self, inputs: Inputs) -> Tensor:
+        states = self._encoder(**inputs).last_hidden_state
+        mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
+        # Summed in float32: bfloat16 would lose low bits of long texts.
+        total = (states * mask).sum(1, dtype=torch.float32)
+        return total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        logits: Tensor = self._head(self.dropout(self.features(inputs)))
+        return logits
+
+    def save(self, folder: Path) -> None:
+        self._encoder.save_pretrained(folder / "encoder")
+        save_head(self, folder)
+
+
+def build_classifier(
+    checkpoint: Path, pooling: str, labels: list[str], multi_label: bool, dropout: float | None
+) -> Classifier:
+    """A classifier on a checkpoint's encoder with a fresh head.
+
+    Args:
+        checkpoint: local folder.
+        pooling: `cls` or `mean`.
+        labels: label names in id order.
+        multi_label: several labels may hold at once.
+        dropout: replaces every dropout of the checkpoint; None keeps them.
+
+    Raises:
+        CheckpointError: the folder cannot be opened as an encoder.
+    """
+    config = _config(checkpoint, labels, multi_label, dropout)
+    if pooling == "cls":
+        from transformers import AutoModelForSequenceClassification
+
+        return NativeClassifier(*_open(AutoModelForSequenceClassification, checkpoint, config))
+    from transformers import AutoModel
+
+    encoder, fresh = _open(AutoModel, checkpoint, config)
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # not used by the mean: no gradients to wait for, nothing to adapt
+    return MeanPoolingClassifier(encoder, len(labels), 0.1 if dropout is None else dropout, fresh)
+
+
+def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: bool) -> Classifier:
+    """What `Classifier.save` wrote.
+
+    Raises:
+        ArtifactError: files are missing or damaged.
+    """
+    inner = folder / "encoder" if pooling == "mean" else folder
+    if not (inner / "config.json").is_file():
+        raise ArtifactError(f"{inner} holds no config.json; the run folder is incomplete.")
+    classifier = build_classifier(inner, pooling, labels, multi_label, None)
+    if pooling == "mean":
+        load_head(classifier, folder)
+    return classifier
+
+
+def save_head(classifier: Classifier, folder: Path) -> None:
+    """Write what the checkpoint did not bring to `head.safetensors`."""
+    head = {name: p.detach().cpu().contiguous() for name, p in classifier.own.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(head, folder / "head.safetensors")
+
+
+def load_head(classifier: Classifier, folder: Path) -> None:
+    """Read what `save_head` wrote.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, or for another shape.
+    """
+    file = folder / "head.safetensors"
+    try:
+        saved = load_file(file)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ArtifactError(f"{file} cannot be read: {error}") from error
+    except Exception as error:  # safetensors raises its own type without a public base
+        raise ArtifactError(f"{file} is damaged: {error}") from error
+    own = classifier.own
+    if {n: p.shape for n, p in own.items()} != {n: t.shape for n, t in saved.items()}:
+        raise ArtifactError(f"{file} does not fit this task and checkpoint.")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(saved[name])
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a checkpoint or artifact folder.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # the tokenizers library raises bare Exception
+        raise CheckpointError(f"The tokenizer in {folder} cannot be opened: {error}") from error
+    if tokenizer.pad_token_id is None:
+        raise CheckpointError(f"The tokenizer in {folder} has no padding token.")
+    return tokenizer
+
+
+def longest_input(tokenizer: Any, config: Any, wanted: int) -> int:
+    """Tokens per text: what was asked for, but no more than tokenizer and positions allow."""
+    positions = getattr(config, "max_position_embeddings", wanted)
+    # RoBERTa-like models number positions from padding id + 1.
+    if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"):
+        positions -= config.pad_token_id + 1
+    return int(min(wanted, tokenizer.model_max_length, positions))
+
+
+def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: float | None) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
+    except Exception as error:  # OSError, ValueError, KeyError: as transformers finds the damage
+        raise CheckpointError(f"{checkpoint / 'config.json'} cannot be read: {error}") from error
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: i for i, label in enumerate(labels)}
+    config.problem_type = "multi_label_classification" if multi_label else "single_label_classification"
+    if dropout is not None:
+        for key, value in config.to_dict().items():
+            if "dropout" in key and (isinstance(value, int | float) or key == "classifier_dropout"):
+                setattr(config, key, dropout)
+    return config
+
+
+def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
+    """The model, and the names of its parameters that the folder does not hold."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # a fresh head is what we ask for; the warning about it would only worry
+    logging.disable_progress_bar()
+    try:
+        model, info = auto.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+        return model, set(info["missing_keys"])
+    except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
+        raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()

@@ -1,0 +1,167 @@
+"""How much of the encoder learns. A mode knows what is trainable, its defaults, and what it saves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from nlptl.config import LoraSettings
+from nlptl.errors import ArtifactError, ConfigError
+from nlptl.models.classifier import Classifier, load_head, save_head
+from nlptl.registry import Registry
+
+
+class Mode(Protocol):
+    """What the rest of the house asks of a mode."""
+
+    defaults: ClassVar[dict[str, Any]]
+    """Dotted RunConfig keys for settings that neither the user nor the task gave."""
+    trains_encoder: ClassVar[bool]
+    """False: the head alone learns, on features computed once."""
+    saves_encoder: ClassVar[bool]
+    """False: the saved model needs the checkpoint it came from."""
+
+    def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
+        """Choose what is trainable, in place."""
+
+    def save(self, classifier: Classifier, folder: Path) -> None:
+        """Write what this mode changed."""
+
+    def load(self, classifier: Classifier, folder: Path) -> None:
+        """Put what `save` wrote onto a classifier freshly built from the checkpoint."""
+
+    def merge(self, classifier: Classifier) -> None:
+        """Fold adapters into the weights, in place."""
+
+
+MODES: Registry[type[Mode]] = Registry("mode")
+
+
+@MODES.register("full")
+class Full:
+    """Every weight learns."""
+
+    defaults: ClassVar[dict[str, Any]] = {
+        "training.epochs": 3,
+        "training.learning_rate": 1e-4,
+        "training.head_learning_rate": 1e-3,
+        "training.batch_size": 32,
+        "training.layer_decay": 0.9,
+        "training.label_smoothing": 0.0,
+        "training.refit": False,
+        "model.dropout": 0.0,
+        "model.head_start": "probe",
+    }
+    trains_encoder = True
+    saves_encoder = True
+
+    def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
+        """Nothing to do: a fresh classifier is trainable throughout."""
+
+    def save(self, classifier: Classifier, folder: Path) -> None:
+        classifier.save(folder)
+
+    def load(self, classifier: Classifier, folder: Path) -> None:
+        raise ArtifactError("A full run is loaded from its own weights, not onto its checkpoint.")
+
+    def merge(self, classifier: Classifier) -> None:
+        """Nothing to fold."""
+
+
+@MODES.register("lora")
+class Lora:
+    """Low-rank adapters on the encoder's linear layers, through PEFT (Hu et al. 2021); the head learns fully."""
+
+    defaults: ClassVar[dict[str, Any]] = {
+        "training.epochs": 3,
+        "training.learning_rate": 1e-3,
+        "training.head_learning_rate": 1e-3,
+        "training.batch_size": 32,
+        "training.layer_decay": 1.0,
+        "training.label_smoothing": 0.0,
+        "training.refit": False,
+        "model.dropout": 0.0,
+        "model.head_start": "probe",
+    }
+    trains_encoder = True
+    saves_encoder = False
+
+    def __init__(self) -> None:
+        self._adapter: Any = None
+
+    def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
+        from peft import LoraConfig, get_peft_model
+
+        settings = LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha or 2 * lora.rank,
+            lora_dropout=lora.dropout,
+            use_rslora=lora.rslora,
+            use_dora=lora.dora,
+            target_modules=lora.targets or linear_layers(classifier.encoder),
+            bias="none",
+        )
+        try:
+            # Adapters go into the encoder in place; the wrapper is kept for saving and merging only.
+            self._adapter = get_peft_model(classifier.encoder, settings)
+        except ValueError as error:
+            known = ", ".join(linear_layers(classifier.encoder))
+            raise ConfigError(
+                f"lora.targets {lora.targets} do not fit this encoder. Linear layers: {known}."
+            ) from error
+
+    def save(self, classifier: Classifier, folder: Path) -> None:
+        self._adapter.save_pretrained(folder / "adapter", save_embedding_layers=False)
+        (folder / "adapter" / "README.md").unlink(missing_ok=True)  # the run has its own card
+        save_head(classifier, folder)
+
+    def load(self, classifier: Classifier, folder: Path) -> None:
+        from peft import PeftModel
+
+        try:
+            self._adapter = PeftModel.from_pretrained(classifier.encoder, folder / "adapter", use_safetensors=True)
+        except Exception as error:  # PEFT, safetensors and json each raise their own
+            raise ArtifactError(f"The adapter in {folder} cannot be opened: {error}") from error
+        load_head(classifier, folder)
+
+    def merge(self, classifier: Classifier) -> None:
+        self._adapter.merge_and_unload()
+
+
+@MODES.register("feature_extraction")
+class FeatureExtraction:
+    """The encoder is frozen, in eval mode; a linear head is fitted on its features, computed once."""
+
+    defaults: ClassVar[dict[str, Any]] = {
+        "training.epochs": 1,
+        "training.learning_rate": 1.0,
+        "training.head_learning_rate": 1.0,
+        "training.batch_size": 32,
+        "training.layer_decay": 1.0,
+        "training.label_smoothing": 0.0,
+        "training.refit": True,
+        "model.dropout": 0.0,
+        "model.head_start": "probe",
+    }
+    trains_encoder = False
+    saves_encoder = False
+
+    def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
+        classifier.requires_grad_(False)
+        classifier.eval()
+
+    def save(self, classifier: Classifier, folder: Path) -> None:
+        save_head(classifier, folder)
+
+    def load(self, classifier: Classifier, folder: Path) -> None:
+        load_head(classifier, folder)
+
+    def merge(self, classifier: Classifier) -> None:
+        """Nothing to fold."""
+
+
+def linear_layers(encoder: Any) -> list[str]:
+    """Names of all linear layers of an encoder, sorted."""
+    from torch import nn
+
+    return sorted({name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)})

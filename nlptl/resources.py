@@ -1,0 +1,26 @@
+"""Where the files that ship with the package lie: bundled tasks, accelerate configs, and the user's cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nlptl.errors import NlptlError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def bundled(name: str) -> Path:
+    """The bundled folder `name`: inside the package in a wheel, at the repository's top in a checkout."""
+    for folder in (_PACKAGE / "_bundled" / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise NlptlError(f"The bundled folder {name!r} is missing from this installation. Reinstall nlptl.")
+
+
+def cache_dir() -> Path:
+    """Where computed features are kept: `NLPTL_CACHE`, else `$XDG_CACHE_HOME/nlptl`, else `~/.cache/nlptl`."""
+    if chosen := os.environ.get("NLPTL_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "nlptl"

@@ -1,0 +1,102 @@
+"""Strict YAML-backed records: unknown keys are errors with a hint, and all faults are told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nlptl.errors import ConfigError, closest
+
+
+class Record(BaseModel):
+    """Base of everything read from YAML: frozen, and no key passes that is not a field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, not UTF-8, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{path} must hold a mapping of names to values, not {type(content).__name__}.")
+    return content
+
+
+def write_yaml(path: Path, record: Record) -> None:
+    """Write a record so that `validate(type(record), read_yaml(path), ...)` gives it back."""
+    text = yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    path.write_text(text, encoding="utf-8")
+
+
+def validate(model: type[R], values: Mapping[str, Any], origin: str) -> R:
+    """Build a record from plain values.
+
+    Args:
+        model: the record type.
+        values: its fields, nested mappings for nested records.
+        origin: where the values came from (a file, "the command line"), for the message.
+
+    Raises:
+        ConfigError: names every fault, each with its key, and suggests the nearest key for an unknown one.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = [_sentence(model, dict(e)) for e in error.errors(include_url=False)]
+    listed = "\n".join(f"  - {fault}" for fault in faults)
+    raise ConfigError(f"{origin} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
+
+
+def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """Names of the fields of the record that lies at `path` inside `model`."""
+    current: Any = model
+    for step in path:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return []
+        if step in current.model_fields:
+            current = _record_in(current.model_fields[str(step)].annotation)
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _record_in(annotation: Any) -> Any:
+    """The record type inside an annotation such as `dict[str, X]` or `X | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _record_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _sentence(model: type[Record], fault: dict[str, Any]) -> str:
+    location = tuple(fault["loc"])
+    key = ".".join(str(part) for part in location) or "(whole)"
+    if fault["type"] == "extra_forbidden":
+        known = fields_at(model, location[:-1])
+        nearest = closest(str(location[-1]), known)
+        hint = f" Did you mean {nearest!r}?" if nearest else ""
+        return f"{key}: unknown key. Known here: {', '.join(known)}.{hint}"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"{key}: required, but not given."
+    if fault["type"] in ("value_error", "literal_error", "enum") and not location:
+        return message
+    given = repr(fault.get("input"))
+    return f"{key}: {message} (given: {given if len(given) <= 80 else given[:77] + '...'})"

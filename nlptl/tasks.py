@@ -1,0 +1,228 @@
+"""Tasks are data: a `task.yaml` says what is learned. This room reads, checks and finds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from nlptl.errors import ConfigError, NlptlError
+from nlptl.registry import Registry
+from nlptl.resources import bundled
+from nlptl.schema import Record, read_yaml, validate
+
+SPLITS = ("train", "validation", "test")
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+
+
+class NamedData(Record):
+    """One data set a task knows by name: local files, or a Hub id."""
+
+    description: str = ""
+    files: dict[Literal["train", "validation", "test"], str] | None = None
+    """Split -> file, relative to the task's folder."""
+    hub_id: str | None = None
+    configuration: str | None = None
+    revision: str | None = None
+    splits: dict[Literal["train", "validation", "test"], str] = {}
+    """Split -> the Hub data set's name for it; empty: the same names."""
+    text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
+    label_column: str | None = None
+    label_map: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.files is None) == (self.hub_id is None):
+            raise ValueError("give either files or hub_id")
+        if self.files is not None and "train" not in self.files:
+            raise ValueError("files must name at least train")
+        return self
+
+
+class ModeDefaults(Record):
+    """A task's own defaults for one mode; names and meanings are those of `training` in RunConfig."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    head_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+
+class DecisionSpec(Record):
+    """How scores become a label; fitted on validation, saved in the run."""
+
+    policy: Literal["argmax", "threshold", "out_of_scope"] = "argmax"
+    label: str | None = None
+    """out_of_scope: the label given to texts below the cut-off."""
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """out_of_scope: share of in-scope validation rows that stays above the cut-off."""
+
+
+class TaskSpec(Record):
+    """What is learned: labels, columns, data sets, metrics, default checkpoint, decision policy."""
+
+    name: Name
+    version: Annotated[int, Field(ge=1)] = 1
+    description: str
+    kind: Literal["single_label", "multi_label"] = "single_label"
+    labels: Literal["from_data"] | Annotated[list[str], Field(min_length=1)] = "from_data"
+    positive_label: str | None = None
+    text_columns: list[str] = Field(default=["text"], min_length=1, max_length=2)
+    label_column: str = "label"
+    label_separator: str = "|"
+    """multi_label: what stands between labels in a CSV cell."""
+    data: dict[Name, NamedData] = {}
+    metric: str = "accuracy"
+    """The primary metric: decides on validation."""
+    metrics: list[str] = ["accuracy", "macro_f1"]
+    checkpoint: str = "minilm"
+    modes: dict[Literal["full", "lora", "feature_extraction"], ModeDefaults] = {}
+    decision: DecisionSpec = DecisionSpec()
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the task file lies; None for a task made in Python."""
+        return self._folder
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if isinstance(self.labels, list):
+            if len(set(self.labels)) < len(self.labels):
+                yield "labels holds a name twice"
+            if any(not label.strip() for label in self.labels):
+                yield "labels holds an empty name"
+            if self.kind == "single_label" and len(self.labels) < 2:
+                yield "a single_label task needs at least two labels"
+            if self.positive_label is not None and self.positive_label not in self.labels:
+                yield f"positive_label {self.positive_label!r} is not among labels {self.labels}"
+        if self.decision.policy == "threshold" and self.kind == "single_label" and self.positive_label is None:
+            yield "decision.policy threshold needs positive_label"
+        if self.decision.policy == "out_of_scope" and self.decision.label is None:
+            yield "decision.policy out_of_scope needs decision.label"
+        if self.kind == "multi_label" and self.decision.policy == "out_of_scope":
+            yield "decision.policy out_of_scope needs kind single_label"
+
+    def label_list(self) -> list[str]:
+        """The labels in id order.
+
+        Raises:
+            ConfigError: they were never read from data.
+        """
+        if isinstance(self.labels, str):
+            raise ConfigError(f"The labels of task {self.name!r} are read from its data, which was not loaded yet.")
+        return list(self.labels)
+
+    def with_labels(self, labels: list[str]) -> TaskSpec:
+        """A copy whose labels are fixed."""
+        return validate(TaskSpec, {**self.model_dump(), "labels": labels}, f"Task {self.name!r}")
+
+    def training_defaults(self, mode: str) -> dict[str, Any]:
+        """The task's defaults for a mode as dotted RunConfig keys."""
+        chosen = self.modes.get(mode)  # type: ignore[call-overload]
+        values = chosen.model_dump(exclude_none=True) if chosen else {}
+        return {f"training.{key}": value for key, value in values.items()}
+
+
+_registered: dict[str, TaskSpec] = {}
+
+
+def register_task(task: TaskSpec | str | Path) -> TaskSpec:
+    """Add a task from Python: a TaskSpec, or the folder or file of a `task.yaml`.
+
+    Raises:
+        ConfigError: the task is broken, or its name is taken.
+    """
+    spec = task if isinstance(task, TaskSpec) else read_task(Path(task))
+    if spec.name in find_tasks():
+        raise ConfigError(f"The task {spec.name!r} is registered twice. Choose another name.")
+    _registered[spec.name] = spec
+    return spec
+
+
+def read_task(path: Path) -> TaskSpec:
+    """Read one `task.yaml` (or the folder that holds it).
+
+    Raises:
+        ConfigError: all faults of the file.
+    """
+    file = path / "task.yaml" if path.is_dir() else path
+    spec = validate(TaskSpec, read_yaml(file), str(file))
+    spec._folder = file.resolve().parent
+    return spec
+
+
+def find_tasks(tasks_dir: str | Path | None = None) -> Registry[TaskSpec]:
+    """Every task there is: from Python, `tasks_dir`, `$NLPTL_TASKS`, installed packages, and the bundled ones.
+
+    Raises:
+        ConfigError: a task file is broken, or two tasks share a name; neither is ever skipped.
+    """
+    registry: Registry[TaskSpec] = Registry("task")
+    for origin, spec in _sources(tasks_dir):
+        if spec.name in registry:
+            raise ConfigError(f"{origin} defines the task {spec.name!r}, which exists already. Rename one of them.")
+        registry.add(spec.name, spec)
+    return registry
+
+
+def load_task(name: str, tasks_dir: str | Path | None = None) -> TaskSpec:
+    """The task called `name`.
+
+    Raises:
+        ConfigError: unknown name (lists all, suggests the nearest), or a broken task file.
+    """
+    return find_tasks(tasks_dir).get(name)
+
+
+def _sources(tasks_dir: str | Path | None) -> Iterator[tuple[str, TaskSpec]]:
+    for spec in _registered.values():
+        yield "register_task", spec
+    folders = [Path(tasks_dir)] if tasks_dir else []
+    folders += [Path(p) for p in os.environ.get("NLPTL_TASKS", "").split(os.pathsep) if p]
+    seen = {folder.expanduser().resolve() for folder in folders}
+    for folder in sorted(seen):
+        yield from _in_folder(folder)
+    for entry in entry_points(group="nlptl.tasks"):
+        yield from _in_entry_point(entry.name, entry.load)
+    if bundled("tasks") not in seen:
+        yield from _in_folder(bundled("tasks"))
+
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, TaskSpec]]:
+    if not folder.is_dir():
+        raise ConfigError(f"The tasks folder {folder} does not exist. Check --tasks-dir and NLPTL_TASKS.")
+    files = [folder / "task.yaml"] if (folder / "task.yaml").is_file() else sorted(folder.glob("*/task.yaml"))
+    for file in files:
+        yield str(file), read_task(file)
+
+
+def _in_entry_point(name: str, load: Callable[[], Any]) -> Iterator[tuple[str, TaskSpec]]:
+    """An entry point names a TaskSpec, a folder, or a function that returns one of them."""
+    try:
+        target = load()
+        target = target() if callable(target) else target
+    except NlptlError:
+        raise
+    except Exception as error:  # somebody else's package: whatever it raises, name it
+        raise ConfigError(f"The installed task {name!r} (entry point nlptl.tasks) fails to load: {error!r}") from error
+    if isinstance(target, TaskSpec):
+        yield f"entry point {name}", target
+    elif isinstance(target, str | Path):
+        yield from _in_folder(Path(target))
+    else:
+        raise ConfigError(
+            f"The installed task {name!r} gives a {type(target).__name__}; expected a TaskSpec or a folder."
+        )

@@ -1,0 +1,1 @@
+"""One loop over Accelerate: processes, precision, optimizer steps, forward passes."""

@@ -1,0 +1,114 @@
+"""Forward passes over many texts without training: each row exactly once, order restored, shared by the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nlptl.data.batching import plan_forward
+from nlptl.data.encoding import Encoded, collate
+from nlptl.models.classifier import Classifier, Inputs
+from nlptl.models.features import FeatureStore, feature_key
+from nlptl.training.runtime import Runtime
+
+
+def forward_all(
+    runtime: Runtime, function: Callable[[Inputs], Tensor], encoded: Encoded, pad_id: int, width: int, what: str
+) -> np.ndarray:
+    """Apply a model's function to every text.
+
+    Args:
+        runtime: the rows are dealt out over its processes; each gets the whole result.
+        function: inputs (B, L) to outputs (B, width).
+        encoded: the texts.
+        pad_id: the tokenizer's padding id.
+        width: columns of the result.
+        what: the progress bar's words.
+
+    Returns:
+        (texts, width) float32, in the order of the texts.
+    """
+    batches = plan_forward(encoded.lengths)
+    mine = batches[runtime.rank :: runtime.processes]
+    # Sharded models gather weights in every pass, so all processes make equally many; fillers are not kept.
+    fillers = -(-len(batches) // runtime.processes) - len(mine)
+    out = np.zeros((len(encoded), width), np.float32)
+    with torch.inference_mode(), runtime.autocast():
+        for rows in runtime.track(mine, what):
+            out[rows] = function(collate(encoded, rows, pad_id, runtime.device)).float().cpu().numpy()
+        for _ in range(fillers):
+            function(collate(encoded, batches[0][:1], pad_id, runtime.device))
+    # Every row was filled by one process and is zero on the others.
+    return runtime.sum(out)
+
+
+def logits_of(runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, classes: int, what: str) -> np.ndarray:
+    """Logits (texts, classes) float32 in eval mode; the module, wrapped for training or not, is left as it was."""
+    was_training = model.training
+    model.eval()
+    logits = forward_all(runtime, model, encoded, pad_id, classes, what)
+    model.train(was_training)
+    return logits
+
+
+def features_of(
+    runtime: Runtime, classifier: Classifier, encoded: Encoded, pad_id: int, store: FeatureStore | None
+) -> tuple[np.ndarray, int]:
+    """Frozen features of every text, from the store where it has them.
+
+    Returns:
+        (texts, H) float32, and how many texts had to be computed.
+    """
+    classifier.eval()
+    width = classifier.head.in_features
+    if store is None:
+        return forward_all(runtime, classifier.features, encoded, pad_id, width, "features"), len(encoded)
+    keys = _keys(encoded)
+    store.refresh()
+    lacking = np.zeros(len(keys), np.int64)
+    lacking[store.missing(keys)] = 1
+    # What any process lacks, all compute together: their disks may differ.
+    todo = np.flatnonzero(runtime.sum(lacking))
+    features = np.empty((len(keys), width), np.float32)
+    fresh: dict[bytes, int] = {}
+    if len(todo):
+        computed = forward_all(runtime, classifier.features, subset(encoded, todo), pad_id, width, "features")
+        fresh = {keys[row]: position for position, row in enumerate(todo)}
+        if runtime.is_local_main:
+            new = [i for i, row in enumerate(todo) if lacking[row]]
+            store.add([keys[todo[i]] for i in new], computed[new])
+        places = [fresh.get(key, -1) for key in keys]
+        rows = np.flatnonzero(np.array(places) >= 0)
+        features[rows] = computed[[places[row] for row in rows]]
+    known = [row for row, key in enumerate(keys) if key not in fresh]
+    if known:
+        features[known] = store.read([keys[row] for row in known])
+    return features, len(todo)
+
+
+def _keys(encoded: Encoded) -> list[bytes]:
+    bounds = zip(encoded.offsets[:-1], encoded.offsets[1:], strict=True)
+    types = encoded.types
+    return [feature_key(encoded.tokens[a:b], None if types is None else types[a:b]) for a, b in bounds]
+
+
+def subset(encoded: Encoded, rows: np.ndarray) -> Encoded:
+    """Some of the texts, in the order of `rows`."""
+    lengths = encoded.lengths[rows]
+    places = [np.arange(a, a + n) for a, n in zip(encoded.offsets[rows], lengths, strict=True)]
+    flat = np.concatenate(places) if places else np.zeros(0, np.int64)
+    types = None if encoded.types is None else encoded.types[flat]
+    return Encoded(encoded.tokens[flat], np.concatenate([[0], np.cumsum(lengths)]), types)
+
+
+def concatenate(first: Encoded, second: Encoded) -> Encoded:
+    """The texts of one after those of the other."""
+    types = None
+    if first.types is not None and second.types is not None:
+        types = np.concatenate([first.types, second.types])
+    offsets = np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]])
+    return Encoded(np.concatenate([first.tokens, second.tokens]), offsets, types)

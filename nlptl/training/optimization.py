@@ -1,0 +1,68 @@
+"""The optimizer's groups and the learning rate as a function of the step."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+
+from nlptl.config import TrainingConfig
+from nlptl.models.classifier import Classifier
+
+_LAYER = re.compile(r"\blayers?\.(\d+)\.")
+
+
+def build_optimizer(classifier: Classifier, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) over the trainable parameters.
+
+    Groups differ in weight decay (none on biases and normalisation weights) and in learning rate: the head has its
+    own, and each layer below it learns at `layer_decay` times the rate of the layer above. Each group keeps its peak
+    rate under `peak`.
+    """
+    assert config.learning_rate is not None and config.layer_decay is not None  # filled before training
+    own = {id(p) for p in classifier.own.values()}
+    depth = int(getattr(classifier.config, "num_hidden_layers", 0))
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in classifier.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if id(parameter) in own:
+            rate = config.head_learning_rate or config.learning_rate
+        else:
+            rate = config.learning_rate * config.layer_decay ** (depth - _level(name, depth))
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    described = [
+        {"params": members, "lr": rate, "peak": rate, "weight_decay": decay}
+        for (rate, decay), members in groups.items()
+    ]
+    return torch.optim.AdamW(described, fused=True)
+
+
+def _level(name: str, depth: int) -> int:
+    """0 for embeddings, 1..depth for the layers, depth for what lies above them."""
+    layer = _LAYER.search(name)
+    if layer:
+        return int(layer.group(1)) + 1
+    return 0 if "embedding" in name else depth
+
+
+def rate_factor(step: int, total: int, schedule: str, warmup: float) -> float:
+    """Share of the peak learning rate at an optimizer step (counted from 0).
+
+    Linear rise over the first `warmup * total` steps, then linear or cosine descent towards zero, or constant.
+    """
+    rising = math.ceil(warmup * total)
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    if schedule == "constant":
+        return 1.0
+    done = (step - rising) / max(1, total - rising)
+    return 1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's rate to its peak times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor

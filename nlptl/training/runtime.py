@@ -1,0 +1,176 @@
+"""Where a run happens: device, precision, processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from nlptl.errors import ConfigError, LaunchError, MissingExtraError, unknown
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Device, precision and this process's place among its peers."""
+
+    device: torch.device
+    precision: str
+    """bf16, fp16 or fp32"""
+    rank: int = 0
+    processes: int = 1
+    accelerator: Any = None
+    """The Accelerator of a training run; None for prediction in one process."""
+    progress: bool = True
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and prints."""
+        return self.rank == 0
+
+    @property
+    def is_local_main(self) -> bool:
+        """Whether this process is the first on its machine."""
+        return self.accelerator is None or bool(self.accelerator.is_local_main_process)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the weights of a prepared model are spread over the processes (FSDP, DeepSpeed)."""
+        return self.accelerator is not None and str(self.accelerator.distributed_type.value) in ("FSDP", "DEEPSPEED")
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The forward pass's precision."""
+        dtype = _DTYPES.get(self.precision)
+        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """Element-wise sum over the processes, on each of them."""
+        if self.processes == 1:
+            return array
+        total = self.accelerator.reduce(torch.from_numpy(array).to(self.device), reduction="sum")
+        summed: np.ndarray = total.cpu().numpy()
+        return summed
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self.processes > 1:
+            self.accelerator.wait_for_everyone()
+
+    def agree(self, text: str) -> str:
+        """The main process's text, on each process."""
+        sent = np.zeros(4096, np.int64)
+        letters = text.encode()
+        if self.is_main:
+            sent[: len(letters)] = list(letters)
+        return bytes(self.sum(sent).astype(np.uint8)).rstrip(b"\0").decode()
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Hand numbers to the trackers, if there are any."""
+        if self.accelerator is not None and self.accelerator.trackers:
+            self.accelerator.log(values, step=step)
+
+    def track(
+        self, items: Iterable[Any] | None, description: str, total: int | None = None, unit: str = "batch"
+    ) -> Any:
+        """A progress bar on the main process."""
+        silent = not (self.progress and self.is_main)
+        return tqdm(items, desc=description, total=total, unit=unit, disable=silent, leave=False, dynamic_ncols=True)
+
+
+def start_runtime(
+    precision: str = "auto",
+    trackers: list[str] | None = None,
+    logging_dir: str | None = None,
+    deterministic: bool = False,
+    progress: bool = True,
+) -> Runtime:
+    """Join the other processes, if the launcher started any, and choose device and precision.
+
+    Raises:
+        LaunchError: several processes were launched that do not know each other.
+        ConfigError: a precision this device cannot compute, or an unknown tracker.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState, GradientState
+
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    on_cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1")
+    chosen = choose_precision(precision, on_cpu)
+    # A second run in the same Python process may want another precision; Accelerate keeps the first one's.
+    AcceleratorState._reset_state()
+    GradientState._reset_state()
+    accelerator = Accelerator(
+        cpu=on_cpu,
+        mixed_precision="no" if chosen == "fp32" else chosen,
+        log_with=_known_trackers(trackers or []),
+        project_dir=logging_dir,
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+    )
+    if accelerator.num_processes != launched:
+        raise LaunchError(
+            f"{launched} processes were launched, but this one knows {accelerator.num_processes}: they would train "
+            "apart. Launch with a config of accelerate_configs/ (`nlptl configs` lists them), or on CPUs with "
+            "ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N ..."
+        )
+    torch.use_deterministic_algorithms(deterministic)
+    return Runtime(
+        accelerator.device, chosen, accelerator.process_index, accelerator.num_processes, accelerator, progress
+    )
+
+
+def local_runtime(precision: str = "auto", progress: bool = True) -> Runtime:
+    """One process, for prediction."""
+    on_cpu = not torch.accelerator.is_available()
+    device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
+    return Runtime(device or torch.device("cpu"), choose_precision(precision, on_cpu), progress=progress)
+
+
+def choose_precision(wanted: str, on_cpu: bool) -> str:
+    """bf16, fp16 or fp32.
+
+    Args:
+        wanted: one of those, or auto: the accelerate launcher's choice if it made one, else bf16 where the hardware
+            multiplies it natively, fp16 on older GPUs, fp32 elsewhere.
+        on_cpu: no accelerator is used.
+
+    Raises:
+        ConfigError: fp16 was asked for on a CPU.
+    """
+    if wanted == "fp16" and on_cpu:
+        raise ConfigError("runtime.precision fp16 needs a GPU. On this machine use bf16, fp32 or auto.")
+    if wanted != "auto":
+        return wanted
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if launched in ("bf16", "fp16"):
+        return choose_precision(launched, on_cpu)
+    if on_cpu:
+        abilities = torch.cpu.get_capabilities()
+        return "bf16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "fp32"
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "fp32"
+
+
+def _known_trackers(names: list[str]) -> list[str] | None:
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+    from accelerate.utils import LoggerType
+
+    known = [str(kind) for kind in LOGGER_TYPE_TO_CLASS]
+    for name in names:
+        if name not in known:
+            raise ConfigError(unknown("tracker", name, known))
+    available = [str(kind.value) for kind in get_available_trackers()]
+    for name in names:
+        if name not in available:
+            extra = "nlptl[tensorboard]" if LoggerType(name) == LoggerType.TENSORBOARD else name
+            raise MissingExtraError(
+                f"The tracker {name!r} needs a package that is not installed: pip install '{extra}'"
+            )
+    return names or None

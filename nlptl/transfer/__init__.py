@@ -1,0 +1,1 @@
+"""Transfer strategies: short roads through the same rooms."""
