@@ -1,1 +1,38 @@
-"""nlptl: transfer learning for text."""
+"""nlptl: transfer learning for text. Tasks onto BERT-family checkpoints, in three modes, through Accelerate.
+
+import nlptl
+run = nlptl.train("sentiment", mode="lora", data="reviews.csv")
+run.predict(["Not half as bad as I feared."])
+"""
+
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlptl.api import Run, load, train
+    from nlptl.config import RunConfig
+    from nlptl.errors import NlptlError
+    from nlptl.tasks import TaskSpec, load_task, register_task
+
+__version__ = _version("nlptl")
+__all__ = ["NlptlError", "Run", "RunConfig", "TaskSpec", "load", "load_task", "register_task", "train"]
+
+# Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
+_HOMES = {
+    "NlptlError": "nlptl.errors",
+    "Run": "nlptl.api",
+    "RunConfig": "nlptl.config",
+    "TaskSpec": "nlptl.tasks",
+    "load": "nlptl.api",
+    "load_task": "nlptl.tasks",
+    "register_task": "nlptl.tasks",
+    "train": "nlptl.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nlptl' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

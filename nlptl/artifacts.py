@@ -96,6 +96,14 @@ def prepare_folder(folder: Path, config: RunConfig) -> bool:
     return False
 
 
+def is_unfinished(folder: Path, config: RunConfig) -> bool:
+    """Whether the folder holds an unfinished run of these settings."""
+    noted = folder / "run.yaml"
+    if not noted.is_file() or (folder / "manifest.json").exists():
+        return False
+    return validate(RunConfig, read_yaml(noted), str(noted)) == config
+
+
 def save_artifact(
     folder: Path,
     config: RunConfig,
@@ -155,7 +163,8 @@ def load_artifact(folder: Path) -> Artifact:
     manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise ArtifactError(
-            f"{folder} was written by a newer nlptl (format {manifest.get('format')}, known here: {FORMAT}). Upgrade nlptl."
+            f"{folder} was written by a newer nlptl (format {manifest.get('format')}, known here: {FORMAT}). "
+            "Upgrade nlptl."
         )
     config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
     found = _digests(folder / MODEL)

@@ -1,4 +1,4 @@
-"""What is reported of a split: the task's metrics, per label, the confusion matrix, and what the decision makes of it."""
+"""What is reported of a split: metrics, labels one by one, confusion matrix, and what the decision makes of it."""
 
 from __future__ import annotations
 

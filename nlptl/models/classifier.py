@@ -6,6 +6,8 @@ transformers. `mean` averages the last token states under a linear head, which n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,8 @@ class NativeClassifier(Classifier):
         return logits
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
+        with _quiet():
+            self.model.save_pretrained(folder)
 
 
 class MeanPoolingClassifier(Classifier):
@@ -134,7 +137,8 @@ class MeanPoolingClassifier(Classifier):
         return logits
 
     def save(self, folder: Path) -> None:
-        self._encoder.save_pretrained(folder / "encoder")
+        with _quiet():
+            self._encoder.save_pretrained(folder / "encoder")
         save_head(self, folder)
 
 
@@ -253,25 +257,33 @@ def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: flo
     return config
 
 
-def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
-    """The model, and the names of its parameters that the folder does not hold."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bars and warnings: a fresh head is what we ask for, and loading takes a moment."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # a fresh head is what we ask for; the warning about it would only worry
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        model, info = auto.from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-        return model, set(info["missing_keys"])
-    except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
-        raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
+        yield
     finally:
         logging.set_verbosity(verbosity)
         logging.enable_progress_bar()
+
+
+def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
+    """The model, and the names of its parameters that the folder does not hold."""
+    try:
+        with _quiet():
+            model, info = auto.from_pretrained(
+                folder,
+                config=config,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
+        raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
+    return model, set(info["missing_keys"])

@@ -108,10 +108,12 @@ def fit(
             bar.set_description(f"training ({metric} {metrics[metric]:.3f})")
     bar.close()
     progress.seconds = time.perf_counter() - started
-    if evaluate is not None:
-        keep.restore()
-    else:
-        keep.put(keep.current())
+    # Sharded weights come back into the plain classifier; elsewhere it has them already.
+    best = keep.weights if evaluate is not None else keep.current()
+    # Accelerate wrapped the forward in autocast; what is saved and compared is the bare model.
+    runtime.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    runtime.accelerator.free_memory()
+    keep.put(best)
     return progress
 
 
@@ -225,7 +227,3 @@ class _Best:
         with torch.no_grad():
             for name, tensor in weights.items():
                 own[name].copy_(tensor)
-
-    def restore(self) -> None:
-        """Go back to the best state."""
-        self.put(self.weights)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.artifacts import environment, prepare_folder, save_artifact, write_json
+from nlptl.artifacts import environment, is_unfinished, prepare_folder, save_artifact, write_json
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, encode
@@ -71,7 +73,9 @@ class _Trained:
     notes: dict[str, Any]
 
 
-def fine_tune(config: RunConfig, given: Any = None, resume: bool = False) -> Path:
+def fine_tune(
+    config: RunConfig, given: Any = None, resume: bool = False, publish: Callable[[Path], object] | None = None
+) -> Path:
     """Train a classifier and save it as a run.
 
     Args:
@@ -79,6 +83,7 @@ def fine_tune(config: RunConfig, given: Any = None, resume: bool = False) -> Pat
         given: Python data instead of `config.data.source`.
         resume: go on with the newest unfinished run of these settings (an unfinished run in `config.output` is
             always taken up).
+        publish: called once with the finished run folder, by the process that writes.
 
     Returns:
         The run folder.
@@ -87,6 +92,7 @@ def fine_tune(config: RunConfig, given: Any = None, resume: bool = False) -> Pat
         NlptlError: the configuration, the data or the checkpoint cannot be used; nothing is left half-written.
     """
     clock = Clock()
+    notes = _start_log()
     task = load_task(config.task, config.tasks_dir)
     check_metrics(task)
     mode_class = MODES.get(config.mode)
@@ -111,6 +117,7 @@ def fine_tune(config: RunConfig, given: Any = None, resume: bool = False) -> Pat
         taken_up = prepare_folder(folder, noted)
         if taken_up:
             log.info(f"Going on with the unfinished run in {folder}")
+        _keep_log(notes, folder)
     runtime.barrier()
     job = _encode(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
     _describe(job)
@@ -118,6 +125,9 @@ def fine_tune(config: RunConfig, given: Any = None, resume: bool = False) -> Pat
     trained = _train(job, StateFolder(folder / "state"))
     if runtime.is_main:
         _save(job, trained, folder)
+        if publish is not None:
+            publish(folder)
+    _close_log(notes)
     runtime.barrier()
     if runtime.accelerator.trackers:
         runtime.accelerator.end_training()
@@ -427,12 +437,31 @@ def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resu
     return Path("runs") / runtime.agree(name)
 
 
-def _newest_unfinished(noted: RunConfig) -> str | None:
-    from nlptl.schema import read_yaml, validate
+def _start_log() -> logging.handlers.MemoryHandler:
+    """Keep what is said until there is a run folder to write it to."""
+    notes = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
+    log.setLevel(logging.INFO)
+    log.addHandler(notes)
+    return notes
 
+
+def _keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
+    file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    notes.setTarget(file)
+    notes.flush()
+
+
+def _close_log(notes: logging.handlers.MemoryHandler) -> None:
+    notes.close()
+    if notes.target is not None:
+        notes.target.close()
+    log.removeHandler(notes)
+
+
+def _newest_unfinished(noted: RunConfig) -> str | None:
     for folder in sorted(Path("runs").glob(f"{noted.task}-{noted.mode}-*"), reverse=True):
-        if (folder / "run.yaml").is_file() and not (folder / "manifest.json").exists():
-            if validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml")) == noted:
-                return folder.name
+        if is_unfinished(folder, noted):
+            return folder.name
     log.info("There is no unfinished run of these settings under runs/; starting a new one")
     return None

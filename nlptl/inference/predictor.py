@@ -1,0 +1,211 @@
+"""A finished run that predicts: texts in, labels and probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nlptl.artifacts import Artifact, load_artifact
+from nlptl.config import DataConfig
+from nlptl.data.encoding import encode
+from nlptl.data.files import TableWriter, read_chunks
+from nlptl.data.loading import label_targets, load_labelled
+from nlptl.data.sources import pick_columns
+from nlptl.errors import ConfigError, DataError
+from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.training.forward import logits_of
+from nlptl.training.runtime import Runtime, local_runtime
+
+Text = str | tuple[str, str]
+
+
+class Prediction(NamedTuple):
+    """A decided label (a list of them for multi_label) and the probability behind it."""
+
+    label: Any
+    score: float
+
+
+class Run:
+    """A finished run: its metrics, and its answers.
+
+    Args:
+        folder: the run folder.
+        precision: as `runtime.precision`.
+        progress: show progress bars.
+
+    Raises:
+        ArtifactError: the folder is no finished run, or is damaged.
+    """
+
+    def __init__(self, folder: str | Path, precision: str = "auto", progress: bool = True) -> None:
+        self._artifact: Artifact = load_artifact(Path(folder))
+        self._runtime: Runtime = local_runtime(precision, progress)
+        self._artifact.classifier.to(self._runtime.device)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lies."""
+        return self._artifact.folder
+
+    @property
+    def labels(self) -> list[str]:
+        """Label names; column i of `predict_proba` belongs to label i."""
+        return self._artifact.task.label_list()
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds."""
+        return self._artifact.metrics
+
+    @property
+    def artifact(self) -> Artifact:
+        """Configuration, task, model and tokenizer."""
+        return self._artifact
+
+    def predict_proba(self, texts: Sequence[Text]) -> np.ndarray:
+        """Probabilities (texts, C) float32.
+
+        Args:
+            texts: texts, or (text, text_pair) tuples for a pair task.
+
+        Raises:
+            DataError: not a sequence of texts.
+        """
+        return self._probabilities(_frame(texts, len(self._artifact.task.text_columns)))
+
+    def predict(self, texts: Sequence[Text], decision: str | None = None) -> list[Prediction]:
+        """One decided label per text.
+
+        Args:
+            texts: as `predict_proba`.
+            decision: None for the policy fitted on validation, or `argmax` for the most probable label.
+        """
+        return self._decide(self.predict_proba(texts), decision)
+
+    def predict_file(
+        self,
+        source: Path,
+        output: Path,
+        all_scores: bool = False,
+        decision: str | None = None,
+        data: DataConfig | None = None,
+    ) -> int:
+        """File to file, chunk by chunk; every column is kept, `predicted`, `score` and `score_LABEL` are added.
+
+        Returns:
+            Rows written.
+
+        Raises:
+            DataError: the input cannot be read or lacks the text column; then nothing is written.
+        """
+        data = data or DataConfig()
+        columns = data.text_columns or self._artifact.task.text_columns
+        if source.resolve() == output.resolve():
+            raise DataError(f"{output} is the input itself. Choose another --output.")
+        rows = 0
+        with TableWriter(output) as writer, self._runtime.track(None, "predicting", unit="row") as bar:
+            for chunk in read_chunks(source, encoding=data.encoding):
+                pick_columns(chunk, columns, str(source), "--text-column")
+                texts = pd.DataFrame(
+                    {name: chunk[c].map(_text) for name, c in zip(("text", "text_pair"), columns, strict=False)}
+                )
+                probabilities = self._probabilities(texts, quiet=True)
+                writer.write(chunk.assign(**self._columns(probabilities, all_scores, decision)))
+                rows += len(chunk)
+                bar.update(len(chunk))
+        return rows
+
+    def evaluate(self, source: Path, data: DataConfig | None = None) -> dict[str, Any]:
+        """Measure the run on a labelled file: the same numbers as `metrics.json` has of a split.
+
+        Raises:
+            DataError: all faults of the file at once.
+        """
+        frame, audit = load_labelled(source, self._artifact.task, data or DataConfig())
+        logits = self._logits(frame)
+        targets = label_targets(frame, self.labels)
+        report = full_report(self._artifact.task, logits, targets, self._artifact.decision)
+        return {**report, "audit": audit.counts}
+
+    def _columns(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:
+        predictions = self._decide(probabilities, decision)
+        separator = self._artifact.task.label_separator
+        labels = [p.label if isinstance(p.label, str) else separator.join(p.label) for p in predictions]
+        columns: dict[str, Any] = {"predicted": labels, "score": [round(p.score, 6) for p in predictions]}
+        if all_scores:
+            rounded = probabilities.astype(float).round(6)
+            columns |= {f"score_{label}": rounded[:, i] for i, label in enumerate(self.labels)}
+        return columns
+
+    def _decide(self, probabilities: np.ndarray, decision: str | None) -> list[Prediction]:
+        if decision not in (None, "argmax"):
+            raise ConfigError(
+                f"Unknown decision {decision!r}. Available: argmax, or none given for the run's own policy."
+            )
+        several = self._artifact.task.kind == "multi_label"
+        policy = self._artifact.decision
+        if decision == "argmax":
+            policy = Decision("multi_label", 0.5) if several else Decision("argmax")
+        labels, scores = policy.apply(probabilities, self.labels)
+        return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
+
+    def _probabilities(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
+        return probabilities_of(self._logits(frame, quiet), self._artifact.task.kind == "multi_label")
+
+    def _logits(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
+        artifact = self._artifact
+        encoded = encode(frame, artifact.tokenizer, artifact.max_length)
+        runtime = self._runtime
+        if quiet or len(frame) < 1000:
+            runtime = Runtime(runtime.device, runtime.precision, progress=False)
+        return logits_of(
+            runtime, artifact.classifier, encoded, artifact.tokenizer.pad_token_id, len(self.labels), "predicting"
+        )
+
+    def __repr__(self) -> str:
+        test = self.metrics.get("test", {})
+        return f"Run({self.folder}, {self._artifact.task.name}, test accuracy {test.get('accuracy')})"
+
+    def _repr_html_(self) -> str:
+        rows = ""
+        for split in ("validation", "test"):
+            values = self.metrics.get(split, {})
+            cells = "".join(f"<td>{_shown(values.get(n))}</td>" for n in ("rows", "accuracy", "macro_f1", "loss"))
+            rows += f"<tr><th>{split}</th>{cells}</tr>"
+        head = "<tr><th></th><th>rows</th><th>accuracy</th><th>macro F1</th><th>loss</th></tr>"
+        config = self._artifact.config
+        title = f"{self._artifact.task.name}, {config.mode}, {config.checkpoint}"
+        return f"<b>{title}</b><table>{head}{rows}</table><code>{self.folder}</code>"
+
+
+def load(run: str | Path, precision: str = "auto", progress: bool = True) -> Run:
+    """Open a finished run for prediction; see `Run`."""
+    return Run(run, precision, progress)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _text(value: Any) -> str:
+    """A cell as a text; a missing one is the empty text, so that every input row has its output row."""
+    return value if isinstance(value, str) else "" if value is None or pd.isna(value) else str(value)
+
+
+def _frame(texts: Sequence[Text], columns: int) -> pd.DataFrame:
+    if isinstance(texts, str):
+        raise DataError("predict takes a list of texts. For one text, write predict([text]).")
+    rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+    wrong = next(
+        (i for i, row in enumerate(rows) if len(row) != columns or not all(isinstance(t, str) for t in row)), None
+    )
+    if wrong is not None:
+        wanted = "a text" if columns == 1 else "a pair of texts"
+        raise DataError(f"Item {wrong} is {texts[wrong]!r}; this task takes {wanted} per item.")
+    return pd.DataFrame(rows, columns=["text", "text_pair"][:columns], dtype=object)

@@ -1,0 +1,56 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+
+def results_table(metrics: dict[str, Any]) -> Table:
+    """Validation and test of a run, side by side."""
+    table = Table(title="Results", title_justify="left")
+    table.add_column("metric")
+    splits = [split for split in ("validation", "test") if split in metrics]
+    for split in splits:
+        table.add_column(split, justify="right")
+    skipped = ("per_class", "confusion_matrix", "decided", "audit")
+    for name in metrics[splits[-1]]:
+        if name not in skipped:
+            table.add_row(name, *(shown(metrics[split].get(name)) for split in splits))
+    policy = metrics[splits[-1]].get("decided")
+    if policy and policy["policy"] != "argmax":
+        for name in ("accuracy", "macro_f1", "in_scope_kept", "out_of_scope_recall"):
+            if policy.get(name) is not None:
+                label = f"{name} as decided ({policy['policy']})"
+                table.add_row(label, *(shown(metrics[split]["decided"].get(name)) for split in splits))
+    return table
+
+
+def time_table(metrics: dict[str, Any]) -> Table:
+    """Where the time went."""
+    table = Table(title="Time", title_justify="left")
+    table.add_column("part")
+    table.add_column("", justify="right")
+    for name, value in metrics["time"].items():
+        if value is not None:
+            table.add_row(name.replace("_", " "), f"{value:.2f}")
+    return table
+
+
+def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
+    """Precision, recall and F1 of each label, the worst first."""
+    table = Table(title=f"Labels, lowest F1 first (at most {most})", title_justify="left")
+    for column in ("label", "precision", "recall", "f1", "rows"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    worst = sorted(report["per_class"].items(), key=lambda item: item[1]["f1"])
+    for label, values in worst[:most]:
+        table.add_row(label, *(shown(values[name]) for name in ("precision", "recall", "f1", "rows")))
+    return table
+
+
+def shown(value: Any) -> str:
+    """A number for people: four decimals for fractions."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
