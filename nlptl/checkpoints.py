@@ -118,10 +118,17 @@ def _bundled_folder(known: KnownCheckpoint) -> Path | None:
 
 def _from_hub(name: str, hub_id: str, revision: str | None, pooling: str | None) -> Checkpoint:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=WANTED))
+    except HFValidationError as error:
+        raise CheckpointError(f"{hub_id!r} is neither a folder nor a valid Hub id: {error}") from error
     except (LocalEntryNotFoundError, OSError) as error:
         if isinstance(error, HfHubHTTPError | RevisionNotFoundError):
             raise CheckpointError(f"The Hub refused {hub_id!r} (revision {revision or 'main'}): {error}") from error

@@ -87,7 +87,7 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
 
 def check_labels(frame: pd.DataFrame, known: list[str], column: str, audit: Audit) -> None:
     """Make a fault of labels the task does not know; shows both lists and the flag that maps them."""
-    names = frame["label"].explode()
+    names = frame["label"].explode().dropna()  # a multi_label row without labels explodes to NaN
     unknown_rows = names[~names.isin(known)]
     if unknown_rows.empty:
         return
@@ -103,7 +103,7 @@ def check_labels(frame: pd.DataFrame, known: list[str], column: str, audit: Audi
 
 def check_balance(train: pd.DataFrame, audit: Audit) -> None:
     """A single label is a fault; labels with very few rows, and likely misspellings, are told."""
-    counts = Counter(map(str, train["label"].explode()))
+    counts = Counter(map(str, train["label"].explode().dropna()))
     if len(counts) < 2 and not isinstance(next(iter(train["label"]), None), list):
         only = next(iter(counts), "none")
         audit.faults.append(f"train holds one label only ({only!r}); a classifier needs at least two")
@@ -161,7 +161,7 @@ def drop_leaks(frames: dict[str, pd.DataFrame], drop: bool, audit: Audit) -> Non
 def _is_empty(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
-    if isinstance(value, list | tuple):
+    if pd.api.types.is_list_like(value):
         return False  # a multi_label row may have no label at all
     return bool(value is None or pd.isna(value))
 

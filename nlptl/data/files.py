@@ -66,17 +66,24 @@ def is_table(path: Path) -> bool:
 
 
 def _open(path: Path, encoding: str | None) -> TextIO:
-    if encoding is None:
-        with path.open("rb") as stream:
-            head = stream.read(4)
-        encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
-    return path.open(encoding=encoding, newline="")
+    return path.open(encoding=_encoding(path, encoding), newline="")
+
+
+def _encoding(path: Path, chosen: str | None) -> str:
+    """The encoding asked for, else what a byte order mark says, else UTF-8."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    marked = next((name for bom, name in _BOMS if head.startswith(bom)), None)
+    if chosen is None:
+        return marked or "utf-8"
+    # Asked for as plain UTF-8, a mark would become part of the first column's name.
+    return "utf-8-sig" if marked == "utf-8-sig" and codecs.lookup(chosen).name == "utf-8" else chosen
 
 
 def _undecodable(path: Path, encoding: str | None, error: UnicodeError) -> str:
-    used = encoding or "utf-8"
+    used = _encoding(path, encoding).removesuffix("-sig")
     where = ""
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) and not used.startswith(("utf-16", "utf-32")):
         data = path.read_bytes()
         try:
             data.decode(used)
@@ -219,7 +226,8 @@ class TableWriter:
                     stream.write(json.dumps(record, ensure_ascii=False, default=_plain) + "\n")
         else:
             separator = "\t" if suffix == ".tsv" else ","
-            frame.to_csv(self._aside, mode="a", header=self._header, index=False, sep=separator, lineterminator="\n")
+            with self._aside.open("a", encoding="utf-8", newline="") as stream:
+                stream.write(_csv_text(frame, separator, self._header))
         self._header = False
 
     def _write_parquet(self, frame: pd.DataFrame) -> None:
@@ -244,6 +252,16 @@ class TableWriter:
             self._aside.replace(self.path)
         else:
             self._aside.unlink(missing_ok=True)
+
+
+def _csv_text(frame: pd.DataFrame, separator: str, header: bool) -> str:
+    text = frame.to_csv(None, header=header, index=False, sep=separator, lineterminator="\n")
+    if "\r" in text:
+        # Before Python 3.13 a lone carriage return is left unquoted, and readers take it for a line's end.
+        text = frame.to_csv(
+            None, header=header, index=False, sep=separator, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+        )
+    return str(text)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 from nlptl.config import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
-from nlptl.data.sources import Source, open_source, pick_columns, read_labelled_file
+from nlptl.data.sources import Source, column_fault, open_source, read_labelled_file
 from nlptl.data.splits import cut, draw_shots
 from nlptl.tasks import TaskSpec
 
@@ -76,9 +76,9 @@ def load_labelled(path: Path, task: TaskSpec, config: DataConfig) -> tuple[pd.Da
     """
     source = read_labelled_file(path, task, config)
     audit = Audit()
-    frame = _audited(source, task, config, audit)["test"]
+    frames = _audited(source, task, config, audit)
     audit.stop_if_faulty()
-    return frame.reset_index(drop=True), audit
+    return frames["test"].reset_index(drop=True), audit
 
 
 def label_targets(frame: pd.DataFrame, labels: list[str]) -> np.ndarray:
@@ -98,8 +98,13 @@ def _audited(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -
     frames = {}
     for split, raw in source.frames.items():
         origin = source.origins[split]
-        pick_columns(raw, source.text_columns, origin, "--text-column")
-        pick_columns(raw, [source.label_column], origin, "--label-column")
+        missing = [
+            column_fault(raw, source.text_columns, origin, "--text-column"),
+            column_fault(raw, [source.label_column], origin, "--label-column"),
+        ]
+        if any(missing):
+            audit.faults += filter(None, missing)
+            continue
         frame = pd.DataFrame({common: raw[original].to_numpy(dtype=object) for common, original in columns.items()})
         frame["file"], frame["row"] = origin, np.arange(1, len(frame) + 1)
         # A multi_label row may have no label at all.
@@ -120,8 +125,12 @@ def _audited(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -
 def _label(value: Any, task: TaskSpec, label_map: dict[str, str]) -> str | list[str]:
     """A cell as a label name (numbers as written in a CSV), or a list of names for multi_label."""
     if task.kind == "multi_label":
-        cell = "" if value is None or (isinstance(value, float) and np.isnan(value)) else value
-        parts = cell.split(task.label_separator) if isinstance(cell, str) else list(cell)
+        if isinstance(value, str):
+            parts = value.split(task.label_separator)
+        elif pd.api.types.is_list_like(value):
+            parts = list(value)
+        else:
+            parts = [] if pd.isna(value) else [value]
         names = [_name(part) for part in parts]
         return [label_map.get(name, name) for name in dict.fromkeys(names) if name]
     name = _name(value)

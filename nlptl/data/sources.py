@@ -86,22 +86,29 @@ def read_labelled_file(path: Path, task: TaskSpec, config: DataConfig) -> Source
     )
 
 
+def column_fault(frame: pd.DataFrame, columns: list[str], origin: str, flag: str) -> str | None:
+    """What is wrong with the choice of columns: names what is missing, what is there, the nearest name, the flag."""
+    missing = [column for column in columns if column not in frame.columns]
+    if not missing:
+        return None
+    there = [str(column) for column in frame.columns]
+    nearest = closest(missing[0], there)
+    hint = f" Did you mean {nearest!r}?" if nearest else ""
+    return (
+        f"{origin} has no column {', '.join(map(repr, missing))}. Its columns: {', '.join(there) or 'none'}.{hint} "
+        f"Choose with {flag}."
+    )
+
+
 def pick_columns(frame: pd.DataFrame, columns: list[str], origin: str, flag: str) -> None:
     """Check that the columns are there.
 
     Raises:
-        DataError: names what is missing, what is there, the nearest name, and the flag that chooses.
+        DataError: as `column_fault` says.
     """
-    missing = [column for column in columns if column not in frame.columns]
-    if not missing:
-        return
-    there = [str(column) for column in frame.columns]
-    nearest = closest(missing[0], there)
-    hint = f" Did you mean {nearest!r}?" if nearest else ""
-    raise DataError(
-        f"{origin} has no column {', '.join(map(repr, missing))}. Its columns: {', '.join(there) or 'none'}.{hint} "
-        f"Choose with {flag}."
-    )
+    fault = column_fault(frame, columns, origin, flag)
+    if fault:
+        raise DataError(fault)
 
 
 def _default_source(task: TaskSpec) -> str:
@@ -167,7 +174,12 @@ def _add_all(source: Source, frames: Mapping[str, pd.DataFrame], origin: str) ->
 def _from_objects(given: Any) -> dict[str, pd.DataFrame]:
     if isinstance(given, pd.DataFrame) or not isinstance(given, Mapping):
         given = {"train": given}
-    named = {_FILE_NAMES.get(str(name).lower(), str(name)): value for name, value in given.items()}
+    named: dict[str, Any] = {}
+    for name, value in given.items():
+        split = _FILE_NAMES.get(str(name).lower(), str(name))
+        if split in named:
+            raise DataError(f"The data holds two {split} splits: {', '.join(map(repr, given))}. Keep one.")
+        named[split] = value
     extra = sorted(set(named) - set(SPLITS))
     if extra:
         raise DataError(f"Unknown split {', '.join(map(repr, extra))}. Available: {', '.join(SPLITS)}.")
@@ -198,7 +210,7 @@ def _dataset_frame(dataset: Any) -> pd.DataFrame:
             names = feature.names
             frame[column] = [names[i] if i is not None and i >= 0 else None for i in frame[column]]
         elif isinstance(inner, datasets.ClassLabel):
-            frame[column] = [[inner.names[i] for i in ids] for ids in frame[column]]
+            frame[column] = [[inner.names[i] for i in ids] if ids is not None else None for ids in frame[column]]
     return frame
 
 

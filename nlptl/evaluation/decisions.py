@@ -41,7 +41,7 @@ class Decision:
             that of the label chosen; for a row sent out of scope, that of its best label.
         """
         if self.policy == "multi_label":
-            chosen = probabilities >= (self.threshold or 0.5)
+            chosen = probabilities >= (0.5 if self.threshold is None else self.threshold)
             names = [[labels[i] for i in np.flatnonzero(row)] for row in chosen]
             return names, probabilities.max(1, initial=0.0)
         best = probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)

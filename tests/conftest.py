@@ -1,0 +1,190 @@
+"""What many tests share: a cache of their own, small data, tiny checkpoints, and one trained run per mode."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+# Set before any test imports transformers, which reads it once.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from nlptl.resources import bundled
+
+ARCHITECTURES = ("bert", "distilbert", "roberta")
+MODES = ("full", "lora", "feature_extraction")
+# One short epoch, exact arithmetic, no bars.
+QUICK = {
+    "training.epochs": 1,
+    "training.batch_size": 16,
+    "runtime.precision": "fp32",
+    "runtime.progress": False,
+}
+# For runs whose encoder must have learned: a head from noise leaves something to improve.
+LEARN = {"training.epochs": 2, "model.head_start": "random", "training.head_learning_rate": 5e-3}
+LEARN_TINY = {**LEARN, "training.epochs": 4, "training.learning_rate": 1e-2, "training.head_learning_rate": 1e-2}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run as `nlptl.train` gave it, and the classifier as it was when training ended."""
+
+    run: Any
+    classifier: Any
+
+
+Train = Callable[..., Trained]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's cache, looks for other tasks, or trains on a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NLPTL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ACCELERATE_USE_CPU", "1")
+        patch.delenv("NLPTL_TASKS", raising=False)
+        patch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+        yield
+
+
+def sample(task: str, split: str, rows: int) -> pd.DataFrame:
+    """The first rows of a bundled sample, the labels in turn."""
+    frame = pd.read_csv(bundled("tasks") / task / "sample" / f"{split}.csv")
+    turn = frame.groupby("label").cumcount()
+    return frame.iloc[turn.sort_values(kind="stable").index[:rows]].reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small part of the sentiment sample: 75 rows to train on, 25 and 31 held out."""
+    folder = tmp_path_factory.mktemp("reviews")
+    for split, rows in (("train", 75), ("validation", 25), ("test", 31)):
+        sample("sentiment", split, rows).to_csv(folder / f"{split}.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def obvious(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of texts that a tiny model learns in an epoch or two; no split divides by 2."""
+    folder = tmp_path_factory.mktemp("obvious")
+    words = {"positive": ("good", "fine", "great"), "negative": ("bad", "awful", "poor")}
+    things = ("film", "book", "meal", "song", "game", "shop", "trip", "phone", "chair", "show")
+    rows = [
+        {"text": f"a {word} {thing} {'and more of it ' * (i % 4)}in round {i}", "label": label}
+        for i in range(2)
+        for thing in things
+        for turn in range(3)
+        for label, word in ((label, known[turn]) for label, known in words.items())
+    ]
+    frame = pd.DataFrame(rows).sample(frac=1.0, random_state=0)
+    for split, (start, stop) in {"train": (0, 67), "validation": (67, 88), "test": (88, 119)}.items():
+        frame.iloc[start:stop].to_csv(folder / f"{split}.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, reviews: Path) -> dict[str, str]:
+    """Folders of random checkpoints by architecture: 2 layers, hidden size 32, a tokenizer of a few hundred pieces."""
+    texts = pd.read_csv(reviews / "train.csv")["text"].tolist()
+    root = tmp_path_factory.mktemp("checkpoints")
+    for name in ARCHITECTURES:
+        _write_tiny(name, root / name, texts)
+    return {name: str(root / name) for name in ARCHITECTURES}
+
+
+def _write_tiny(name: str, folder: Path, texts: list[str]) -> None:
+    import torch
+    import transformers as tf
+    from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
+
+    folder.mkdir()
+    sizes = {"vocab_size": 500, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    if name == "roberta":
+        pieces = ByteLevelBPETokenizer()
+        pieces.train_from_iterator(
+            texts, vocab_size=500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
+        )
+        pieces.save_model(str(folder))
+        tokenizer = tf.RobertaTokenizerFast.from_pretrained(folder, model_max_length=64)
+        config = tf.RobertaConfig(**sizes, intermediate_size=64, max_position_embeddings=66, type_vocab_size=1)
+    else:
+        words = BertWordPieceTokenizer()
+        words.train_from_iterator(texts, vocab_size=500, show_progress=False)
+        words.save_model(str(folder))
+        bert = name == "bert"
+        kind = tf.BertTokenizerFast if bert else tf.DistilBertTokenizerFast
+        tokenizer = kind.from_pretrained(folder, model_max_length=64)
+        positions = {"max_position_embeddings": 64}
+        config = (
+            tf.BertConfig(**sizes, **positions, intermediate_size=64)
+            if bert
+            else tf.DistilBertConfig(vocab_size=500, dim=32, n_layers=2, n_heads=2, hidden_dim=64, **positions)
+        )
+    # Larger than the usual 0.02, so that outputs of different texts differ.
+    config.initializer_range = 0.2
+    torch.manual_seed(7)
+    tf.AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def train() -> Train:
+    """`nlptl.train` on small data with quick settings, and the classifier that it saved."""
+    import nlptl
+    from nlptl.transfer import fine_tune
+
+    def quickly(task: str | None, data: Any, output: Path, settings: dict[str, Any] | None = None, **more: Any) -> Any:
+        kept: list[Any] = []
+        save = fine_tune.save_artifact
+
+        def keep(*arguments: Any) -> None:
+            kept.append(arguments[4])
+            save(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fine_tune, "save_artifact", keep)
+            run = nlptl.train(task, data=data, output=output, settings={**QUICK, **(settings or {})}, **more)
+        return Trained(run, kept[0])
+
+    return quickly
+
+
+@pytest.fixture(scope="session")
+def trained(train: Train, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """A mode's run on the bundled checkpoint; each is trained when it is first asked for, and never changed."""
+    root = tmp_path_factory.mktemp("runs")
+    runs: dict[str, Trained] = {}
+
+    def of(mode: str) -> Trained:
+        if mode not in runs:
+            learn = LEARN if mode != "feature_extraction" else {}
+            runs[mode] = train("sentiment", reviews, root / mode, learn, mode=mode)
+        return runs[mode]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def trained_tiny(
+    train: Train, tiny: dict[str, str], obvious: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Trained]:
+    """A run on a tiny checkpoint whose best state comes from training; made once per set of arguments."""
+    root = tmp_path_factory.mktemp("tiny_runs")
+    runs: dict[tuple[Any, ...], Trained] = {}
+
+    def of(architecture: str, mode: str, pooling: str = "cls", **settings: Any) -> Trained:
+        key = (architecture, mode, pooling, *sorted(settings.items()))
+        if key not in runs:
+            values = {**LEARN_TINY, "model.pooling": pooling, **{k.replace("__", "."): v for k, v in settings.items()}}
+            folder = root / str(len(runs))
+            runs[key] = train("sentiment", obvious, folder, values, mode=mode, checkpoint=tiny[architecture])
+            assert runs[key].run.metrics["training"]["best_epoch"] > 0
+        return runs[key]
+
+    return of
