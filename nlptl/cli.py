@@ -335,7 +335,7 @@ def _configure_output(debug: bool) -> None:
 
 
 def _data_config(text_column: list[str] | None, label_column: str | None, label_map: str | None) -> Any:
-    values = {
+    values: dict[str, Any] = {
         "data.text_columns": text_column or None,
         "data.label_column": label_column,
         "data.label_map": parse_label_map(label_map) if label_map else None,

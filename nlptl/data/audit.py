@@ -7,6 +7,7 @@ import string
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any
 
 import pandas as pd
@@ -191,5 +192,7 @@ def _near_twin(name: str, often: list[str]) -> str | None:
         if text_key(other) == text_key(name):
             return other
     near = closest(name, often)
-    close_enough = near is not None and abs(len(near) - len(name)) <= 2 and len(name) > 3
-    return near if close_enough and sum(a != b for a, b in zip(name, near or "", strict=False)) <= 2 else None
+    if near is None or len(name) <= 3:
+        return None
+    shared = sum(block.size for block in SequenceMatcher(None, name, near).get_matching_blocks())
+    return near if max(len(name), len(near)) - shared <= 2 else None

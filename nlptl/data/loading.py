@@ -65,7 +65,8 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         if frames[split].empty:
             audit.faults.append(f"the {split} split has no rows")
     audit.stop_if_faulty()
-    return Splits(*(frames[name].reset_index(drop=True) for name in ("train", "validation", "test")), task, audit)
+    train, validation, test = (frames[name].reset_index(drop=True) for name in ("train", "validation", "test"))
+    return Splits(train, validation, test, task, audit)
 
 
 def load_labelled(path: Path, task: TaskSpec, config: DataConfig) -> tuple[pd.DataFrame, Audit]:

@@ -211,7 +211,7 @@ def _dataset_frame(dataset: Any) -> pd.DataFrame:
             frame[column] = [names[i] if i is not None and i >= 0 else None for i in frame[column]]
         elif isinstance(inner, datasets.ClassLabel):
             frame[column] = [[inner.names[i] for i in ids] if ids is not None else None for ids in frame[column]]
-    return frame
+    return pd.DataFrame(frame)
 
 
 def _from_saved(path: Path) -> dict[str, pd.DataFrame]:

@@ -18,10 +18,10 @@ def probabilities_of(logits: np.ndarray, multi_label: bool) -> np.ndarray:
     """Softmax (or sigmoid, for several labels at once) of (N, C) logits, in float64 for stability, as float32."""
     wide = logits.astype(np.float64)
     if multi_label:
-        return (1.0 / (1.0 + np.exp(-wide.clip(-60, 60)))).astype(np.float32)
+        return np.asarray(1.0 / (1.0 + np.exp(-wide.clip(-60, 60))), np.float32)
     wide -= wide.max(1, keepdims=True, initial=-np.inf)
     exponent = np.exp(wide)
-    return (exponent / exponent.sum(1, keepdims=True)).astype(np.float32)
+    return np.asarray(exponent / exponent.sum(1, keepdims=True), np.float32)
 
 
 def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:

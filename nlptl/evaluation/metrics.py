@@ -17,7 +17,7 @@ from nlptl.registry import Registry
 PRECISION_FLOOR = 0.9
 
 
-class OfflineMetric(evaluate.Metric):
+class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
     """Base: one number between 0 and 1, computed in memory.
 
     Class attributes say what a subclass needs: `on_scores` (scores instead of predicted ids) and `needs_positive`

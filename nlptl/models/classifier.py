@@ -130,7 +130,8 @@ class MeanPoolingClassifier(Classifier):
         mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
         # Summed in float32: bfloat16 would lose low bits of long texts.
         total = (states * mask).sum(1, dtype=torch.float32)
-        return total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
+        mean: Tensor = total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
+        return mean
 
     def forward(self, inputs: Inputs) -> Tensor:
         logits: Tensor = self._head(self.dropout(self.features(inputs)))

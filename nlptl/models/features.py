@@ -46,7 +46,7 @@ class FeatureStore:
             try:
                 keys = np.load(file, allow_pickle=False)
                 matrix = np.load(file.with_name(file.name.replace(".keys", ".features")), "r", allow_pickle=False)
-            except (OSError, ValueError):
+            except (OSError, ValueError, EOFError):
                 continue  # a damaged shard is only a lost saving: its texts are computed again
             if keys.shape != (len(matrix), KEY_BYTES):
                 continue

@@ -52,8 +52,8 @@ class Full:
         "model.dropout": 0.0,
         "model.head_start": "probe",
     }
-    trains_encoder = True
-    saves_encoder = True
+    trains_encoder: ClassVar[bool] = True
+    saves_encoder: ClassVar[bool] = True
 
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         """Nothing to do: a fresh classifier is trainable throughout."""
@@ -83,8 +83,8 @@ class Lora:
         "model.dropout": 0.0,
         "model.head_start": "probe",
     }
-    trains_encoder = True
-    saves_encoder = False
+    trains_encoder: ClassVar[bool] = True
+    saves_encoder: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._adapter: Any = None
@@ -143,8 +143,8 @@ class FeatureExtraction:
         "model.dropout": 0.0,
         "model.head_start": "probe",
     }
-    trains_encoder = False
-    saves_encoder = False
+    trains_encoder: ClassVar[bool] = False
+    saves_encoder: ClassVar[bool] = False
 
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         classifier.requires_grad_(False)

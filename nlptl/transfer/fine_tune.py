@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -144,16 +144,17 @@ def _encode(
     max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
     frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with clock.measure("data"):
-        encoded = {
-            name: encode(frame, tokenizer, max_length, lambda c, n=name: runtime.track(c, f"tokenising {n}"))
-            for name, frame in frames.items()
-        }
+        encoded = {name: encode(frame, tokenizer, max_length, _bar(runtime, name)) for name, frame in frames.items()}
     targets = {name: label_targets(frame, task.label_list()) for name, frame in frames.items()}
     mode = MODES.get(config.mode)()
     pooling = str(config.model.pooling)
     return _Job(
         config, task, mode, checkpoint, runtime, clock, splits, encoded, targets, tokenizer, max_length, pooling
     )
+
+
+def _bar(runtime: Runtime, split: str) -> Callable[[Iterable[int]], Iterable[int]]:
+    return lambda chunks: runtime.track(chunks, f"tokenising {split}")
 
 
 def _train(job: _Job, state: StateFolder) -> _Trained:

@@ -28,7 +28,9 @@ def test_text_key(text, key):
     assert text_key(text) == key
 
 
-@pytest.mark.parametrize(("one", "other"), [("good", "good not"), ("!!!", "???"), ("3.5", "35"), ("é", "e"), ("😀", "😡")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("good", "good not"), ("!!!", "???"), ("3.5", "35"), ("é", "e"), ("😀", "😡")]
+)
 def test_text_key_keeps_different_texts_apart(one, other):
     assert text_key(one) != text_key(other)
 
@@ -98,7 +100,9 @@ def test_balance():
     check_balance(frame(["a"] * 3, ["x"] * 3), audit)
     assert audit.faults == ["train holds one label only ('x'); a classifier needs at least two"]
     audit = Audit()
-    check_balance(frame(["a"] * 154, ["positive"] * 80 + ["negative"] * 70 + ["postive", "rare", "rare", "Negative"]), audit)
+    check_balance(
+        frame(["a"] * 154, ["positive"] * 80 + ["negative"] * 70 + ["postive", "rare", "rare", "Negative"]), audit
+    )
     assert audit.faults == []
     assert audit.counts == {"labels_with_few_rows": 3, "labels_perhaps_misspelt": 2}
     assert "rare (2)" in audit.warnings[0]

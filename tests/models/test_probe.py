@@ -4,6 +4,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from nlptl.models.probe import fit_probe
+from nlptl.objectives.classification import balanced_weights
 
 
 def clusters(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,12 +25,10 @@ def test_it_is_the_logistic_regression_of_scikit_learn(strength):
 
 
 def test_balanced_class_weights_are_those_of_scikit_learn():
-    features, targets = clusters(200, 2)
-    keep = (targets == 0) | (np.arange(200) % 4 == 0)
+    features, targets = clusters(300, 3)
+    keep = (targets == 0) | (np.arange(300) % 4 == 0)
     features, targets = features[keep], targets[keep]
-    counts = np.bincount(targets)
-    weights = torch.tensor(len(targets) / (2 * counts), dtype=torch.float32)
-    head = fit_probe(features, targets, 2, [1.0], class_weights=weights)
+    head = fit_probe(features, targets, 3, [1.0], class_weights=balanced_weights(targets, 3))
     scaled = (features - features.mean(0)) / (features.std(0) * 8**0.5)
     reference = LogisticRegression(C=1.0, class_weight="balanced", tol=1e-8, max_iter=2000).fit(scaled, targets)
     ours = torch.softmax(torch.from_numpy(head.logits(features)), 1).numpy()

@@ -1,0 +1,93 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from nlptl.checkpoints import resolve_checkpoint
+from nlptl.data import encoding
+from nlptl.data.encoding import collate, encode
+from nlptl.models.classifier import load_tokenizer
+
+TEXTS = ["short", "a somewhat longer text, with a comma", "", "naïve café 😀", "word " * 60]
+PAIRS = ["other", "", "second text", "x", "another word " * 30]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(resolve_checkpoint("minilm").path)
+
+
+@pytest.fixture(params=["texts", "pairs"])
+def frame(request):
+    return pd.DataFrame({"text": TEXTS} | ({"text_pair": PAIRS} if request.param == "pairs" else {}))
+
+
+def by_tokenizer(tokenizer, frame, max_length=32):
+    pairs = frame["text_pair"].tolist() if "text_pair" in frame else None
+    return tokenizer(
+        frame["text"].tolist(), pairs, truncation=True, max_length=max_length, padding=True, return_tensors="pt"
+    )
+
+
+def test_offsets_cut_the_stream_into_texts(tokenizer, frame):
+    encoded = encode(frame, tokenizer, 32)
+    wanted = by_tokenizer(tokenizer, frame)
+    assert len(encoded) == len(frame)
+    assert encoded.offsets[0] == 0
+    assert encoded.offsets[-1] == len(encoded.tokens) == len(encoded.types)
+    assert encoded.lengths.tolist() == wanted["attention_mask"].sum(1).tolist()
+    assert encoded.lengths.max() == 32
+    for i in range(len(frame)):
+        ids = encoded.tokens[encoded.offsets[i] : encoded.offsets[i + 1]]
+        assert ids.tolist() == wanted["input_ids"][i][: len(ids)].tolist()
+
+
+def test_collate_equals_the_tokenizers_own_padding(tokenizer, frame):
+    encoded = encode(frame, tokenizer, 32)
+    inputs = collate(encoded, np.arange(len(frame)), tokenizer.pad_token_id)
+    wanted = by_tokenizer(tokenizer, frame)
+    assert set(inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+    for name, tensor in inputs.items():
+        assert tensor.dtype == torch.int64
+        assert torch.equal(tensor, wanted[name]), name
+
+
+def test_collate_takes_rows_in_any_order_and_pads_to_their_longest(tokenizer, frame):
+    encoded = encode(frame, tokenizer, 32)
+    rows = np.array([3, 0])
+    wanted = by_tokenizer(tokenizer, frame.iloc[rows])
+    for name, tensor in collate(encoded, rows, tokenizer.pad_token_id).items():
+        assert torch.equal(tensor, wanted[name]), name
+
+
+def test_the_padding_id_is_used(tokenizer):
+    encoded = encode(pd.DataFrame({"text": TEXTS[:2]}), tokenizer, 32)
+    inputs = collate(encoded, np.array([0, 1]), pad_id=7)
+    assert set(inputs["input_ids"][inputs["attention_mask"] == 0].tolist()) == {7}
+
+
+def test_types_tell_the_texts_of_a_pair_apart(tokenizer):
+    encoded = encode(pd.DataFrame({"text": ["one"], "text_pair": ["two three"]}), tokenizer, 32)
+    assert encoded.types.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_an_encoder_without_types_gets_none(tokenizer, monkeypatch):
+    monkeypatch.setattr(tokenizer, "model_input_names", ["input_ids", "attention_mask"])
+    encoded = encode(pd.DataFrame({"text": TEXTS, "text_pair": PAIRS}), tokenizer, 32)
+    assert encoded.types is None
+    assert set(collate(encoded, np.array([0]), 0)) == {"input_ids", "attention_mask"}
+
+
+def test_chunks_make_no_difference(tokenizer, frame, monkeypatch):
+    whole = encode(frame, tokenizer, 32)
+    monkeypatch.setattr(encoding, "CHUNK", 2)
+    seen = []
+    parts = encode(frame, tokenizer, 32, lambda chunks: (seen.append(c) or c for c in chunks))
+    assert seen == [0, 2, 4]
+    for name in ("tokens", "offsets", "types"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+
+
+def test_no_texts(tokenizer):
+    encoded = encode(pd.DataFrame({"text": []}), tokenizer, 32)
+    assert (len(encoded), encoded.lengths.tolist()) == (0, [])

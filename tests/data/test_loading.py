@@ -1,0 +1,263 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from nlptl.config import DataConfig
+from nlptl.data.audit import keys_of
+from nlptl.data.loading import label_targets, load_labelled, load_splits
+from nlptl.errors import DataError
+from nlptl.tasks import SPLITS, TaskSpec
+
+TASK = TaskSpec(name="mail", description="d", labels=["bad", "good"])
+OPEN = TaskSpec(name="mail", description="d")
+SEVERAL = TaskSpec(name="mail", description="d", kind="multi_label", labels=["a", "b"])
+PAIRS = TaskSpec(name="mail", description="d", labels=["bad", "good"], text_columns=["q", "p"])
+
+
+def table(rows=100, labels=("bad", "good"), start=0) -> pd.DataFrame:
+    """Distinct texts, sorted by label."""
+    names = sorted(labels[i % len(labels)] for i in range(rows))
+    return pd.DataFrame({"text": [f"text {start + i}" for i in range(rows)], "label": names})
+
+
+def load(given, task=TASK, seed=0, **config):
+    return load_splits(task, DataConfig(source="(python data)", **config), seed, given)
+
+
+def texts(splits):
+    return {name: getattr(splits, name)["text"].tolist() for name in SPLITS}
+
+
+def save(frame, path):
+    frame.to_csv(path, index=False)
+    return path
+
+
+# splitting
+
+
+def test_a_file_sorted_by_label_is_split_stratified(tmp_path):
+    file = save(table(100, ("bad", "bad", "bad", "good")), tmp_path / "a.csv")
+    splits = load_splits(TASK, DataConfig(source=str(file)), 0)
+    assert splits.sizes() == {"train": 72, "validation": 8, "test": 20}
+    for name in SPLITS:
+        share = (getattr(splits, name)["label"] == "good").mean()
+        assert share == pytest.approx(0.25, abs=0.01)
+    assert splits.audit.counts == {}
+    assert len({text for part in texts(splits).values() for text in part}) == 100
+
+
+def test_rows_know_where_they_came_from(tmp_path):
+    file = save(table(20), tmp_path / "a.csv")
+    test = load_splits(TASK, DataConfig(source=str(file)), 0).test
+    assert set(test["file"]) == {str(file)}
+    assert [f"text {row - 1}" for row in test["row"]] == test["text"].tolist()
+
+
+def test_the_same_seed_gives_the_same_splits():
+    assert texts(load(table(), seed=3)) == texts(load(table(), seed=3))
+    assert texts(load(table(), seed=3)) != texts(load(table(), seed=4))
+
+
+def test_given_splits_stay_as_they_are():
+    given = {"train": table(30), "validation": table(10, start=100), "test": table(20, start=200)}
+    splits = load(given)
+    assert texts(splits) == {name: frame["text"].tolist() for name, frame in given.items()}
+
+
+def test_fractions():
+    splits = load(table(200), test_fraction=0.5, validation_fraction=0.2)
+    assert splits.sizes() == {"train": 80, "validation": 20, "test": 100}
+
+
+def test_shots_take_validation_from_themselves():
+    splits = load(table(200), shots=10)
+    assert splits.sizes() == {"train": 16, "validation": 4, "test": 40}
+    assert splits.train["label"].value_counts().to_dict() == {"bad": 8, "good": 8}
+    assert texts(splits)["test"] == texts(load(table(200)))["test"]
+
+
+def test_repeated_texts_never_stand_in_two_splits():
+    twice = pd.concat([table(60), table(60).assign(text=lambda t: t["text"].str.upper() + "!")])
+    splits = load(twice)
+    keys = [set(keys_of(getattr(splits, name))) for name in SPLITS]
+    assert not keys[0] & keys[1] | keys[0] & keys[2] | keys[1] & keys[2]
+    assert splits.audit.counts == {"train_duplicates": 60}
+    assert sum(splits.sizes().values()) == 120
+    assert sum(load(twice, duplicates="drop").sizes().values()) == 60
+
+
+@pytest.mark.parametrize(("leaks", "train"), [("drop", 29), ("keep", 30)])
+def test_leaks_between_given_splits(leaks, train):
+    given = {"train": table(30), "validation": table(10, start=100), "test": table(20, start=200)}
+    given["test"].loc[0, "text"] = "TEXT  3."
+    splits = load(given, leaks=leaks)
+    assert splits.sizes() == {"train": train, "validation": 10, "test": 20}
+    assert splits.audit.counts == {"train_leaks": 1}
+    assert any("data[train] row 4" in warning for warning in splits.audit.warnings)
+
+
+def test_conflicts_are_counted():
+    frame = table(40)
+    frame.loc[39, "text"] = "text 0"
+    assert load(frame).audit.counts == {"train_conflicting_texts": 1}
+
+
+def test_ignored_files_are_told(tmp_path):
+    for name in ("train", "other"):
+        save(table(40), tmp_path / f"{name}.csv")
+    warnings = load_splits(TASK, DataConfig(source=str(tmp_path)), 0).audit.warnings
+    assert warnings == [f"{tmp_path}: ignored other.csv (only train, validation and test are read)"]
+
+
+# labels
+
+
+def test_labels_from_data_are_those_of_train_sorted():
+    splits = load(table(60, ("c", "a", "b")), task=OPEN)
+    assert splits.task.label_list() == ["a", "b", "c"]
+    assert load(table(60, ("10", "9")), task=OPEN).task.label_list() == ["10", "9"]
+
+
+def test_a_label_that_train_lacks_is_a_fault():
+    given = {"train": table(40), "test": table(10, ("bad", "ugly"), start=100)}
+    with pytest.raises(DataError, match=r"data\[test\] row .*unknown label 'ugly'"):
+        load(given, task=OPEN)
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0.0, 1.0], ["0", " 1 "], [False, True]])
+def test_labels_of_any_type_are_names(values):
+    frame = table(40).assign(label=lambda t: [values[name == "good"] for name in t["label"]])
+    names = ["False", "True"] if values[0] is False else ["0", "1"]
+    assert load(frame, task=OPEN).task.label_list() == names
+    mapped = load(frame, label_map=dict(zip(names, ["bad", "good"], strict=True)))
+    assert mapped.train["label"].tolist() == load(table(40)).train["label"].tolist()
+
+
+def test_unknown_labels_show_both_lists_and_the_flag():
+    with pytest.raises(DataError) as caught:
+        load(table(40, ("Bad", "great")))
+    for part in ("Labels in the data: Bad, great.", "Labels of the task: bad, good.", "--label-map Bad=bad,great=good"):
+        assert part in str(caught.value)
+
+
+def test_one_label_only():
+    with pytest.raises(DataError, match="one label only"):
+        load(table(40, ("good",)))
+
+
+def test_several_labels(tmp_path):
+    frame = table(60, ("a", "a|b", "b", ""))
+    file = save(frame, tmp_path / "a.csv")
+    splits = load_splits(SEVERAL, DataConfig(source=str(file)), 0)
+    seen = {tuple(names) for name in SPLITS for names in getattr(splits, name)["label"]}
+    assert seen == {("a",), ("a", "b"), ("b",), ()}
+    from_data = load(frame, task=SEVERAL.model_copy(update={"labels": "from_data"}))
+    assert from_data.task.label_list() == ["a", "b"]
+    assert from_data.audit.counts == {}
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("b| a |b", ["b", "a"]),
+        ("x;y", ["a"]),
+        (["b", "a"], ["b", "a"]),
+        (np.array(["b"]), ["b"]),
+        ([], []),
+        (None, []),
+        (float("nan"), []),
+        (pd.NA, []),
+        (1, ["b"]),
+    ],
+)
+def test_cells_with_several_labels(cell, names):
+    frame = table(40, ("a", "b")).astype(object)
+    frame.at[0, "label"] = cell
+    splits = load({"train": frame, "test": frame.iloc[:1]}, task=SEVERAL, label_map={"x;y": "a", "1": "b"}, leaks="keep")
+    assert splits.test["label"].tolist() == [names]
+
+
+def test_targets():
+    assert label_targets(table(3, ("a", "b")), ["b", "a"]).tolist() == [1, 1, 0]
+    matrix = label_targets(pd.DataFrame({"label": [["a"], [], ["b", "a"]]}), ["a", "b"])
+    assert matrix.tolist() == [[1, 0], [0, 0], [1, 1]]
+    assert matrix.dtype == np.float32
+    assert label_targets(pd.DataFrame({"label": []}), ["a"]).shape == (0,)
+
+
+# columns
+
+
+def test_pairs():
+    frame = table(40).rename(columns={"text": "q"}).assign(p=[f"answer {i}" for i in range(40)])
+    splits = load(frame, task=PAIRS)
+    assert {"text", "text_pair", "label", "file", "row"} == set(splits.train.columns)
+    assert splits.train["text_pair"].tolist() == [f"answer {row - 1}" for row in splits.train["row"]]
+
+
+def test_columns_of_the_configuration_go_first():
+    frame = table(40).rename(columns={"text": "words", "label": "y"}).assign(text="no", label="no")
+    splits = load(frame, text_columns=["words"], label_column="y")
+    assert "text 0" in sum(texts(splits).values(), [])
+
+
+def test_numbers_as_texts():
+    assert load(table(40).assign(text=range(40))).train["text"].map(type).eq(str).all()
+
+
+# faults
+
+
+def test_every_missing_column_is_told_at_once():
+    given = {"train": table(40).rename(columns={"text": "texts"}), "test": table(4).rename(columns={"label": "y"})}
+    with pytest.raises(DataError, match=r"\(2 faults\)") as caught:
+        load(given)
+    assert "data[train] has no column 'text'. Its columns: texts, label. Did you mean 'texts'?" in str(caught.value)
+    assert "data[test] has no column 'label'. Its columns: text, y. Choose with --label-column" in str(caught.value)
+
+
+def test_all_faults_of_all_splits_at_once():
+    train, test = table(40), table(10, start=100)
+    train.loc[3, "text"] = " "
+    train.loc[5, "label"] = None
+    train.loc[7, "label"] = "ugly"
+    test.loc[0, "label"] = "odd"
+    with pytest.raises(DataError, match=r"\(4 faults\)") as caught:
+        load({"train": train, "test": test})
+    for part in ("[train] row 4, column 'text'", "[train] row 6, column 'label'", "'ugly'", "'odd'"):
+        assert part in str(caught.value)
+
+
+def test_bad_rows_can_be_dropped():
+    frame = table(42)
+    frame.loc[[3, 30], "text"] = None
+    frame.loc[5, "label"] = ""
+    splits = load(frame, bad_rows="drop")
+    assert sum(splits.sizes().values()) == 39
+    assert splits.audit.counts == {"train_rows_without_text": 2, "train_rows_without_label": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (table(0), r"data\[train\] has no rows"),
+        ({"train": table(40), "test": table(0)}, r"data\[test\] has no rows"),
+        (table(2), "the test split has no rows"),
+    ],
+)
+def test_nothing_to_learn_from(given, message):
+    with pytest.raises(DataError, match=message):
+        load(given)
+
+
+def test_a_labelled_file_for_a_finished_run(tmp_path):
+    frame = table(10)
+    frame.loc[1, "text"] = "text 0"
+    rows, audit = load_labelled(save(frame, tmp_path / "a.csv"), TASK, DataConfig())
+    assert rows["text"].tolist() == frame["text"].tolist()
+    assert audit.faults == []
+    with pytest.raises(DataError, match="unknown label 'bad', 'good'"):
+        load_labelled(tmp_path / "a.csv", SEVERAL, DataConfig())
+    with pytest.raises(DataError, match="has no column 'y'"):
+        load_labelled(tmp_path / "a.csv", TASK, DataConfig(label_column="y"))
