@@ -128,6 +128,7 @@ def save_artifact(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     mode.save(classifier, aside)
+    tokenizer.model_max_length = max_length  # so that plain transformers, truncating, cuts where training did
     tokenizer.save_pretrained(aside)
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     aside.rename(folder / MODEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-# Set before any test imports transformers, which reads it once.
+# Set before any test imports torch or transformers, which read them once. For models as small as these, and for
+# tests side by side, several threads cost more than they save.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -28,7 +31,7 @@ QUICK = {
 }
 # For runs whose encoder must have learned: a head from noise leaves something to improve.
 LEARN = {"training.epochs": 2, "model.head_start": "random", "training.head_learning_rate": 5e-3}
-LEARN_TINY = {**LEARN, "training.epochs": 4, "training.learning_rate": 1e-2, "training.head_learning_rate": 1e-2}
+LEARN_TINY = {**LEARN, "training.epochs": 6, "training.learning_rate": 1e-2, "training.head_learning_rate": 1e-2}
 
 
 @dataclass(frozen=True)
@@ -89,48 +92,62 @@ def obvious(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, reviews: Path) -> dict[str, str]:
-    """Folders of random checkpoints by architecture: 2 layers, hidden size 32, a tokenizer of a few hundred pieces."""
-    texts = pd.read_csv(reviews / "train.csv")["text"].tolist()
+def tiny(tmp_path_factory: pytest.TempPathFactory, obvious: Path) -> dict[str, str]:
+    """Folders of random checkpoints by architecture: 2 layers, hidden size 32, 64 tokens, a few hundred pieces."""
+    texts = pd.read_csv(obvious / "train.csv")["text"]
+    words = sorted({word for text in texts for word in text.split()})
     root = tmp_path_factory.mktemp("checkpoints")
     for name in ARCHITECTURES:
-        _write_tiny(name, root / name, texts)
+        _write_tiny(name, root / name, words)
     return {name: str(root / name) for name in ARCHITECTURES}
 
 
-def _write_tiny(name: str, folder: Path, texts: list[str]) -> None:
+def _write_tiny(name: str, folder: Path, words: list[str]) -> None:
     import torch
     import transformers as tf
-    from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
 
     folder.mkdir()
-    sizes = {"vocab_size": 500, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    if name == "roberta":
-        pieces = ByteLevelBPETokenizer()
-        pieces.train_from_iterator(
-            texts, vocab_size=500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
-        )
-        pieces.save_model(str(folder))
-        tokenizer = tf.RobertaTokenizerFast.from_pretrained(folder, model_max_length=64)
-        config = tf.RobertaConfig(**sizes, intermediate_size=64, max_position_embeddings=66, type_vocab_size=1)
-    else:
-        words = BertWordPieceTokenizer()
-        words.train_from_iterator(texts, vocab_size=500, show_progress=False)
-        words.save_model(str(folder))
-        bert = name == "bert"
-        kind = tf.BertTokenizerFast if bert else tf.DistilBertTokenizerFast
-        tokenizer = kind.from_pretrained(folder, model_max_length=64)
-        positions = {"max_position_embeddings": 64}
-        config = (
-            tf.BertConfig(**sizes, **positions, intermediate_size=64)
-            if bert
-            else tf.DistilBertConfig(vocab_size=500, dim=32, n_layers=2, n_heads=2, hidden_dim=64, **positions)
-        )
+    tokenizer = _byte_pairs(folder, words) if name == "roberta" else _word_pieces(folder, words, name)
+    sizes = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    bert = {**sizes, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = {
+        "bert": lambda: tf.BertConfig(**bert, max_position_embeddings=64),
+        "roberta": lambda: tf.RobertaConfig(**bert, max_position_embeddings=66, type_vocab_size=1),
+        "distilbert": lambda: tf.DistilBertConfig(
+            **sizes, dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64
+        ),
+    }[name]()
     # Larger than the usual 0.02, so that outputs of different texts differ.
     config.initializer_range = 0.2
     torch.manual_seed(7)
     tf.AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _word_pieces(folder: Path, words: list[str], name: str) -> Any:
+    import transformers as tf
+
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *".,!?'-", *letters, *(f"##{c}" for c in letters)]
+    pieces += [word for word in words if word not in pieces]
+    (folder / "vocab.txt").write_text("\n".join(pieces))
+    kind = tf.BertTokenizerFast if name == "bert" else tf.DistilBertTokenizerFast
+    return kind.from_pretrained(folder, model_max_length=64)
+
+
+def _byte_pairs(folder: Path, words: list[str]) -> Any:
+    """Each word is joined from its first letter on."""
+    import transformers as tf
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    merges: dict[tuple[str, str], None] = {}
+    for word in words:
+        for i in range(1, len(word) + 1):
+            merges["Ġ" + word[: i - 1], word[i - 1]] = None
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet()), *map("".join, merges)]
+    (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, merges)]))
+    return tf.RobertaTokenizerFast.from_pretrained(folder, model_max_length=64)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nlptl.data.files import read_frame
+from nlptl.data.loading import label_name
 from nlptl.data.sources import pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.schema import validate, write_yaml
@@ -36,7 +37,7 @@ def draft_task(
     pick_columns(frame, given, str(file), "--text-column and --label-column")
     text = text_column or _text_column(frame, label_column, file)
     label = label_column or _label_column(frame, text, file)
-    labels = sorted({str(value).strip() for value in frame[label] if isinstance(value, str) or pd.notna(value)} - {""})
+    labels = sorted({label_name(value) for value in frame[label] if isinstance(value, str) or pd.notna(value)} - {""})
     if not 2 <= len(labels) <= MOST_LABELS:
         raise DataError(
             f"{file}: column {label!r} holds {len(labels)} different values; a task needs 2 to {MOST_LABELS} labels. "

@@ -132,13 +132,14 @@ def _label(value: Any, task: TaskSpec, label_map: dict[str, str]) -> str | list[
             parts = list(value)
         else:
             parts = [] if pd.isna(value) else [value]
-        names = [_name(part) for part in parts]
+        names = [label_name(part) for part in parts]
         return [label_map.get(name, name) for name in dict.fromkeys(names) if name]
-    name = _name(value)
+    name = label_name(value)
     return label_map.get(name, name)
 
 
-def _name(value: Any) -> str:
+def label_name(value: Any) -> str:
+    """The name of a label cell; whole numbers as a CSV would write them, `1` rather than `1.0`."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()

@@ -121,7 +121,7 @@ def _out_of_scope(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray
         in_scope = np.delete(in_scope, outside, axis=1)
     tops = np.sort(in_scope.max(1)) if len(in_scope) else np.zeros(1)
     # Exactly the lowest (1 - keep) share falls below; interpolation would drop more of a small split.
-    cut = tops[min(int((1 - task.decision.keep) * len(tops)), len(tops) - 1)]
+    cut = tops[min(int((1 - task.decision.keep) * len(tops) + 1e-9), len(tops) - 1)]
     return Decision("out_of_scope", float(cut), task.decision.label)
 
 

@@ -228,6 +228,8 @@ def load_tokenizer(folder: Path) -> Any:
         raise CheckpointError(f"The tokenizer in {folder} cannot be opened: {error}") from error
     if tokenizer.pad_token_id is None:
         raise CheckpointError(f"The tokenizer in {folder} has no padding token.")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes one up where the files are missing
+        raise CheckpointError(f"The tokenizer in {folder} has no vocabulary. Add its tokenizer.json or vocabulary.")
     return tokenizer
 
 

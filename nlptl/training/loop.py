@@ -73,12 +73,15 @@ def fit(
     model, optimizer = _prepare(runtime, classifier, build_optimizer(classifier, config), micro_batches, config)
     keep = _Best(runtime, classifier, model)
     progress = Progress()
+    steps_per_epoch = -(-len(rows.targets) // config.batch_size)
     if state is not None and state.exists():
         weights, keep.weights, progress = state.load(optimizer)
         keep.put(weights)
+        # It may have been stopped after the last step of an epoch, before that epoch was validated.
+        if evaluate is not None and len(progress.epochs) * steps_per_epoch == progress.step:
+            _judge(progress, evaluate(model), metric, len(progress.epochs), keep)
     elif evaluate is not None:
         _judge(progress, evaluate(model), metric, 0, keep)
-    steps_per_epoch = -(-len(rows.targets) // config.batch_size)
     total, last_epoch = config.epochs * steps_per_epoch, stop_after or config.epochs
     started = time.perf_counter() - progress.seconds
     bar = runtime.track(None, "training", total=last_epoch * steps_per_epoch, unit="step")

@@ -15,7 +15,7 @@ def frame(texts, labels, pairs=None):
     [
         ("Hello,   World!", "hello world"),
         ("\u201chello\u201d \u2013 world\u2026", "hello world"),
-        ("ＨＥＬＬＯ　world", "hello world"),
+        ("\uff28\uff25\uff2c\uff2c\uff2f\u3000world", "hello world"),
         ("hello\n\tworld ", "hello world"),
         ("HELLO_WORLD", "hello world"),
         ("E\u0301te\u0301", "été"),

@@ -118,14 +118,14 @@ def test_the_sample_is_the_default_among_several():
 
 
 def test_no_source_at_all():
-    with pytest.raises(DataError, match="names no data set. Say which data to use: --data FILE"):
+    with pytest.raises(DataError, match=r"names no data set. Say which data to use: --data FILE"):
         opened()
 
 
 @pytest.mark.parametrize("name", ["sampel", "nowhere/x.csv", "a/b/c"])
 def test_an_unknown_source(name):
     task = TaskSpec(name="mail", description="d", data={"sample": NamedData(files={"train": "x.csv"})})
-    with pytest.raises(DataError, match="Available: sample.*not an existing file or folder, nor a Hub id"):
+    with pytest.raises(DataError, match=r"Available: sample.*not an existing file or folder, nor a Hub id"):
         opened(name, task=task)
 
 
@@ -231,7 +231,7 @@ def test_named_hub_data_maps_split_names(on_hub):
 
 def test_named_hub_data_chooses_a_configuration(on_hub):
     assert set(opened(task=hub_task(configuration="pairs")).frames) == {"train"}
-    with pytest.raises(DataError, match="'acme/mail' cannot be loaded: .*nope"):
+    with pytest.raises(DataError, match=r"'acme/mail' cannot be loaded: .*nope"):
         opened(task=hub_task(configuration="nope"))
 
 
@@ -241,7 +241,7 @@ def test_named_hub_data_lacks_a_split(on_hub):
 
 
 def test_a_hub_id_that_cannot_be_had():
-    with pytest.raises(DataError, match="'acme/absent' cannot be loaded: .*Without a network, use the bundled"):
+    with pytest.raises(DataError, match=r"'acme/absent' cannot be loaded: .*Without a network, use the bundled"):
         opened("acme/absent")
 
 

@@ -31,11 +31,12 @@ def assert_same_in_plain_transformers(folder: Path) -> None:
     ours = nlptl.load(folder, precision="fp32", progress=False).predict_proba(TEXTS)
     plain = pipeline("text-classification", model=str(folder / "model"), device="cpu")
     theirs = [
-        [{s["label"]: s["score"] for s in scores}[label] for label in LABELS] for scores in plain(TEXTS, top_k=None)
+        [{s["label"]: s["score"] for s in scores}[label] for label in LABELS]
+        for scores in plain(TEXTS, top_k=None, truncation=True)
     ]
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
     assert np.ptp(ours[:, 0]) > 0.01, "all texts look the same to this model"
-    best = [answer["label"] for answer in plain(TEXTS)]
+    best = [answer["label"] for answer in plain(TEXTS, truncation=True)]
     assert best == [LABELS[i] for i in ours.argmax(1)]
 
 
@@ -55,6 +56,12 @@ def test_the_bundled_checkpoint_with_cls_pooling_opens_in_plain_transformers(tra
     settings = {"model.pooling": "cls", "training.batch_size": 32}
     folder = train("sentiment", obvious, tmp_path / "run", settings, mode=mode).run.folder
     assert_same_in_plain_transformers(merge_artifact(folder, tmp_path / "merged") if mode == "lora" else folder)
+
+
+def test_plain_transformers_cuts_long_texts_where_nlptl_does(trained_tiny):
+    run = trained_tiny("bert", "full", model__max_length=8).run
+    assert run.artifact.max_length == 8
+    assert_same_in_plain_transformers(run.folder)
 
 
 def test_mean_pooling_averages_the_tokens_and_not_the_padding(tiny):
@@ -146,7 +153,15 @@ def test_damaged_checkpoints_are_checkpoint_errors(tiny, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"\x08")
     with pytest.raises(CheckpointError, match="cannot be opened"):
         build_classifier(tmp_path, "mean", LABELS, False, 0.0)
-    with pytest.raises(CheckpointError, match="tokenizer"):
+
+
+def test_a_folder_without_a_vocabulary_has_no_tokenizer(tiny, tmp_path):
+    (tmp_path / "config.json").write_bytes((Path(tiny["bert"]) / "config.json").read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    with pytest.raises(CheckpointError, match="no vocabulary"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(CheckpointError, match="tokenizer .* cannot be opened"):
         load_tokenizer(tmp_path)
 
 

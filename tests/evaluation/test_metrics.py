@@ -1,0 +1,143 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from nlptl.errors import ConfigError
+from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.evaluator import check_metrics, full_report, probabilities_of
+from nlptl.evaluation.metrics import METRICS, compute_metric
+from nlptl.tasks import TaskSpec
+
+POSITIVE = 1
+
+
+def random_rows(classes: int, seed: int, rows: int = 200, several: bool = False):
+    """Targets, predictions and scores that agree more often than chance."""
+    rng = np.random.default_rng(seed)
+    if several:
+        targets = (rng.random((rows, classes)) < 0.4).astype(np.float32)
+        scores = probabilities_of(rng.normal(size=(rows, classes)) + 2 * targets - 1, True)
+        return targets, (scores >= 0.5).astype(np.float32), scores
+    targets = rng.integers(0, classes, rows)
+    scores = probabilities_of(rng.normal(size=(rows, classes)) + 2 * np.eye(classes)[targets], False)
+    return targets, scores.argmax(1), scores
+
+
+def recall_at_precision(wanted, scores):
+    precision, recall, _ = sk.precision_recall_curve(wanted, scores)
+    return max((r for p, r in zip(precision, recall, strict=True) if p >= 0.9), default=0.0)
+
+
+ON_PREDICTIONS = {
+    "accuracy": sk.accuracy_score,
+    "macro_f1": lambda y, p: sk.f1_score(y, p, average="macro"),
+    "micro_f1": lambda y, p: sk.f1_score(y, p, average="micro"),
+}
+ON_SCORES = {
+    "average_precision": sk.average_precision_score,
+    "roc_auc": sk.roc_auc_score,
+    "recall_at_precision": recall_at_precision,
+}
+
+
+def test_every_metric_has_its_reference():
+    assert set(METRICS) == {*ON_PREDICTIONS, *ON_SCORES}
+    assert {name for name in METRICS if METRICS.get(name).on_scores} == set(ON_SCORES)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("name", METRICS.names())
+def test_equals_scikit_learn(name, classes, several):
+    for seed in range(3):
+        targets, predicted, scores = random_rows(classes, seed, several=several)
+        if name in ON_PREDICTIONS:
+            wanted = ON_PREDICTIONS[name](targets, predicted)
+        else:
+            column = targets[:, POSITIVE] if several else targets == POSITIVE
+            wanted = ON_SCORES[name](column.astype(int), scores[:, POSITIVE])
+        found = compute_metric(name, predicted, scores, targets, POSITIVE)
+        assert found == pytest.approx(wanted, abs=1e-6)
+        assert 0 < found < 1
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_no_rows_give_nan(name):
+    nothing = np.zeros(0, np.int64)
+    assert np.isnan(compute_metric(name, nothing, np.zeros((0, 2)), nothing, POSITIVE))
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_perfect_and_single_row(name):
+    targets, scores = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
+    assert compute_metric(name, targets, scores, targets, POSITIVE) == 1.0
+    one = compute_metric(name, targets[:1], scores[:1], targets[:1], POSITIVE)
+    assert np.isnan(one) if name in ON_SCORES else one == 1.0
+
+
+@pytest.mark.parametrize("name", ON_SCORES)
+def test_score_metrics_need_a_positive_label(name):
+    targets, predicted, scores = random_rows(2, 0)
+    assert np.isnan(compute_metric(name, predicted, scores, targets, None))
+
+
+def test_unknown_metric():
+    with pytest.raises(ConfigError, match=r"Unknown metric 'acuracy'.*Did you mean 'accuracy'\?"):
+        check_metrics(TaskSpec(name="x", description="d", metrics=["acuracy"]))
+
+
+def test_metrics_need_no_hub(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "from nlptl.evaluation.metrics import METRICS, compute_metric\n"
+        "y, p = np.array([0, 1]), np.array([[.8, .2], [.3, .7]])\n"
+        "print([compute_metric(name, y, p, y, 1) for name in METRICS])\n"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([1.0] * len(METRICS.names()))
+
+
+def test_probabilities():
+    logits = np.array([[1000.0, 0.0], [0.0, 0.0], [-1000.0, -1000.0]], np.float32)
+    assert probabilities_of(logits, False) == pytest.approx(np.array([[1, 0], [0.5, 0.5], [0.5, 0.5]]))
+    assert probabilities_of(logits, True) == pytest.approx(np.array([[1, 0.5], [0.5, 0.5], [0, 0]]))
+    assert probabilities_of(np.zeros((0, 3), np.float32), False).shape == (0, 3)
+
+
+def test_report_of_single_labels():
+    task = TaskSpec(name="x", description="d", labels=["a", "b", "c"])
+    targets, predicted, scores = random_rows(3, 0)
+    report = full_report(task, np.log(scores), targets, Decision())
+    assert report["rows"] == 200
+    assert report["accuracy"] == report["decided"]["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
+    assert report["macro_f1"] == pytest.approx(report["decided"]["macro_f1"])
+    assert report["confusion_matrix"] == sk.confusion_matrix(targets, predicted).tolist()
+    assert report["loss"] == pytest.approx(sk.log_loss(targets, scores), rel=1e-4)
+    by_label = sk.classification_report(targets, predicted, target_names=["a", "b", "c"], output_dict=True)
+    for name, values in report["per_class"].items():
+        assert values["f1"] == pytest.approx(by_label[name]["f1-score"])
+        assert values["rows"] == by_label[name]["support"]
+
+
+def test_report_of_several_labels():
+    task = TaskSpec(name="x", description="d", kind="multi_label", labels=["a", "b", "c"])
+    targets, predicted, scores = random_rows(3, 0, several=True)
+    report = full_report(task, np.log(scores / (1 - scores)), targets, Decision("multi_label", 0.5))
+    assert report["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
+    assert report["macro_f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
+    assert set(report["per_class"]) == {"a", "b", "c"}
+
+
+def test_report_of_out_of_scope_decisions():
+    task = TaskSpec(name="x", description="d", labels=["a", "b", "oos"])
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.4, 0.1], [0.4, 0.5, 0.1], [0.1, 0.1, 0.8]])
+    decision = Decision("out_of_scope", 0.6, "oos")
+    report = full_report(task, np.log(probabilities + 1e-9), np.array([0, 1, 0, 2, 2]), decision)
+    assert report["decided"]["in_scope_kept"] == pytest.approx(2 / 3)
+    assert report["decided"]["out_of_scope_recall"] == 1.0
+    assert report["decided"]["accuracy"] == pytest.approx(4 / 5)

@@ -1,0 +1,113 @@
+"""The README's commands are promises: each exists, names what exists, and the main job answers as told."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def marked(marker: str) -> str:
+    """The bash block right under a marker; there is exactly one such marker."""
+    found = re.findall(rf"^<!-- {marker} -->\n```bash\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert len(found) == README.count(f"<!-- {marker} -->") == 1
+    return str(found[0]).rstrip("\n")
+
+
+def cli_lines() -> list[list[str]]:
+    """Every `nlptl ...` call in the bash blocks as words: `.venv/bin/nlptl` and `-m nlptl` are such calls too."""
+    calls = []
+    for line in "".join(BLOCK.findall(README)).splitlines():
+        for part in re.split(r"&&|\$\(|\)", line):
+            words = shlex.split(part, comments=True)
+            start = next((i for i, word in enumerate(words) if Path(word).name == "nlptl"), None)
+            if start is not None:
+                calls.append(words[start + 1 :])
+    return calls
+
+
+@cache
+def help_of(command: tuple[str, ...]) -> tuple[int, str]:
+    """What `nlptl COMMAND --help` says; wide and plain, so that no flag is cut or coloured."""
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    call = [sys.executable, "-m", "nlptl", *command, "--help"]
+    done = subprocess.run(call, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("marker", ["quickstart-command", "test-command"])
+def test_marked_command_is_one_line_that_names_what_exists(marker: str) -> None:
+    command = marked(marker)
+    assert "\n" not in command
+    for path in re.findall(r"-c (\S+)", command):
+        assert (ROOT / path).is_file()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extra in re.findall(r"\.\[(\w+)\]", command):
+        assert extra in project["optional-dependencies"]
+    assert "-e ." in command.replace('"', "")
+    assert command.count(".venv/bin/nlptl") == (marker == "quickstart-command")
+    assert "nlptl" in project["scripts"]
+
+
+def test_make_target_of_the_test_command_reaches_the_tools_it_names() -> None:
+    target = re.findall(r"\bmake (\w+)", marked("test-command"))
+    assert target == ["check"]
+    plan = subprocess.run(["make", "-n", *target], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    dev = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"][
+        "dev"
+    ]
+    for call, package in {
+        "-m ruff format --check": "ruff",
+        "-m ruff check": "ruff",
+        "-m mypy": "mypy",
+        "lint-imports": "import-linter",
+        "-m pytest": "pytest",
+        "--cov": "pytest-cov",
+    }.items():
+        assert call in plan
+        assert any(re.match(rf"{package}\b(?!-)", requirement) for requirement in dev)
+
+
+def test_ci_takes_the_test_command_from_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    extraction = re.findall(r"^command=\$\((.*)\)$", script, re.MULTILINE)
+    assert len(extraction) == 1
+    done = subprocess.run(["bash", "-c", extraction[0]], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == marked("test-command")
+
+
+def test_readme_shows_the_main_commands() -> None:
+    assert {"train", "predict", "evaluate", "merge", "tasks", "configs"} <= {words[0] for words in cli_lines()}
+
+
+@pytest.mark.parametrize("words", cli_lines(), ids=lambda words: " ".join(words)[:60])
+def test_readme_line_fits_the_command_line(words: list[str]) -> None:
+    nested = words[0] == "tasks" and len(words) > 1 and not words[1].startswith("-")
+    command = tuple(words[: 2 if nested else 1])
+    code, text = help_of(command)
+    assert code == 0, f"nlptl {' '.join(command)} is no command"
+    for flag in (word.partition("=")[0] for word in words if word.startswith("--")):
+        assert re.search(rf"(?<![\w-]){flag}(?![\w-])", text), f"{flag} is not an option of {' '.join(command)}"
+
+
+def test_main_job_trains_and_shows_its_results(tmp_path: Path) -> None:
+    call = [sys.executable, "-m", "nlptl", "train", "sentiment", "--epochs", "1", "--output", "tmp"]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Results$", done.stdout, re.MULTILINE)
+    assert re.search(r"accuracy\W+[01]\.\d{4}\W+[01]\.\d{4}", done.stdout)
+    assert "Run folder: tmp" in done.stdout
+    assert (tmp_path / "tmp" / "manifest.json").is_file()
+    predictions = done.stdout.partition("Three predictions on test rows:")[2]
+    assert len(re.findall(r"(?:positive|negative)\W+[01]\.\d{4}\W+(?:positive|negative)", predictions)) == 3

@@ -1,0 +1,79 @@
+"""Two real processes under accelerate's launcher learn what one process learns."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from nlptl.resources import bundled
+
+# Dropout is off by default, so losses do not depend on which process sees which row.
+SETTINGS = {
+    "training.epochs": 2,
+    "training.batch_size": 16,
+    "training.micro_batch_size": 6,
+    "training.learning_rate": 3e-3,
+    "model.pooling": "cls",
+    "runtime.precision": "fp32",
+    "runtime.progress": False,
+}
+ACCELERATE = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
+
+
+def launch(launcher: list[str], arguments: list[str], folder: Path, **environment: str) -> str:
+    settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
+    done = subprocess.run(
+        [*ACCELERATE, *launcher, "-m", "nlptl", "train", "sentiment", *arguments, *settings],
+        cwd=folder,
+        env={**own, "NLPTL_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def assert_same_run(together: Path, alone: Path) -> None:
+    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (together, alone))
+    assert (ours["runtime"]["processes"], theirs["runtime"]["processes"]) == (2, 1)
+    assert ours["training"]["steps"] == theirs["training"]["steps"] == 10
+    np.testing.assert_allclose(ours["training"]["losses"], theirs["training"]["losses"], atol=1e-4)
+    for split in ("validation", "test"):
+        assert ours[split]["accuracy"] == theirs[split]["accuracy"]
+        assert ours[split]["confusion_matrix"] == theirs[split]["confusion_matrix"]
+        assert ours[split]["loss"] == pytest.approx(theirs[split]["loss"], abs=1e-4)
+    weights = [
+        {p.name: load_file(p) for p in (folder / "model").rglob("*.safetensors")} for folder in (together, alone)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    for file, tensors in weights[0].items():
+        for name, tensor in tensors.items():
+            np.testing.assert_allclose(tensor, weights[1][file][name], atol=2e-3, err_msg=name)
+
+
+def test_two_processes_learn_what_one_learns(train, tiny, obvious, tmp_path):
+    arguments = ["--data", str(obvious), "--checkpoint", tiny["bert"], "--output", "runs/together"]
+    launcher = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    said = launch(launcher, arguments, tmp_path, ACCELERATE_USE_CPU="1")
+    alone = train("sentiment", obvious, tmp_path / "alone", SETTINGS, checkpoint=tiny["bert"]).run
+    assert_same_run(tmp_path / "runs" / "together", alone.folder)
+    assert said.count("Run folder:") == 1
+    assert said.count("processes 2") == 1
+
+
+def test_the_cpu_config_starts_two_processes_that_share_one_run_folder(train, tiny, obvious, tmp_path):
+    arguments = ["--data", str(obvious), "--checkpoint", tiny["distilbert"], "--mode", "lora"]
+    launch(["--config_file", str(bundled("accelerate_configs") / "cpu.yaml")], arguments, tmp_path)
+    (together,) = (tmp_path / "runs").iterdir()
+    assert (together / "manifest.json").is_file()
+    assert not list(together.rglob("*.part"))
+    alone = train("sentiment", obvious, tmp_path / "alone", SETTINGS, mode="lora", checkpoint=tiny["distilbert"]).run
+    assert_same_run(together, alone.folder)
