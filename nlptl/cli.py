@@ -109,7 +109,8 @@ def train(
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
     }
-    resolved = load_config(config, **parse_assignments(settings or []), **chosen)
+    flags = {key: value for key, value in chosen.items() if value is not None}
+    resolved = load_config(config, **{**parse_assignments(settings or []), **flags})
     load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
     from nlptl.api import train_config
 

@@ -88,6 +88,9 @@ class ProbeConfig(Record):
         default=[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0], min_length=1
     )
     """Inverse L2 strengths (scikit-learn's C) to choose from on validation."""
+    start: Annotated[float, Field(gt=0)] = 1.0
+    """The strength for the head that full and lora start from. A head that fits the frozen features as well as it can
+    leaves the encoder nothing to learn but noise, and its large weights magnify every change of the encoder."""
     cache: bool = True
     """Keep computed features on disk, so that each text meets the frozen encoder once."""
 

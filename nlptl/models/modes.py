@@ -42,7 +42,7 @@ class Full:
     """Every weight learns."""
 
     defaults: ClassVar[dict[str, Any]] = {
-        "training.epochs": 3,
+        "training.epochs": 4,
         "training.learning_rate": 1e-4,
         "training.head_learning_rate": 1e-3,
         "training.batch_size": 32,

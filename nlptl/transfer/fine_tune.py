@@ -92,46 +92,45 @@ def fine_tune(
         NlptlError: the configuration, the data or the checkpoint cannot be used; nothing is left half-written.
     """
     clock = Clock()
-    notes = _start_log()
-    task = load_task(config.task, config.tasks_dir)
-    check_metrics(task)
-    mode_class = MODES.get(config.mode)
-    checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
-    defaults = {"checkpoint": task.checkpoint, "model.pooling": checkpoint.pooling, **mode_class.defaults}
-    config = config.filled(task.training_defaults(config.mode), defaults)
-    noted = config.model_copy(update={"output": None})
-    with clock.measure("data"):
-        splits = load_splits(task, config.data, config.seed, given)
-    for warning in splits.audit.warnings:
-        log.warning(warning)
-    runtime = start_runtime(
-        config.runtime.precision,
-        config.runtime.trackers,
-        None,
-        config.runtime.deterministic,
-        config.runtime.progress,
-    )
-    folder = _agree_on_folder(runtime, config, noted, resume)
-    # From here on only the main process writes; a failure of its own stops it, and the launcher stops the others.
-    if runtime.is_main:
-        taken_up = prepare_folder(folder, noted)
-        if taken_up:
-            log.info(f"Going on with the unfinished run in {folder}")
-        _keep_log(notes, folder)
-    runtime.barrier()
-    job = _encode(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
-    _describe(job)
-    _start_trackers(job, folder)
-    trained = _train(job, StateFolder(folder / "state"))
-    if runtime.is_main:
-        _save(job, trained, folder)
-        if publish is not None:
-            publish(folder)
-    _close_log(notes)
-    runtime.barrier()
-    if runtime.accelerator.trackers:
-        runtime.accelerator.end_training()
-    return folder
+    with _noted() as notes:
+        task = load_task(config.task, config.tasks_dir)
+        check_metrics(task)
+        mode_class = MODES.get(config.mode)
+        checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
+        defaults = {"checkpoint": task.checkpoint, "model.pooling": checkpoint.pooling, **mode_class.defaults}
+        config = config.filled(task.training_defaults(config.mode), defaults)
+        noted = config.model_copy(update={"output": None})
+        with clock.measure("data"):
+            splits = load_splits(task, config.data, config.seed, given)
+        for warning in splits.audit.warnings:
+            log.warning(warning)
+        runtime = start_runtime(
+            config.runtime.precision,
+            config.runtime.trackers,
+            None,
+            config.runtime.deterministic,
+            config.runtime.progress,
+        )
+        folder = _agree_on_folder(runtime, config, noted, resume)
+        # From here on only the main process writes; a failure of its own stops it, and the launcher stops the others.
+        if runtime.is_main:
+            taken_up = prepare_folder(folder, noted)
+            if taken_up:
+                log.info(f"Going on with the unfinished run in {folder}")
+            _keep_log(notes, folder)
+        runtime.barrier()
+        job = _encode(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
+        _describe(job)
+        _start_trackers(job, folder)
+        trained = _train(job, StateFolder(folder / "state"))
+        if runtime.is_main:
+            _save(job, trained, folder)
+            if publish is not None:
+                publish(folder)
+        runtime.barrier()
+        if runtime.accelerator.trackers:
+            runtime.accelerator.end_training()
+        return folder
 
 
 def _encode(
@@ -163,7 +162,8 @@ def _train(job: _Job, state: StateFolder) -> _Trained:
     head, features = None, {}
     if job.config.model.head_start == "probe" or not job.mode.trains_encoder:
         features = _features(job, classifier)
-        head = _probe(job, features, job.config.probe.regularisation)
+        probe = job.config.probe
+        head = _probe(job, features, [probe.start] if job.mode.trains_encoder else probe.regularisation)
     if not job.mode.trains_encoder:
         assert head is not None
         return _finish_frozen(job, classifier, features, head)
@@ -438,26 +438,29 @@ def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resu
     return Path("runs") / runtime.agree(name)
 
 
-def _start_log() -> logging.handlers.MemoryHandler:
-    """Keep what is said until there is a run folder to write it to."""
+@contextmanager
+def _noted() -> Iterator[logging.handlers.MemoryHandler]:
+    """Keep what is said until there is a run folder to write it to; let go of it, whatever happens."""
     notes = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
-    log.setLevel(logging.INFO)
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.INFO)
     log.addHandler(notes)
-    return notes
+    try:
+        yield notes
+    finally:
+        log.removeHandler(notes)
+        target = notes.target
+        notes.close()
+        if target is not None:
+            target.close()
 
 
 def _keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     notes.setTarget(file)
+    notes.flushLevel = logging.NOTSET  # from here on nothing waits: a run that is killed has its log
     notes.flush()
-
-
-def _close_log(notes: logging.handlers.MemoryHandler) -> None:
-    notes.close()
-    if notes.target is not None:
-        notes.target.close()
-    log.removeHandler(notes)
 
 
 def _newest_unfinished(noted: RunConfig) -> str | None:
