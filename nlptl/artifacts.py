@@ -167,6 +167,9 @@ def load_artifact(folder: Path) -> Artifact:
             f"{folder} was written by a newer nlptl (format {manifest.get('format')}, known here: {FORMAT}). "
             "Upgrade nlptl."
         )
+    lacking = sorted({"whole", "pooling", "max_length", "checkpoint", "files"} - manifest.keys())
+    if lacking:
+        raise ArtifactError(f"{folder / 'manifest.json'} is damaged: it lacks {', '.join(lacking)}.")
     config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
     found = _digests(folder / MODEL)
     wrong = sorted(name for name, digest in manifest["files"].items() if found.get(name) != digest)

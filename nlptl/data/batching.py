@@ -11,7 +11,7 @@ FORWARD_TOKENS = 4096
 def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """Rows of each optimizer step of one epoch.
 
-    Rows are shuffled, cut into windows of 50 batches, sorted by length inside a window, and the batches shuffled
+    Rows are shuffled, cut into windows of about 50 batches, sorted by length inside a window, and the batches shuffled
     again: random enough to learn from, with about 5 % padding. The plan is a function of its arguments alone, so any
     number of processes, and a resumed run, see the same stream.
 
@@ -26,9 +26,13 @@ def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> l
     """
     rng = np.random.default_rng([seed, 3, epoch])
     order = rng.permutation(len(lengths))
+    batches = -(-len(order) // batch_size)
+    # Windows of even size: a small last one would have little to sort, and so much padding.
+    windows = max(1, round(batches / WINDOW))
+    edges = [i * batches // windows * batch_size for i in range(windows)] + [len(order)]
     steps: list[np.ndarray] = []
-    for start in range(0, len(order), batch_size * WINDOW):
-        window = order[start : start + batch_size * WINDOW]
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        window = order[start:stop]
         window = window[np.argsort(lengths[window], kind="stable")]
         steps += [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
     return [steps[i] for i in rng.permutation(len(steps))]

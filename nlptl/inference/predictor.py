@@ -201,7 +201,7 @@ def _text(value: Any) -> str:
 def _frame(texts: Sequence[Text], columns: int) -> pd.DataFrame:
     if isinstance(texts, str):
         raise DataError("predict takes a list of texts. For one text, write predict([text]).")
-    rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+    rows = [tuple(text) if isinstance(text, tuple | list) else (text,) for text in texts]
     wrong = next(
         (i for i, row in enumerate(rows) if len(row) != columns or not all(isinstance(t, str) for t in row)), None
     )

@@ -196,8 +196,10 @@ def _step_seed(seed: int, step: int, rank: int) -> int:
 
 
 def _judge(progress: Progress, metrics: dict[str, float], metric: str, epoch: int, keep: _Best) -> None:
+    best = next((e for e in progress.epochs if e["epoch"] == progress.best_epoch), None)
     progress.epochs.append({"epoch": epoch, **metrics})
-    if progress.best_metric is None or metrics[metric] > progress.best_metric:
+    # Small validation splits tie often; then the lower loss is the better state.
+    if best is None or (metrics[metric], -metrics.get("loss", 0.0)) > (best[metric], -best.get("loss", 0.0)):
         progress.best_metric, progress.best_epoch, progress.worse_epochs = metrics[metric], epoch, 0
         keep.take()
     else:

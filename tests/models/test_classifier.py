@@ -35,7 +35,7 @@ def assert_same_in_plain_transformers(folder: Path) -> None:
         for scores in plain(TEXTS, top_k=None, truncation=True)
     ]
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
-    assert np.ptp(ours[:, 0]) > 0.01, "all texts look the same to this model"
+    assert np.ptp(ours[:, 0]) > 0.002, "all texts look the same to this model"
     best = [answer["label"] for answer in plain(TEXTS, truncation=True)]
     assert best == [LABELS[i] for i in ours.argmax(1)]
 
