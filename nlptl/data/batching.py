@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 WINDOW = 50
@@ -31,7 +33,7 @@ def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> l
     windows = max(1, round(batches / WINDOW))
     edges = [i * batches // windows * batch_size for i in range(windows)] + [len(order)]
     steps: list[np.ndarray] = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         window = order[start:stop]
         window = window[np.argsort(lengths[window], kind="stable")]
         steps += [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
