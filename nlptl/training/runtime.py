@@ -87,7 +87,6 @@ class Runtime:
 def start_runtime(
     precision: str = "auto",
     trackers: list[str] | None = None,
-    logging_dir: str | None = None,
     deterministic: bool = False,
     progress: bool = True,
 ) -> Runtime:
@@ -110,7 +109,7 @@ def start_runtime(
         cpu=on_cpu,
         mixed_precision="no" if chosen == "fp32" else chosen,
         log_with=_known_trackers(trackers or []),
-        project_dir=logging_dir,
+        project_dir=".",  # trackers ask for a folder now; theirs is set once the run folder is known
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     if accelerator.num_processes != launched:

@@ -99,6 +99,8 @@ def fine_tune(
         mode_class = MODES.get(config.mode)
         checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
         defaults = {"checkpoint": task.checkpoint, "model.pooling": checkpoint.pooling, **mode_class.defaults}
+        if config.data.shots:  # few rows: those of validation are needed too
+            defaults["training.refit"] = True
         config = config.filled(task.training_defaults(config.mode), defaults)
         noted = config.model_copy(update={"output": None})
         with clock.measure("data"):
@@ -108,7 +110,6 @@ def fine_tune(
         runtime = start_runtime(
             config.runtime.precision,
             config.runtime.trackers,
-            None,
             config.runtime.deterministic,
             config.runtime.progress,
         )
@@ -172,7 +173,7 @@ def _train(job: _Job, state: StateFolder) -> _Trained:
     progress = _fit(job, classifier, _rows(job, "train"), state, evaluate=True)
     validation = _logits(job, classifier, "validation")
     mode = job.mode
-    if job.config.training.refit or (job.config.data.shots and job.config.training.refit is not False):
+    if job.config.training.refit:
         log.info(f"Training again on train + validation together, for {progress.best_epoch} epochs")
         classifier, mode = _fresh_classifier(job), MODES.get(job.config.mode)()
         if head is not None:
