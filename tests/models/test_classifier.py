@@ -26,9 +26,9 @@ def inputs_of(folder: str, texts: list[str]) -> dict[str, torch.Tensor]:
     return dict(load_tokenizer(Path(folder))(texts, padding=True, truncation=True, return_tensors="pt"))
 
 
-def assert_same_in_plain_transformers(folder: Path) -> None:
-    """The folder's `model/` in a transformers pipeline answers as nlptl does."""
-    ours = nlptl.load(folder, precision="fp32", progress=False).predict_proba(TEXTS)
+def assert_same_in_plain_transformers(folder: Path, before: Path | None = None) -> None:
+    """The folder's `model/` in a transformers pipeline answers as nlptl does, before merging if it was merged."""
+    ours = nlptl.load(before or folder, precision="fp32", progress=False).predict_proba(TEXTS)
     plain = pipeline("text-classification", model=str(folder / "model"), device="cpu")
     theirs = [
         [{s["label"]: s["score"] for s in scores}[label] for label in LABELS]
@@ -48,14 +48,16 @@ def test_a_full_run_with_cls_pooling_opens_in_plain_transformers(trained_tiny, a
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])
 def test_a_merged_lora_run_with_cls_pooling_opens_in_plain_transformers(trained_tiny, tmp_path, architecture):
     run = trained_tiny(architecture, "lora").run
-    assert_same_in_plain_transformers(merge_artifact(run.folder, tmp_path / "merged"))
+    assert_same_in_plain_transformers(merge_artifact(run.folder, tmp_path / "merged"), run.folder)
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_the_bundled_checkpoint_with_cls_pooling_opens_in_plain_transformers(train, obvious, tmp_path, mode):
     settings = {"model.pooling": "cls", "training.batch_size": 32}
     folder = train("sentiment", obvious, tmp_path / "run", settings, mode=mode).run.folder
-    assert_same_in_plain_transformers(merge_artifact(folder, tmp_path / "merged") if mode == "lora" else folder)
+    assert_same_in_plain_transformers(
+        merge_artifact(folder, tmp_path / "merged") if mode == "lora" else folder, before=folder
+    )
 
 
 def test_plain_transformers_cuts_long_texts_where_nlptl_does(trained_tiny):
