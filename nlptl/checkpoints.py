@@ -83,7 +83,10 @@ def resolve_checkpoint(name: str) -> Checkpoint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         _check_files(folder, name)
-        return Checkpoint(name, folder.resolve(), "folder", f"sha256:{weights_digest(folder)}", _pooling_of(folder))
+        # Noted as an absolute path: the run must find it from any working directory.
+        return Checkpoint(
+            str(folder.resolve()), folder.resolve(), "folder", f"sha256:{weights_digest(folder)}", _pooling_of(folder)
+        )
     hub_id, _, revision = name.partition("@")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith((".", "/")):
         hint = "Give a Hub id (owner/name) or an existing folder."

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,19 @@ class StateFolder:
         self._last_save = time.monotonic()
         self._cost = 1.0
 
+    @property
+    def _old(self) -> Path:
+        return self.folder.with_name(self.folder.name + ".old")
+
     def due(self) -> bool:
         """Whether enough time has passed that another save stays within its share."""
         return time.monotonic() - self._last_save > self._cost / SHARE
 
     def exists(self) -> bool:
         """Whether there is a state to go on from."""
+        if not self.folder.exists() and self._old.is_dir():  # stopped between the two renames of a save
+            with suppress(FileNotFoundError):  # another process was quicker
+                self._old.rename(self.folder)
         return (self.folder / "progress.json").is_file()
 
     def save(self, weights: Weights, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -72,12 +80,11 @@ class StateFolder:
             json.dump({"progress": asdict(progress), "optimizer": numbers}, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        old = self.folder.with_name(self.folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
         if self.folder.exists():
-            self.folder.rename(old)
+            shutil.rmtree(self._old, ignore_errors=True)
+            self.folder.rename(self._old)
         aside.rename(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self._old, ignore_errors=True)
         self._last_save = time.monotonic()
         self._cost = self._last_save - started
 
@@ -100,6 +107,7 @@ class StateFolder:
     def remove(self) -> None:
         """Training ended; the state has served."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._old, ignore_errors=True)
 
 
 def _write_tensors(path: Path, tensors: Weights) -> None:

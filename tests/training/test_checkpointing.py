@@ -62,6 +62,13 @@ def test_a_save_that_breaks_off_leaves_the_last_state(saved, monkeypatch):
     assert state.load(optimizer)[2].step == 7
 
 
+def test_a_save_stopped_between_its_renames_leaves_the_last_state(saved):
+    state, *_, optimizer, _ = saved
+    state.folder.rename(state.folder.with_name("state.old"))
+    assert StateFolder(state.folder).exists()
+    assert state.load(optimizer)[2].step == 7
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "best.safetensors", "optimizer.safetensors", "progress.json"])
 def test_a_damaged_state_is_an_artifact_error(saved, name):
     state, *_, optimizer, _ = saved
