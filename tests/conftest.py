@@ -154,18 +154,18 @@ def _byte_pairs(folder: Path, words: list[str]) -> Any:
 def train() -> Train:
     """`nlptl.train` on small data with quick settings, and the classifier that it saved."""
     import nlptl
-    from nlptl.transfer import fine_tune
+    from nlptl.transfer import saving
 
     def quickly(task: str | None, data: Any, output: Path, settings: dict[str, Any] | None = None, **more: Any) -> Any:
         kept: list[Any] = []
-        save = fine_tune.save_artifact
+        save = saving.save_artifact
 
         def keep(*arguments: Any) -> None:
             kept.append(arguments[4])
             save(*arguments)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fine_tune, "save_artifact", keep)
+            patch.setattr(saving, "save_artifact", keep)
             run = nlptl.train(task, data=data, output=output, settings={**QUICK, **(settings or {})}, **more)
         return Trained(run, kept[0])
 

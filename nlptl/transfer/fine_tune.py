@@ -4,74 +4,35 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from nlptl.artifacts import environment, is_unfinished, prepare_folder, save_artifact, write_json
-from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.artifacts import prepare_folder
+from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config import RunConfig
-from nlptl.data.encoding import Encoded, encode
-from nlptl.data.files import TableWriter
-from nlptl.data.loading import Splits, label_targets, load_splits
-from nlptl.evaluation.decisions import Decision, fit_decision
-from nlptl.evaluation.evaluator import check_metrics, full_report, probabilities_of, quick_metrics
-from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer, longest_input
+from nlptl.data.loading import load_splits
+from nlptl.evaluation.evaluator import check_metrics, quick_metrics
+from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.features import FeatureStore
 from nlptl.models.modes import MODES, Mode
 from nlptl.models.probe import LinearHead, fit_probe
 from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.resources import cache_dir
-from nlptl.tasks import TaskSpec, load_task
+from nlptl.tasks import load_task
 from nlptl.training.checkpointing import Progress, StateFolder
-from nlptl.training.forward import concatenate, features_of, logits_of, subset
-from nlptl.training.loop import TrainingRows, fit, measure_padding
-from nlptl.training.runtime import Runtime, start_runtime
+from nlptl.training.forward import features_of, logits_of
+from nlptl.training.loop import TrainingRows, fit
+from nlptl.training.runtime import start_runtime
 from nlptl.training.timing import Clock
+from nlptl.transfer.folder import agree_on_folder, describe, keep_log, noted_log, start_trackers
+from nlptl.transfer.job import Job, Trained, encode_splits, training_rows
+from nlptl.transfer.saving import save_run
 
 log = logging.getLogger("nlptl")
-VERIFIED_ROWS = 16
-
-
-@dataclass
-class _Job:
-    """What the steps of one run share."""
-
-    config: RunConfig
-    task: TaskSpec
-    mode: Mode
-    checkpoint: Checkpoint
-    runtime: Runtime
-    clock: Clock
-    splits: Splits
-    encoded: dict[str, Encoded]
-    targets: dict[str, np.ndarray]
-    tokenizer: Any
-    max_length: int
-    pooling: str
-
-    @property
-    def pad_id(self) -> int:
-        return int(self.tokenizer.pad_token_id)
-
-
-@dataclass
-class _Trained:
-    """The outcome of training: the model and what it says of the held-out splits."""
-
-    classifier: Classifier
-    mode: Mode
-    validation_logits: np.ndarray
-    test_logits: np.ndarray
-    progress: Progress
-    notes: dict[str, Any]
 
 
 def fine_tune(
@@ -93,7 +54,7 @@ def fine_tune(
         NlptlError: the configuration, the data or the checkpoint cannot be used; nothing is left half-written.
     """
     clock = Clock()
-    with _noted() as notes:
+    with noted_log() as notes:
         task = load_task(config.task, config.tasks_dir)
         check_metrics(task)
         mode_class = MODES.get(config.mode)
@@ -113,20 +74,20 @@ def fine_tune(
             config.runtime.deterministic,
             config.runtime.progress,
         )
-        folder = _agree_on_folder(runtime, config, noted, resume)
+        folder = agree_on_folder(runtime, config, noted, resume)
         # From here on only the main process writes; a failure of its own stops it, and the launcher stops the others.
         if runtime.is_main:
             taken_up = prepare_folder(folder, noted)
             if taken_up:
                 log.info(f"Going on with the unfinished run in {folder}")
-            _keep_log(notes, folder)
+            keep_log(notes, folder)
         runtime.barrier()
-        job = _encode(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
-        _describe(job)
-        _start_trackers(job, folder)
+        job = encode_splits(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
+        describe(job)
+        start_trackers(job, folder)
         trained = _train(job, StateFolder(folder / "state"))
         if runtime.is_main:
-            _save(job, trained, folder)
+            save_run(job, trained, folder)
             if publish is not None:
                 publish(folder)
         runtime.barrier()
@@ -135,30 +96,7 @@ def fine_tune(
         return folder
 
 
-def _encode(
-    config: RunConfig, task: TaskSpec, checkpoint: Checkpoint, runtime: Runtime, clock: Clock, splits: Splits
-) -> _Job:
-    from transformers import AutoConfig
-
-    tokenizer = load_tokenizer(checkpoint.path)
-    encoder_config = AutoConfig.from_pretrained(checkpoint.path, trust_remote_code=False)
-    max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
-    frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    with clock.measure("data"):
-        encoded = {name: encode(frame, tokenizer, max_length, _bar(runtime, name)) for name, frame in frames.items()}
-    targets = {name: label_targets(frame, task.label_list()) for name, frame in frames.items()}
-    mode = MODES.get(config.mode)()
-    pooling = str(config.model.pooling)
-    return _Job(
-        config, task, mode, checkpoint, runtime, clock, splits, encoded, targets, tokenizer, max_length, pooling
-    )
-
-
-def _bar(runtime: Runtime, split: str) -> Callable[[Iterable[int]], Iterable[int]]:
-    return lambda chunks: runtime.track(chunks, f"tokenising {split}")
-
-
-def _train(job: _Job, state: StateFolder) -> _Trained:
+def _train(job: Job, state: StateFolder) -> Trained:
     """Probe, then (unless the encoder stays frozen) train from it; refit on all labelled rows where asked."""
     classifier = _fresh_classifier(job)
     head, features = None, {}
@@ -170,7 +108,7 @@ def _train(job: _Job, state: StateFolder) -> _Trained:
         assert head is not None
         return _finish_frozen(job, classifier, features, head)
     _start(job, classifier, head, job.mode)
-    progress = _fit(job, classifier, _rows(job, "train"), state, evaluate=True)
+    progress = _fit(job, classifier, training_rows(job, "train"), state, evaluate=True)
     validation = _logits(job, classifier, "validation")
     mode = job.mode
     if job.config.training.refit:
@@ -180,12 +118,12 @@ def _train(job: _Job, state: StateFolder) -> _Trained:
             head = _refit_probe(job, features, head)
         _start(job, classifier, head, mode)
         if progress.best_epoch:
-            _fit(job, classifier, _rows(job, "both"), None, evaluate=False, stop_after=progress.best_epoch)
+            _fit(job, classifier, training_rows(job, "both"), None, evaluate=False, stop_after=progress.best_epoch)
     notes = {"probe_regularisation": head.regularisation} if head else {}
-    return _Trained(classifier, mode, validation, _logits(job, classifier, "test"), progress, notes)
+    return Trained(classifier, mode, validation, _logits(job, classifier, "test"), progress, notes)
 
 
-def _finish_frozen(job: _Job, classifier: Classifier, features: dict[str, np.ndarray], head: LinearHead) -> _Trained:
+def _finish_frozen(job: Job, classifier: Classifier, features: dict[str, np.ndarray], head: LinearHead) -> Trained:
     job.mode.apply(classifier, job.config.lora)
     validation = head.logits(features["validation"])
     if job.config.training.refit:
@@ -194,10 +132,10 @@ def _finish_frozen(job: _Job, classifier: Classifier, features: dict[str, np.nda
     with job.clock.measure("features"):
         test, _ = features_of(job.runtime, classifier, job.encoded["test"], job.pad_id, _store(job))
     notes = {"probe_regularisation": head.regularisation}
-    return _Trained(classifier, job.mode, validation, head.logits(test), Progress(), notes)
+    return Trained(classifier, job.mode, validation, head.logits(test), Progress(), notes)
 
 
-def _fresh_classifier(job: _Job) -> Classifier:
+def _fresh_classifier(job: Job) -> Classifier:
     torch.manual_seed(job.config.seed)
     several = job.task.kind == "multi_label"
     labels = job.task.label_list()
@@ -205,7 +143,7 @@ def _fresh_classifier(job: _Job) -> Classifier:
     return build_classifier(job.checkpoint.path, job.pooling, labels, several, dropout).to(job.runtime.device)
 
 
-def _start(job: _Job, classifier: Classifier, head: LinearHead | None, mode: Mode) -> None:
+def _start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode) -> None:
     """Give the head its start and the mode its say over what is trainable."""
     if head is not None:
         _set_head(classifier, head)
@@ -221,7 +159,7 @@ def _set_head(classifier: Classifier, head: LinearHead) -> None:
         classifier.head.bias.copy_(head.bias)
 
 
-def _store(job: _Job) -> FeatureStore | None:
+def _store(job: Job) -> FeatureStore | None:
     if not job.config.probe.cache:
         return None
     identity = f"{job.checkpoint.revision}/{job.checkpoint.path.name}/{job.pooling}/{job.runtime.precision}"
@@ -230,7 +168,7 @@ def _store(job: _Job) -> FeatureStore | None:
     )
 
 
-def _features(job: _Job, classifier: Classifier) -> dict[str, np.ndarray]:
+def _features(job: Job, classifier: Classifier) -> dict[str, np.ndarray]:
     features = {}
     with job.clock.measure("features"):
         for split in ("train", "validation"):
@@ -242,7 +180,7 @@ def _features(job: _Job, classifier: Classifier) -> dict[str, np.ndarray]:
     return features
 
 
-def _probe(job: _Job, features: dict[str, np.ndarray], path: list[float]) -> LinearHead:
+def _probe(job: Job, features: dict[str, np.ndarray], path: list[float]) -> LinearHead:
     with job.clock.measure("head"):
         head = fit_probe(
             features["train"],
@@ -257,7 +195,7 @@ def _probe(job: _Job, features: dict[str, np.ndarray], path: list[float]) -> Lin
     return head
 
 
-def _refit_probe(job: _Job, features: dict[str, np.ndarray], head: LinearHead) -> LinearHead:
+def _refit_probe(job: Job, features: dict[str, np.ndarray], head: LinearHead) -> LinearHead:
     together = np.concatenate([features["train"], features["validation"]])
     targets = np.concatenate([job.targets["train"], job.targets["validation"]])
     with job.clock.measure("head"):
@@ -266,15 +204,8 @@ def _refit_probe(job: _Job, features: dict[str, np.ndarray], head: LinearHead) -
         )
 
 
-def _rows(job: _Job, which: str) -> TrainingRows:
-    if which == "train":
-        return TrainingRows(job.encoded["train"], job.targets["train"], job.pad_id)
-    both = concatenate(job.encoded["train"], job.encoded["validation"])
-    return TrainingRows(both, np.concatenate([job.targets["train"], job.targets["validation"]]), job.pad_id)
-
-
 def _fit(
-    job: _Job,
+    job: Job,
     classifier: Classifier,
     rows: TrainingRows,
     state: StateFolder | None,
@@ -314,160 +245,14 @@ def _fit(
     return progress
 
 
-def _class_weights(job: _Job) -> torch.Tensor | None:
+def _class_weights(job: Job) -> torch.Tensor | None:
     if job.config.training.class_weights == "none":
         return None
     return balanced_weights(job.targets["train"], len(job.task.label_list()))
 
 
-def _logits(job: _Job, classifier: Classifier, split: str) -> np.ndarray:
+def _logits(job: Job, classifier: Classifier, split: str) -> np.ndarray:
     with job.clock.measure("evaluation"):
         return logits_of(
             job.runtime, classifier, job.encoded[split], job.pad_id, len(job.task.label_list()), f"evaluating {split}"
         )
-
-
-def _save(job: _Job, trained: _Trained, folder: Path) -> None:
-    several = job.task.kind == "multi_label"
-    probabilities = probabilities_of(trained.validation_logits, several)
-    decision = fit_decision(job.task, probabilities, job.targets["validation"])
-    with job.clock.measure("saving"):
-        classifier = trained.classifier.to("cpu")
-        sample = subset(job.encoded["test"], np.arange(min(VERIFIED_ROWS, len(job.encoded["test"]))))
-        _write_predictions(job, trained.test_logits, decision, folder / "predictions.csv")
-        write_json(folder / "metrics.json", _metrics(job, trained, decision))
-        save_artifact(
-            folder,
-            job.config,
-            job.task,
-            job.checkpoint,
-            classifier,
-            trained.mode,
-            job.tokenizer,
-            decision,
-            job.max_length,
-            sample,
-        )
-    StateFolder(folder / "state").remove()
-
-
-def _metrics(job: _Job, trained: _Trained, decision: Decision) -> dict[str, Any]:
-    seconds = job.clock.seconds
-    busy = seconds.get("training", 0.0) if job.mode.trains_encoder else seconds["features"] + seconds["head"]
-    parameters = list(trained.classifier.parameters())
-    trainable = [p for p in parameters if p.requires_grad] or list(trained.classifier.head.parameters())
-    rows = _rows(job, "train")
-    seen = len(trained.progress.losses) / max(-(-len(rows.targets) // (job.config.training.batch_size or 1)), 1)
-    examples = seen * len(rows.targets) if job.mode.trains_encoder else len(rows.targets)
-    padding = measure_padding(rows, job.config.training.batch_size or 1, job.runtime.processes, job.config.seed)
-    return {
-        "test": full_report(job.task, trained.test_logits, job.targets["test"], decision),
-        "validation": full_report(job.task, trained.validation_logits, job.targets["validation"], decision),
-        "time": {
-            **job.clock.report(),
-            "train_examples_per_second": examples / busy if busy else None,
-            "padding_share": padding if job.mode.trains_encoder else None,
-        },
-        "training": {
-            "best_epoch": trained.progress.best_epoch,
-            "steps": trained.progress.step,
-            "epochs": trained.progress.epochs,
-            "losses": trained.progress.losses,
-            **trained.notes,
-        },
-        "model": {
-            "parameters": sum(p.numel() for p in parameters),
-            "trainable_parameters": sum(p.numel() for p in trainable),
-            "checkpoint": job.checkpoint.record(),
-            "pooling": job.pooling,
-        },
-        "data": {**job.splits.sizes(), "labels": len(job.task.label_list()), "audit": job.splits.audit.counts},
-        "runtime": {
-            "device": job.runtime.device.type,
-            "precision": job.runtime.precision,
-            "processes": job.runtime.processes,
-            "threads": torch.get_num_threads(),
-        },
-        "versions": environment(),
-    }
-
-
-def _write_predictions(job: _Job, logits: np.ndarray, decision: Decision, path: Path) -> None:
-    labels = job.task.label_list()
-    probabilities = probabilities_of(logits, job.task.kind == "multi_label")
-    decided, scores = decision.apply(probabilities, labels)
-    test = job.splits.test
-    separator = job.task.label_separator
-    table = pd.DataFrame(
-        {
-            **{column: test[column] for column in ("file", "row", "text", "text_pair") if column in test},
-            "label": [separator.join(name) if isinstance(name, list) else name for name in test["label"]],
-            "predicted": [separator.join(name) if isinstance(name, list) else name for name in decided],
-            "most_probable": [labels[i] for i in probabilities.argmax(1)],
-            "score": np.round(scores.astype(float), 6),
-        }
-    )
-    with TableWriter(path) as writer:
-        writer.write(table)
-
-
-def _describe(job: _Job) -> None:
-    if not job.runtime.is_main:
-        return
-    sizes = ", ".join(f"{name} {rows}" for name, rows in job.splits.sizes().items())
-    log.info(f"Task {job.task.name}: {len(job.task.label_list())} labels; rows: {sizes}")
-    log.info(
-        f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}), {job.pooling} pooling, mode {job.config.mode}"
-    )
-    log.info(f"Device {job.runtime.device.type}, precision {job.runtime.precision}, processes {job.runtime.processes}")
-
-
-def _start_trackers(job: _Job, folder: Path) -> None:
-    if not job.config.runtime.trackers:
-        return
-    job.runtime.accelerator.project_configuration.logging_dir = str(folder / "trackers")
-    settings = job.config.model_dump(mode="json")
-    flat = {f"{s}.{k}": str(v) for s, inner in settings.items() if isinstance(inner, dict) for k, v in inner.items()}
-    job.runtime.accelerator.init_trackers("nlptl", config=flat)
-
-
-def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:
-    """The run folder, the same on every process."""
-    if config.output:
-        return Path(config.output).expanduser()
-    unfinished = _newest_unfinished(noted) if resume else None
-    name = unfinished or f"{config.task}-{config.mode}-{datetime.now():%Y%m%d-%H%M%S}"
-    return Path("runs") / runtime.agree(name)
-
-
-@contextmanager
-def _noted() -> Iterator[logging.handlers.MemoryHandler]:
-    """Keep what is said until there is a run folder to write it to; let go of it, whatever happens."""
-    notes = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
-    if log.level == logging.NOTSET:
-        log.setLevel(logging.INFO)
-    log.addHandler(notes)
-    try:
-        yield notes
-    finally:
-        log.removeHandler(notes)
-        target = notes.target
-        notes.close()
-        if target is not None:
-            target.close()
-
-
-def _keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
-    file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    notes.setTarget(file)
-    notes.flushLevel = logging.NOTSET  # from here on nothing waits: a run that is killed has its log
-    notes.flush()
-
-
-def _newest_unfinished(noted: RunConfig) -> str | None:
-    for folder in sorted(Path("runs").glob(f"{noted.task}-{noted.mode}-*"), reverse=True):
-        if is_unfinished(folder, noted):
-            return folder.name
-    log.info("There is no unfinished run of these settings under runs/; starting a new one")
-    return None
