@@ -16,34 +16,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]
 
 
-class Classifier(nn.Module):
+class Classifier(EncoderModel):
     """What training and prediction need of a model: `features`, `logits`, the encoder and the head.
 
     Shapes: B texts, L tokens, H hidden, C classes.
     """
 
     pooling: str
-    own: dict[str, nn.Parameter]
-    """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
-
-    @property
-    def encoder(self) -> Any:
-        """The transformer, a transformers PreTrainedModel."""
-        raise NotImplementedError
 
     @property
     def head(self) -> nn.Linear:
         """The last linear layer, (H -> C)."""
         raise NotImplementedError
-
-    @property
-    def config(self) -> Any:
-        """The checkpoint's transformers configuration."""
-        return self.encoder.config
 
     def features(self, inputs: Inputs) -> Tensor:
         """What the last linear layer sees: (B, H)."""
@@ -56,11 +45,6 @@ class Classifier(nn.Module):
     def save(self, folder: Path) -> None:
         """Write encoder and head so that `load_classifier` gives them back."""
         raise NotImplementedError
-
-    def _note_own(self, fresh: set[str]) -> None:
-        """Remember which parameters are not the checkpoint's, before adapters rename anything."""
-        inside = {id(p) for p in self.encoder.parameters()}
-        self.own = {name: p for name, p in self.named_parameters() if id(p) not in inside or name in fresh}
 
 
 class NativeClassifier(Classifier):

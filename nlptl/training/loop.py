@@ -1,10 +1,9 @@
-"""The one training loop: every strategy and every objective goes through `fit`."""
+"""The one training loop: every strategy goes through `fit`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,32 +11,21 @@ import torch
 from torch import Tensor
 
 from nlptl.config import TrainingConfig
-from nlptl.data.batching import padding_share, plan_epoch
-from nlptl.data.encoding import Encoded, collate
+from nlptl.data.batching import padding_share
 from nlptl.errors import NlptlError
-from nlptl.models.classifier import Classifier
-from nlptl.objectives.classification import Objective
+from nlptl.models.encoder import EncoderModel
 from nlptl.training.checkpointing import Progress, StateFolder, Weights
 from nlptl.training.optimization import build_optimizer, rate_factor, set_rate
+from nlptl.training.rows import LabelledRows, Rows
 from nlptl.training.runtime import Runtime
 
 Evaluate = Callable[[Any], dict[str, float]]
 
 
-@dataclass(frozen=True)
-class TrainingRows:
-    """What is learned from: encoded texts, their targets, and the tokenizer's padding id."""
-
-    encoded: Encoded
-    targets: np.ndarray
-    pad_id: int
-
-
 def fit(
     runtime: Runtime,
-    classifier: Classifier,
-    objective: Objective,
-    rows: TrainingRows,
+    classifier: EncoderModel,
+    rows: Rows,
     config: TrainingConfig,
     seed: int,
     evaluate: Evaluate | None = None,
@@ -54,12 +42,11 @@ def fit(
     Args:
         runtime: processes, device, precision.
         classifier: already in its mode (`Mode.apply`).
-        objective: loss per row.
-        rows: the training rows.
+        rows: what is learned from, with the loss of each row.
         config: resolved settings.
         seed: of the run.
         evaluate: model -> validation metrics; called before the first epoch and after each. None: keep the last state.
-        metric: the one of them that decides; higher is better.
+        metric: the one of them that decides; higher is better, but for `loss`.
         state: where to save, and to go on from if it exists.
         stop_after: end after this many epochs of the planned schedule.
 
@@ -73,7 +60,7 @@ def fit(
     model, optimizer = _prepare(runtime, classifier, build_optimizer(classifier, config), micro_batches, config)
     keep = _Best(runtime, classifier, model)
     progress = Progress()
-    steps_per_epoch = -(-len(rows.targets) // config.batch_size)
+    steps_per_epoch = len(rows.plan(config.batch_size, seed, 0))
     if state is not None and state.exists():
         weights, keep.weights, progress = state.load(optimizer)
         keep.put(weights)
@@ -90,12 +77,12 @@ def fit(
         if config.patience is not None and progress.worse_epochs >= config.patience:
             break
         epoch = progress.step // steps_per_epoch
-        plan = plan_epoch(rows.encoded.lengths, config.batch_size, seed, epoch)
+        plan = rows.plan(config.batch_size, seed, epoch)
         model.train()
         for step_rows in plan[progress.step - epoch * steps_per_epoch :]:
             set_rate(optimizer, rate_factor(progress.step, total, config.schedule, config.warmup))
             torch.manual_seed(_step_seed(seed, progress.step, runtime.rank))
-            loss = _step(runtime, model, optimizer, objective, rows, step_rows, micro_batches, config)
+            loss = _step(runtime, model, optimizer, rows, step_rows, micro_batches, config)
             progress.losses.append(loss)
             progress.step += 1
             bar.update()
@@ -120,9 +107,9 @@ def fit(
     return progress
 
 
-def measure_padding(rows: TrainingRows, batch_size: int, processes: int, seed: int) -> float:
+def measure_padding(rows: LabelledRows, batch_size: int, processes: int, seed: int) -> float:
     """Share of padding tokens in the first epoch."""
-    plan = plan_epoch(rows.encoded.lengths, batch_size, seed, 0)
+    plan = rows.plan(batch_size, seed, 0)
     return padding_share(rows.encoded.lengths, [step[r::processes] for step in plan for r in range(processes)])
 
 
@@ -130,8 +117,7 @@ def _step(
     runtime: Runtime,
     model: Any,
     optimizer: Any,
-    objective: Objective,
-    rows: TrainingRows,
+    rows: Rows,
     step_rows: np.ndarray,
     micro_batches: int,
     config: TrainingConfig,
@@ -144,9 +130,7 @@ def _step(
         # A process without rows in a short last step still takes part, with a row that weighs nothing.
         used, weight = (part, 1.0) if len(part) else (step_rows[:1], 0.0)
         with accelerator.accumulate(model), accelerator.autocast():
-            inputs = collate(rows.encoded, used, rows.pad_id, runtime.device)
-            targets = torch.from_numpy(rows.targets[used]).to(runtime.device)
-            loss = objective(model(inputs), targets).sum() * (weight / len(step_rows))
+            loss = rows.losses(model, used, runtime.device).sum() * (weight / len(step_rows))
             # DDP averages over processes and Accelerate over micro-batches; the sum over all rows is wanted.
             accelerator.backward(loss * (runtime.processes * micro_batches))
             if accelerator.sync_gradients:
@@ -170,7 +154,7 @@ def _check_finite(runtime: Runtime, norm: Tensor | None, step_rows: np.ndarray) 
 
 
 def _prepare(
-    runtime: Runtime, classifier: Classifier, optimizer: Any, micro_batches: int, config: TrainingConfig
+    runtime: Runtime, classifier: EncoderModel, optimizer: Any, micro_batches: int, config: TrainingConfig
 ) -> tuple[Any, Any]:
     accelerator = runtime.accelerator
     accelerator.gradient_accumulation_steps = micro_batches
@@ -198,18 +182,23 @@ def _step_seed(seed: int, step: int, rank: int) -> int:
 def _judge(progress: Progress, metrics: dict[str, float], metric: str, epoch: int, keep: _Best) -> None:
     best = next((e for e in progress.epochs if e["epoch"] == progress.best_epoch), None)
     progress.epochs.append({"epoch": epoch, **metrics})
-    # Small validation splits tie often; then the lower loss is the better state.
-    if best is None or (metrics[metric], -metrics.get("loss", 0.0)) > (best[metric], -best.get("loss", 0.0)):
+    if best is None or _rank(metrics, metric) > _rank(best, metric):
         progress.best_metric, progress.best_epoch, progress.worse_epochs = metrics[metric], epoch, 0
         keep.take()
     else:
         progress.worse_epochs += 1
 
 
+def _rank(metrics: dict[str, float], metric: str) -> tuple[float, float]:
+    # Small validation splits tie often; then the lower loss is the better state.
+    loss = -metrics.get("loss", 0.0)
+    return (loss if metric == "loss" else metrics[metric], loss)
+
+
 class _Best:
     """The best trainable weights so far, on the CPU, and the way back into the classifier."""
 
-    def __init__(self, runtime: Runtime, classifier: Classifier, model: Any) -> None:
+    def __init__(self, runtime: Runtime, classifier: EncoderModel, model: Any) -> None:
         self._runtime, self._classifier, self._model = runtime, classifier, model
         self._names = [name for name, p in classifier.named_parameters() if p.requires_grad]
         self.weights: Weights = {}

@@ -8,12 +8,12 @@ import re
 import torch
 
 from nlptl.config import TrainingConfig
-from nlptl.models.classifier import Classifier
+from nlptl.models.encoder import EncoderModel
 
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
-def build_optimizer(classifier: Classifier, config: TrainingConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: EncoderModel, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) over the trainable parameters.
 
     Groups differ in weight decay (none on biases and normalisation weights) and in learning rate: the head has its
@@ -21,10 +21,10 @@ def build_optimizer(classifier: Classifier, config: TrainingConfig) -> torch.opt
     rate under `peak`.
     """
     assert config.learning_rate is not None and config.layer_decay is not None  # filled before training
-    own = {id(p) for p in classifier.own.values()}
-    depth = int(getattr(classifier.config, "num_hidden_layers", 0))
+    own = {id(p) for p in model.own.values()}
+    depth = int(getattr(model.config, "num_hidden_layers", 0))
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in classifier.named_parameters():
+    for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         if id(parameter) in own:

@@ -20,12 +20,13 @@ from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.features import FeatureStore
 from nlptl.models.modes import MODES, Mode
 from nlptl.models.probe import LinearHead, fit_probe
-from nlptl.objectives.classification import Classification, balanced_weights
+from nlptl.objectives.classification import balanced_weights
 from nlptl.resources import cache_dir
 from nlptl.tasks import load_task
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.forward import features_of, logits_of
-from nlptl.training.loop import TrainingRows, fit
+from nlptl.training.loop import fit
+from nlptl.training.rows import Rows
 from nlptl.training.runtime import start_runtime
 from nlptl.training.timing import Clock
 from nlptl.transfer.folder import agree_on_folder, describe, keep_log, noted_log, start_trackers
@@ -207,13 +208,12 @@ def _refit_probe(job: Job, features: dict[str, np.ndarray], head: LinearHead) ->
 def _fit(
     job: Job,
     classifier: Classifier,
-    rows: TrainingRows,
+    rows: Rows,
     state: StateFolder | None,
     evaluate: bool,
     stop_after: int | None = None,
 ) -> Progress:
     training = job.config.training
-    objective = Classification(training.label_smoothing or 0.0, _class_weights(job))
 
     def judge(model: Any) -> dict[str, float]:
         with job.clock.measure("evaluation"):
@@ -232,7 +232,6 @@ def _fit(
         progress = fit(
             job.runtime,
             classifier,
-            objective,
             rows,
             training,
             job.config.seed,

@@ -14,10 +14,11 @@ from nlptl.data.encoding import Encoded, encode
 from nlptl.data.loading import Splits, label_targets
 from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
+from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import Progress
 from nlptl.training.forward import concatenate
-from nlptl.training.loop import TrainingRows
+from nlptl.training.rows import LabelledRows
 from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
 
@@ -77,8 +78,12 @@ def _bar(runtime: Runtime, split: str) -> Callable[[Iterable[int]], Iterable[int
     return lambda chunks: runtime.track(chunks, f"tokenising {split}")
 
 
-def training_rows(job: Job, which: str) -> TrainingRows:
-    if which == "train":
-        return TrainingRows(job.encoded["train"], job.targets["train"], job.pad_id)
-    both = concatenate(job.encoded["train"], job.encoded["validation"])
-    return TrainingRows(both, np.concatenate([job.targets["train"], job.targets["validation"]]), job.pad_id)
+def training_rows(job: Job, which: str) -> LabelledRows:
+    training = job.config.training
+    balanced = training.class_weights == "balanced"
+    weights = balanced_weights(job.targets["train"], len(job.task.label_list())) if balanced else None
+    encoded, targets = job.encoded["train"], job.targets["train"]
+    if which == "both":
+        encoded = concatenate(encoded, job.encoded["validation"])
+        targets = np.concatenate([targets, job.targets["validation"]])
+    return LabelledRows(encoded, targets, job.pad_id, Classification(training.label_smoothing or 0.0, weights))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer
 from nlptl.models.modes import MODES
 from nlptl.objectives.classification import Classification
 from nlptl.training.checkpointing import Progress
-from nlptl.training.loop import TrainingRows, fit
+from nlptl.training.loop import fit
+from nlptl.training.rows import LabelledRows
 from nlptl.training.runtime import Runtime, start_runtime
 
 LABELS = ["negative", "positive"]
@@ -45,11 +46,12 @@ def runtime() -> Runtime:
 
 
 @pytest.fixture
-def rows(obvious: Path, tiny: dict[str, str]) -> TrainingRows:
+def rows(obvious: Path, tiny: dict[str, str]) -> LabelledRows:
     """67 rows: with batches of 16, the short step has 3."""
     tokenizer = load_tokenizer(Path(tiny["bert"]))
     frame = pd.read_csv(obvious / "train.csv")
-    return TrainingRows(encode(frame, tokenizer, 64), label_targets(frame, LABELS), tokenizer.pad_token_id)
+    encoded, targets = encode(frame, tokenizer, 64), label_targets(frame, LABELS)
+    return LabelledRows(encoded, targets, tokenizer.pad_token_id, Classification())
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def fresh(tiny: dict[str, str]) -> Callable[..., Classifier]:
 
 
 @pytest.fixture
-def learn(runtime: Runtime, rows: TrainingRows, fresh: Callable[..., Classifier]) -> Callable[..., Fitted]:
+def learn(runtime: Runtime, rows: LabelledRows, fresh: Callable[..., Classifier]) -> Callable[..., Fitted]:
     """`fit` with quick settings; keywords of TrainingConfig go there, the others to `fit`."""
 
     def run(
@@ -75,8 +77,8 @@ def learn(runtime: Runtime, rows: TrainingRows, fresh: Callable[..., Classifier]
         settings = {**SETTINGS, **{name: value for name, value in given.items() if name in TrainingConfig.model_fields}}
         others = {name: value for name, value in given.items() if name not in TrainingConfig.model_fields}
         classifier = classifier or fresh(dropout=dropout)
-        objective = objective or Classification()
-        progress = fit(runtime, classifier, objective, rows, TrainingConfig(**settings), seed, **others)
+        learned = rows if objective is None else replace(rows, objective=objective)
+        progress = fit(runtime, classifier, learned, TrainingConfig(**settings), seed, **others)
         return Fitted(classifier, progress)
 
     return run

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import nlptl
 from nlptl.artifacts import load_artifact, read_json
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError, DataError, NlptlError
-from nlptl.transfer import fine_tune
+from nlptl.transfer import fine_tune, job
 
 # Saves after every step, and is killed in the middle of the eighth save: 7 of 15 steps are safe.
 KILLED = """
@@ -184,9 +184,9 @@ def test_few_shots_are_refitted_on_train_and_validation(train, tiny, obvious, tm
     sizes = []
     fit = fine_tune.fit
 
-    def counting(runtime, classifier, objective, rows, *rest):
+    def counting(runtime, classifier, rows, *rest):
         sizes.append(len(rows.targets))
-        return fit(runtime, classifier, objective, rows, *rest)
+        return fit(runtime, classifier, rows, *rest)
 
     monkeypatch.setattr(fine_tune, "fit", counting)
     settings = {"data.shots": 8, "training.epochs": 6, "training.learning_rate": 1e-2, "model.head_start": "random"}
@@ -225,11 +225,11 @@ def test_balanced_weights_and_smoothing_change_what_is_learned(train, tiny, obvi
 
 
 def test_nan_ends_the_run_unsigned(train, tiny, obvious, tmp_path, monkeypatch):
-    class Broken(fine_tune.Classification):
+    class Broken(job.Classification):
         def __call__(self, logits, targets):
             return super().__call__(logits, targets) * float("nan")
 
-    monkeypatch.setattr(fine_tune, "Classification", Broken)
+    monkeypatch.setattr(job, "Classification", Broken)
     with pytest.raises(NlptlError, match=r"NaN or infinite.*Training rows of this batch: \d+, "):
         train("sentiment", obvious, tmp_path / "run", checkpoint=tiny["bert"])
     assert not (tmp_path / "run" / "manifest.json").exists()

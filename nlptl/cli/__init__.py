@@ -1,0 +1,61 @@
+"""The command line: one thin command per verb; heavy imports happen inside the command that needs them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+import typer
+
+from nlptl.cli.about import checkpoints, configs, env, version
+from nlptl.cli.runs import evaluate, merge, predict, train
+from nlptl.cli.tasks import tasks_app
+from nlptl.errors import NlptlError
+
+app = typer.Typer(
+    help="Transfer learning for text: tasks onto BERT-family checkpoints, fine-tuned in three modes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (train, evaluate, predict, merge)
+WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
+for verb in WITH_ARGUMENTS:
+    app.command(no_args_is_help=True)(verb)
+app.add_typer(tasks_app, name="tasks")
+for verb in WITHOUT:
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one message and exit code 2, not a traceback."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _configure_output(debug)
+    try:
+        app(args=arguments, prog_name="nlptl")
+    except NlptlError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _configure_output(debug: bool) -> None:
+    """The package's own messages on standard output; other libraries' only when they are errors, or with --debug."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("nlptl")
+    log.setLevel(logging.INFO if int(os.environ.get("RANK", "0")) == 0 else logging.ERROR)
+    log.addHandler(handler)
+    log.propagate = False
+    if not debug:
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=UserWarning)

@@ -1,0 +1,29 @@
+"""What the loop asks of anything it trains, and what every model on a checkpoint's encoder shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+
+class EncoderModel(nn.Module):
+    """A transformer encoder and what stands on it."""
+
+    own: dict[str, nn.Parameter]
+    """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
+
+    @property
+    def encoder(self) -> Any:
+        """The transformer, a transformers PreTrainedModel."""
+        raise NotImplementedError
+
+    @property
+    def config(self) -> Any:
+        """The checkpoint's transformers configuration."""
+        return self.encoder.config
+
+    def _note_own(self, fresh: set[str]) -> None:
+        """Remember which parameters are not the checkpoint's, before adapters rename anything."""
+        inside = {id(p) for p in self.encoder.parameters()}
+        self.own = {name: p for name, p in self.named_parameters() if id(p) not in inside or name in fresh}

@@ -1,0 +1,46 @@
+"""What a training learns from: rows in batches, and the loss of each row. The loop knows no more of any strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nlptl.data.batching import plan_epoch
+from nlptl.data.encoding import Encoded, collate
+from nlptl.objectives.classification import Objective
+
+
+class Rows(Protocol):
+    """Training rows of one strategy.
+
+    Anything random is drawn from torch's global CPU generator inside `losses`, which the loop seeds by step, or from
+    the arguments of `plan`; so a resumed run repeats it.
+    """
+
+    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """Row numbers of each optimizer step of one epoch; every epoch has as many steps."""
+
+    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
+        """Losses (B,) float32 of some rows; the loop sums them and divides by the rows of the step."""
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Encoded texts with their targets, for a classifier."""
+
+    encoded: Encoded
+    targets: np.ndarray
+    """(rows,) class ids, or (rows, C) 0/1 float32."""
+    pad_id: int
+    objective: Objective
+
+    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        return plan_epoch(self.encoded.lengths, batch_size, seed, epoch)
+
+    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
+        inputs = collate(self.encoded, rows, self.pad_id, device)
+        return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
