@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.models import attention
 from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]
@@ -273,4 +274,5 @@ def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
             )
     except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
         raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
+    attention.use_for(model)
     return model, set(info["missing_keys"])
