@@ -10,11 +10,13 @@ import numpy as np
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
-from nlptl.data.encoding import Encoded, encode
+from nlptl.data.encoding import Encoded
 from nlptl.data.loading import Splits, label_targets
+from nlptl.data.token_cache import encode_kept
 from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
+from nlptl.resources import cache_dir
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import Progress
 from nlptl.training.forward import concatenate
@@ -67,7 +69,10 @@ def encode_splits(
     max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
     frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with clock.measure("data"):
-        encoded = {name: encode(frame, tokenizer, max_length, _bar(runtime, name)) for name, frame in frames.items()}
+        encoded = {
+            name: encode_kept(frame, tokenizer, max_length, _bar(runtime, name), cache_dir())
+            for name, frame in frames.items()
+        }
     targets = {name: label_targets(frame, task.label_list()) for name, frame in frames.items()}
     mode = MODES.get(config.mode)()
     pooling = str(config.model.pooling)
