@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nlptl.errors import ConfigError, unknown
 from nlptl.schema import Record, fields_at, read_yaml, validate
+from nlptl.strategies import STRATEGIES
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -114,7 +115,11 @@ class TrainingConfig(Record):
     clip: NonNegative = 1.0
     """Largest gradient norm; 0 switches clipping off."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Each layer below the head learns at this factor of the layer above it."""
+    """Each layer below the head learns at this factor of the layer above it (discriminative rates, Howard & Ruder
+    2018)."""
+    unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Gradual unfreezing (Howard & Ruder 2018): the head learns first, then the layers thaw from the top, one after
+    another, over this share of all steps. 0: all learn from the first step."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a label's rows weigh in inverse proportion to their number."""
@@ -123,6 +128,40 @@ class TrainingConfig(Record):
     refit: bool | None = None
     """Once validation has chosen epochs or regularisation, train again on train + validation together. None: the
     mode's default, and always with `data.shots`."""
+
+
+class ContrastiveConfig(Record):
+    """`strategy: contrastive`, for 8 to 50 labels a class."""
+
+    temperature: Annotated[float, Field(gt=0)] = 0.05
+    """Cosine similarities are divided by it: the lower, the more the nearest other label counts."""
+
+
+class SoupConfig(Record):
+    """`strategy: soup` (Wortsman et al. 2022)."""
+
+    members: Annotated[int, Field(ge=2)] = 3
+    """Trainings whose weights are averaged: seeds `seed`, `seed` + 1, ..."""
+    recipe: Literal["greedy", "uniform"] = "greedy"
+    """uniform averages all; greedy takes members from the best down, each only if validation does not fall."""
+
+
+class MultiTaskConfig(Record):
+    """`task: a+b+c`, one encoder with a head per task. What `data` says of columns and splits holds for all tasks."""
+
+    sources: dict[str, str] = {}
+    """Task -> its data, as `data.source`. A task that is not named here takes its `sample`."""
+    label_maps: dict[str, dict[str, str]] = {}
+    """Task -> label in its data -> label of the task; goes before `data.label_map`."""
+    sampling: Literal["proportional", "temperature", "uniform"] = "proportional"
+    """How an epoch, as long as all rows together, is shared out. proportional: each row once. uniform: each task as
+    often. temperature: a task of n rows as n ** (1 / temperature), in between."""
+    temperature: Annotated[float, Field(ge=1)] = 2.0
+    """Of temperature sampling; 1 is proportional, infinity uniform."""
+    weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """Task -> what its rows' losses are multiplied by. A task that is not named here has 1."""
+    compare: bool = False
+    """Also train each task alone with the same settings, and report the differences."""
 
 
 class RuntimeConfig(Record):
@@ -144,9 +183,11 @@ class RunConfig(Record):
     """All that a run is. `nlptl train --config RUN/run.yaml` repeats it."""
 
     task: str
-    """Name of a registered task."""
+    """Name of a registered task, or several with + between them."""
     mode: str = "full"
     """full, lora or feature_extraction."""
+    strategy: str = "fine_tune"
+    """fine_tune, contrastive or soup."""
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -159,7 +200,17 @@ class RunConfig(Record):
     lora: LoraSettings = LoraSettings()
     probe: ProbeConfig = ProbeConfig()
     training: TrainingConfig = TrainingConfig()
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    soup: SoupConfig = SoupConfig()
+    multi_task: MultiTaskConfig = MultiTaskConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in STRATEGIES:
+            raise ValueError(unknown("strategy", name, STRATEGIES))
+        return name
 
     def filled(self, *layers: Mapping[str, Any]) -> RunConfig:
         """A copy in which settings that are None take their value from the first layer that has one.

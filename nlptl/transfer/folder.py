@@ -4,17 +4,56 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from nlptl.artifacts import is_unfinished
+from nlptl.artifacts import is_unfinished, prepare_folder
 from nlptl.config import RunConfig
-from nlptl.training.runtime import Runtime
+from nlptl.training.runtime import Runtime, start_runtime
 from nlptl.transfer.job import Job
 
 log = logging.getLogger("nlptl")
+
+
+def join_processes(config: RunConfig) -> Runtime:
+    """The runtime that the configuration asks for."""
+    return start_runtime(
+        config.runtime.precision,
+        config.runtime.trackers,
+        config.runtime.deterministic,
+        config.runtime.progress,
+    )
+
+
+def open_folder(
+    runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool, notes: logging.handlers.MemoryHandler
+) -> Path:
+    """Agree on the run folder and make it, or take up the unfinished run in it.
+
+    From here on only the main process writes; a failure of its own stops it, and the launcher stops the others.
+    """
+    folder = agree_on_folder(runtime, config, noted, resume)
+    if runtime.is_main:
+        if prepare_folder(folder, noted):
+            log.info(f"Going on with the unfinished run in {folder}")
+        keep_log(notes, folder)
+    runtime.barrier()
+    return folder
+
+
+def publish_run(
+    runtime: Runtime, folder: Path, save: Callable[[], None], publish: Callable[[Path], object] | None
+) -> None:
+    """Write the finished run, once, and let go of the trackers."""
+    if runtime.is_main:
+        save()
+        if publish is not None:
+            publish(folder)
+    runtime.barrier()
+    if runtime.accelerator.trackers:
+        runtime.accelerator.end_training()
 
 
 def agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:

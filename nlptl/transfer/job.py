@@ -17,6 +17,7 @@ from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.resources import cache_dir
+from nlptl.strategies import STRATEGIES
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import Progress
 from nlptl.training.forward import concatenate
@@ -57,6 +58,27 @@ class Trained:
     test_logits: np.ndarray
     progress: Progress
     notes: dict[str, Any]
+
+
+def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any]) -> RunConfig:
+    """The configuration with every open setting filled: by the task, then the strategy, then the mode.
+
+    Args:
+        config: as the user gave it.
+        name: the checkpoint, where the configuration names none.
+        checkpoint: gives its pooling.
+        task: the task's own defaults.
+
+    Raises:
+        ConfigError: an unknown mode, or one that the strategy cannot take.
+    """
+    mode = MODES.get(config.mode)
+    strategy = STRATEGIES.get(config.strategy)
+    strategy.check_mode(config.strategy, config.mode)
+    defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
+    if config.data.shots:  # few rows: those of validation are needed too
+        defaults["training.refit"] = True
+    return config.filled(task, strategy.defaults, defaults)
 
 
 def encode_splits(

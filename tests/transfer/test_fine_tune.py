@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import nlptl
 from nlptl.artifacts import load_artifact, read_json
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError, DataError, NlptlError
-from nlptl.transfer import fine_tune, job
+from nlptl.transfer import job, steps
 
 # Saves after every step, and is killed in the middle of the eighth save: 7 of 15 steps are safe.
 KILLED = """
@@ -96,7 +96,7 @@ def test_resume_finds_the_newest_unfinished_run_of_the_same_settings(tiny, obvio
     given = {"task": "sentiment", "data": str(obvious), "checkpoint": tiny["bert"]}
     quick = {"settings": {"training.epochs": 1, "runtime.precision": "fp32", "runtime.progress": False}}
     with monkeypatch.context() as patch:
-        patch.setattr(fine_tune, "fit", stop)
+        patch.setattr(steps, "fit", stop)
         for seed in (0, 1):
             with pytest.raises(Stopped):
                 nlptl.train(**given, **quick, seed=seed, output=f"runs/sentiment-full-2026010{seed}-000000")
@@ -182,13 +182,13 @@ def test_the_encoder_modes_start_from_the_probe(trained_tiny, train, tiny, obvio
 
 def test_few_shots_are_refitted_on_train_and_validation(train, tiny, obvious, tmp_path, monkeypatch):
     sizes = []
-    fit = fine_tune.fit
+    fit = steps.fit
 
     def counting(runtime, classifier, rows, *rest):
         sizes.append(len(rows.targets))
         return fit(runtime, classifier, rows, *rest)
 
-    monkeypatch.setattr(fine_tune, "fit", counting)
+    monkeypatch.setattr(steps, "fit", counting)
     settings = {"data.shots": 8, "training.epochs": 6, "training.learning_rate": 1e-2, "model.head_start": "random"}
     run = train("sentiment", obvious, tmp_path / "run", settings, mode="full", checkpoint=tiny["roberta"]).run
     assert run.metrics["data"]["train"] == 16
@@ -237,7 +237,7 @@ def test_nan_ends_the_run_unsigned(train, tiny, obvious, tmp_path, monkeypatch):
 
 def test_a_failed_run_takes_its_log_with_it(tiny, obvious, tmp_path, monkeypatch):
     before = list(logging.getLogger("nlptl").handlers)
-    monkeypatch.setattr(fine_tune, "fit", stop)
+    monkeypatch.setattr(steps, "fit", stop)
     with pytest.raises(Stopped):
         nlptl.train("sentiment", data=obvious, checkpoint=tiny["bert"], output=tmp_path / "run")
     assert logging.getLogger("nlptl").handlers == before

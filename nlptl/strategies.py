@@ -1,0 +1,51 @@
+"""Which roads lead from a checkpoint to one task's classifier, by name; each is imported when it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from nlptl.errors import ConfigError
+from nlptl.registry import Registry
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to train one task's classifier."""
+
+    description: str
+    home: str
+    """Module with `learn(job, state) -> Trained`; not imported before a run needs it."""
+    modes: tuple[str, ...] = ("full", "lora", "feature_extraction")
+    defaults: dict[str, Any] = field(default_factory=dict)
+    """Dotted RunConfig keys; they go before the mode's defaults and after the user's and the task's."""
+
+    def check_mode(self, name: str, mode: str) -> None:
+        """Refuse a mode that this strategy cannot take.
+
+        Raises:
+            ConfigError: lists the modes that it can.
+        """
+        if mode not in self.modes:
+            raise ConfigError(f"The strategy {name!r} trains the encoder; mode {mode!r} freezes it. Use --mode full.")
+
+    def load(self) -> Any:
+        """The function `learn` of its module."""
+        return import_module(self.home).learn
+
+
+STRATEGIES: Registry[Strategy] = Registry("strategy")
+STRATEGIES.add("fine_tune", Strategy("train encoder and head on the labels", "nlptl.transfer.fine_tune"))
+STRATEGIES.add(
+    "contrastive",
+    Strategy(
+        "for few labels: draw texts of one label together, then fit a head",
+        "nlptl.transfer.contrastive",
+        modes=("full", "lora"),
+    ),
+)
+STRATEGIES.add(
+    "soup",
+    Strategy("average the weights of several seeds", "nlptl.transfer.soup", modes=("full", "lora")),
+)

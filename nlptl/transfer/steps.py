@@ -1,0 +1,178 @@
+"""Steps that the strategies share: a fresh classifier, frozen features, the probe on them, training, logits."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+
+from nlptl.evaluation.evaluator import quick_metrics
+from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.features import FeatureStore
+from nlptl.models.modes import Mode
+from nlptl.models.probe import LinearHead, fit_probe
+from nlptl.objectives.classification import balanced_weights
+from nlptl.resources import cache_dir
+from nlptl.training.checkpointing import Progress, StateFolder
+from nlptl.training.forward import features_of, logits_of
+from nlptl.training.loop import Evaluate, fit
+from nlptl.training.rows import Rows
+from nlptl.transfer.job import Job
+
+log = logging.getLogger("nlptl")
+Features = dict[str, np.ndarray]
+
+
+def fresh_classifier(job: Job, labels: list[str] | None = None) -> Classifier:
+    """The checkpoint's encoder under a random head, the same one each time.
+
+    Args:
+        job: checkpoint, pooling, dropout, seed.
+        labels: of the head; None: the task's.
+    """
+    torch.manual_seed(job.config.seed)
+    several = job.task.kind == "multi_label" and labels is None
+    labels = labels or job.task.label_list()
+    dropout = job.config.model.dropout
+    return build_classifier(job.checkpoint.path, job.pooling, labels, several, dropout).to(job.runtime.device)
+
+
+def start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode) -> None:
+    """Give the head its start and the mode its say over what is trainable."""
+    if head is not None:
+        set_head(classifier, head)
+    torch.manual_seed(job.config.seed)
+    mode.apply(classifier, job.config.lora)
+    if job.config.runtime.gradient_checkpointing:
+        classifier.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def set_head(classifier: Classifier, head: LinearHead) -> None:
+    """Copy a fitted head into the classifier."""
+    with torch.no_grad():
+        classifier.head.weight.copy_(head.weight)
+        classifier.head.bias.copy_(head.bias)
+
+
+def store_of(job: Job) -> FeatureStore | None:
+    """Where features of the untouched encoder are kept; None where the run keeps none."""
+    if not job.config.probe.cache:
+        return None
+    identity = f"{job.checkpoint.revision}/{job.checkpoint.path.name}/{job.pooling}/{job.runtime.precision}"
+    return FeatureStore(
+        cache_dir(), f"{identity}/{job.runtime.device.type}/{job.config.seed if job.pooling == 'cls' else ''}"
+    )
+
+
+def frozen_features(job: Job, classifier: Classifier) -> Features:
+    """(rows, H) of train and validation under the untouched encoder, from the store where it has them."""
+    features = {}
+    with job.clock.measure("features"):
+        for split in ("train", "validation"):
+            features[split], computed = features_of(
+                job.runtime, classifier, job.encoded[split], job.pad_id, store_of(job)
+            )
+            known = len(features[split]) - computed
+            log.info(f"Features of {split}: {computed} texts encoded, {known} from the cache")
+    return features
+
+
+def tuned_features(job: Job, classifier: Classifier) -> Features:
+    """(rows, H) of train and validation under an encoder that has learned, computed anew."""
+    with job.clock.measure("features"):
+        return {
+            split: features_of(job.runtime, classifier, job.encoded[split], job.pad_id, None)[0]
+            for split in ("train", "validation")
+        }
+
+
+def fit_head(job: Job, features: Features, path: list[float]) -> LinearHead:
+    """The linear probe; validation chooses among several strengths."""
+    with job.clock.measure("head"):
+        head = fit_probe(
+            features["train"],
+            job.targets["train"],
+            len(job.task.label_list()),
+            path,
+            (features["validation"], job.targets["validation"]),
+            class_weights(job),
+        )
+    value = quick_metrics(job.task, head.logits(features["validation"]), job.targets["validation"])[job.task.metric]
+    log.info(
+        f"Linear probe of {job.task.name}: {job.task.metric} {value:.4f} on validation "
+        f"(regularisation C={head.regularisation:g})"
+    )
+    return head
+
+
+def refit_head(job: Job, features: Features, head: LinearHead) -> LinearHead:
+    """A head of the same strength on train and validation together."""
+    together = np.concatenate([features["train"], features["validation"]])
+    targets = np.concatenate([job.targets["train"], job.targets["validation"]])
+    with job.clock.measure("head"):
+        return fit_probe(together, targets, len(job.task.label_list()), [head.regularisation], None, class_weights(job))
+
+
+def train(
+    job: Job,
+    model: Any,
+    rows: Rows,
+    state: StateFolder | None,
+    judge: Evaluate | None,
+    metric: str | None = None,
+    seed: int | None = None,
+    stop_after: int | None = None,
+) -> Progress:
+    """The one loop, its seconds noted without those of validation.
+
+    Args:
+        job: settings and runtime.
+        model: trained in place.
+        rows: what is learned from.
+        state: where an unfinished training is kept.
+        judge: validation metrics after each epoch; None: the last state is kept.
+        metric: the one that decides; None: the task's.
+        seed: of order and dropout; None: the run's.
+        stop_after: end after this many of the planned epochs.
+    """
+    before = job.clock.seconds.get("evaluation", 0.0)
+    with job.clock.measure("training"):
+        progress = fit(
+            job.runtime,
+            model,
+            rows,
+            job.config.training,
+            job.config.seed if seed is None else seed,
+            judge,
+            metric or job.task.metric,
+            state,
+            stop_after,
+        )
+    job.clock.seconds["training"] -= job.clock.seconds.get("evaluation", 0.0) - before
+    return progress
+
+
+def judge_of(job: Job, classifier: Classifier) -> Evaluate:
+    """What the loop asks after each epoch: the task's metrics on validation."""
+
+    def judge(model: Any) -> dict[str, float]:
+        logits = split_logits(job, model if job.runtime.is_sharded else classifier, "validation", "validating")
+        return quick_metrics(job.task, logits, job.targets["validation"])
+
+    return judge
+
+
+def split_logits(job: Job, model: Any, split: str, what: str | None = None, width: int | None = None) -> np.ndarray:
+    """(rows, C) of a split; `width` instead of the task's C for a head that serves several tasks."""
+    columns = width or len(job.task.label_list())
+    with job.clock.measure("evaluation"):
+        return logits_of(job.runtime, model, job.encoded[split], job.pad_id, columns, what or f"evaluating {split}")
+
+
+def class_weights(job: Job) -> torch.Tensor | None:
+    """(C,) weights of the labels, where the run asks for them."""
+    if job.config.training.class_weights == "none":
+        return None
+    return balanced_weights(job.targets["train"], len(job.task.label_list()))
