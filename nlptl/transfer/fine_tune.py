@@ -30,6 +30,7 @@ from nlptl.training.rows import Rows
 from nlptl.training.runtime import start_runtime
 from nlptl.training.timing import Clock
 from nlptl.transfer.folder import agree_on_folder, describe, keep_log, noted_log, start_trackers
+from nlptl.transfer.from_scratch import from_scratch_defaults
 from nlptl.transfer.job import Job, Trained, encode_splits, training_rows
 from nlptl.transfer.saving import save_run
 
@@ -63,7 +64,8 @@ def fine_tune(
         defaults = {"checkpoint": task.checkpoint, "model.pooling": checkpoint.pooling, **mode_class.defaults}
         if config.data.shots:  # few rows: those of validation are needed too
             defaults["training.refit"] = True
-        config = config.filled(task.training_defaults(config.mode), defaults)
+        scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}
+        config = config.filled(scratch, task.training_defaults(config.mode), defaults)
         noted = config.model_copy(update={"output": None})
         with clock.measure("data"):
             splits = load_splits(task, config.data, config.seed, given)
@@ -140,8 +142,10 @@ def _fresh_classifier(job: Job) -> Classifier:
     torch.manual_seed(job.config.seed)
     several = job.task.kind == "multi_label"
     labels = job.task.label_list()
-    dropout = job.config.model.dropout
-    return build_classifier(job.checkpoint.path, job.pooling, labels, several, dropout).to(job.runtime.device)
+    model = job.config.model
+    return build_classifier(
+        job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
+    ).to(job.runtime.device)
 
 
 def _start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode) -> None:
