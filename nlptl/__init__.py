@@ -9,7 +9,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, load, train, train_baseline
+    from nlptl.api import Run, load, probe, rank, train, train_baseline
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
@@ -22,6 +22,8 @@ __all__ = [
     "TaskSpec",
     "load",
     "load_task",
+    "probe",
+    "rank",
     "register_task",
     "train",
     "train_baseline",
@@ -35,6 +37,8 @@ _HOMES = {
     "TaskSpec": "nlptl.tasks",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
+    "probe": "nlptl.api",
+    "rank": "nlptl.api",
     "register_task": "nlptl.tasks",
     "train": "nlptl.api",
     "train_baseline": "nlptl.api",
