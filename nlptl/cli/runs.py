@@ -10,10 +10,25 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nlptl.cli.options import LabelColumn, LabelMap, RunArgument, TasksDir, TextColumn, data_config, out
-from nlptl.config import load_config, parse_assignments, parse_label_map
+from nlptl.cli.options import (
+    CheckpointOption,
+    ConfigFile,
+    Data,
+    LabelColumn,
+    LabelMap,
+    RunArgument,
+    Settings,
+    Shots,
+    TasksDir,
+    Test,
+    TextColumn,
+    Validation,
+    configured,
+    data_config,
+    data_settings,
+    out,
+)
 from nlptl.errors import ConfigError, DataError
-from nlptl.tasks import load_task
 
 EXAMPLES = 3
 
@@ -21,25 +36,14 @@ EXAMPLES = 3
 def train(
     task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
     mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="NAME|ID|DIR", help="minilm (bundled), bert-base, ..., a Hub id, or a folder.")
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|DIR|HUB_ID",
-            help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; "
-            "or a data set the task names. Default: the task's bundled sample.",
-        ),
-    ] = None,
-    validation: Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")] = None,
-    test: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Default: the data's own, else cut from train.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    data: Data = None,
+    validation: Validation = None,
+    test: Test = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
-    shots: Annotated[int | None, typer.Option(help="Use this many training rows per label.")] = None,
+    shots: Shots = None,
     seed: Annotated[
         int | None, typer.Option(help="Of splits, shots, initialisation, order, dropout. Default 0.")
     ] = None,
@@ -49,12 +53,8 @@ def train(
     output: Annotated[
         str | None, typer.Option(metavar="DIR", help="The run folder. Default: runs/TASK-MODE-TIME")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
-    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
     tasks_dir: TasksDir = None,
 ) -> None:
     """Train a classifier and save it as a run.
@@ -74,24 +74,16 @@ def train(
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
-        "data.source": data,
-        "data.validation": validation,
-        "data.test": test,
-        "data.text_columns": text_column or None,
-        "data.label_column": label_column,
-        "data.label_map": parse_label_map(label_map) if label_map else None,
-        "data.shots": shots,
+        **data_settings(data, validation, test, text_column, label_column, label_map, shots),
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
     }
-    flags = {key: value for key, value in chosen.items() if value is not None}
-    resolved = load_config(config, **{**parse_assignments(settings or []), **flags})
-    load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    resolved = configured(config, settings, chosen)
     from nlptl.api import train_config
 
     run = train_config(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
-        _show_run(run)
+        show_run(run)
 
 
 def evaluate(
@@ -160,7 +152,8 @@ def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", 
     out.print(f"Merged run written to {merge_artifact(run, output)}")
 
 
-def _show_run(run: Any) -> None:
+def show_run(run: Any) -> None:
+    """A fresh run's numbers, times and first predictions."""
     from nlptl.reports.tables import results_table, time_table
 
     out.print(results_table(run.metrics))

@@ -11,14 +11,12 @@ import pandas as pd
 
 from nlptl.artifacts import Artifact, load_artifact
 from nlptl.config import DataConfig
-from nlptl.data.encoding import encode
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
 from nlptl.data.sources import pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.evaluation.decisions import Decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
-from nlptl.training.forward import logits_of
 from nlptl.training.runtime import Runtime, local_runtime
 
 Text = str | tuple[str, str]
@@ -46,7 +44,7 @@ class Run:
     def __init__(self, folder: str | Path, precision: str = "auto", progress: bool = True) -> None:
         self._artifact: Artifact = load_artifact(Path(folder))
         self._runtime: Runtime = local_runtime(precision, progress)
-        self._artifact.classifier.to(self._runtime.device)
+        self._artifact.predictor.to(self._runtime.device)
 
     @property
     def folder(self) -> Path:
@@ -159,14 +157,10 @@ class Run:
         return probabilities_of(self._logits(frame, quiet), self._artifact.task.kind == "multi_label")
 
     def _logits(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
-        artifact = self._artifact
-        encoded = encode(frame, artifact.tokenizer, artifact.max_length)
         runtime = self._runtime
         if quiet or len(frame) < 1000:
             runtime = Runtime(runtime.device, runtime.precision, progress=False)
-        return logits_of(
-            runtime, artifact.classifier, encoded, artifact.tokenizer.pad_token_id, len(self.labels), "predicting"
-        )
+        return self._artifact.predictor.logits(frame, runtime)
 
     def __repr__(self) -> str:
         test = self.metrics.get("test", {})
@@ -179,8 +173,7 @@ class Run:
             cells = "".join(f"<td>{_shown(values.get(n))}</td>" for n in ("rows", "accuracy", "macro_f1", "loss"))
             rows += f"<tr><th>{split}</th>{cells}</tr>"
         head = "<tr><th></th><th>rows</th><th>accuracy</th><th>macro F1</th><th>loss</th></tr>"
-        config = self._artifact.config
-        title = f"{self._artifact.task.name}, {config.mode}, {config.checkpoint}"
+        title = f"{self._artifact.task.name}, {self._artifact.predictor.title}"
         return f"<b>{title}</b><table>{head}{rows}</table><code>{self.folder}</code>"
 
 

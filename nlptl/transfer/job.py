@@ -24,6 +24,7 @@ from nlptl.training.forward import concatenate
 from nlptl.training.rows import LabelledRows
 from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
+from nlptl.transfer.from_scratch import from_scratch_defaults
 
 
 @dataclass
@@ -61,7 +62,8 @@ class Trained:
 
 
 def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any]) -> RunConfig:
-    """The configuration with every open setting filled: by the task, then the strategy, then the mode.
+    """The configuration with every open setting filled: by the start from random weights, the task,
+    the strategy, the mode, in this order.
 
     Args:
         config: as the user gave it.
@@ -78,7 +80,8 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
     defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
-    return config.filled(task, strategy.defaults, defaults)
+    scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}
+    return config.filled(scratch, task, strategy.defaults, defaults)
 
 
 def encode_splits(

@@ -13,6 +13,7 @@ from nlptl.artifacts import environment, save_artifact, write_json
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import StateFolder
 from nlptl.training.forward import subset
 from nlptl.training.loop import measure_padding
@@ -28,7 +29,7 @@ def save_run(job: Job, trained: Trained, folder: Path) -> None:
     with job.clock.measure("saving"):
         classifier = trained.classifier.to("cpu")
         sample = subset(job.encoded["test"], np.arange(min(VERIFIED_ROWS, len(job.encoded["test"]))))
-        _write_predictions(job, trained.test_logits, decision, folder / "predictions.csv")
+        write_predictions(job.task, job.splits.test, trained.test_logits, decision, folder / "predictions.csv")
         write_json(folder / "metrics.json", _metrics(job, trained, decision))
         save_artifact(
             folder,
@@ -86,12 +87,20 @@ def _metrics(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
     }
 
 
-def _write_predictions(job: Job, logits: np.ndarray, decision: Decision, path: Path) -> None:
-    labels = job.task.label_list()
-    probabilities = probabilities_of(logits, job.task.kind == "multi_label")
+def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:
+    """Write the test rows with gold label, decision, most probable label and score.
+
+    Args:
+        task: its labels in id order.
+        test: the test split.
+        logits: (rows, C) of them.
+        decision: fitted on validation.
+        path: the file.
+    """
+    labels = task.label_list()
+    probabilities = probabilities_of(logits, task.kind == "multi_label")
     decided, scores = decision.apply(probabilities, labels)
-    test = job.splits.test
-    separator = job.task.label_separator
+    separator = task.label_separator
     table = pd.DataFrame(
         {
             **{column: test[column] for column in ("file", "row", "text", "text_pair") if column in test},
