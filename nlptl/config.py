@@ -185,6 +185,9 @@ class RuntimeConfig(Record):
     """Experiment trackers by Accelerate's names, such as tensorboard or wandb."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
+    compile: bool = False
+    """Compile the model before training (torch.compile, dynamic shapes). Pays on GPUs in long trainings; on CPUs small
+    models become slower. Needs a C compiler."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
     progress: bool = True

@@ -49,6 +49,8 @@ def start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode)
     mode.apply(classifier, job.config.lora)
     if job.config.runtime.gradient_checkpointing:
         classifier.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if job.config.runtime.compile:
+        classifier.compile(dynamic=True)  # in place: names of parameters, saving and loading stay the same
 
 
 def set_head(classifier: Classifier, head: LinearHead) -> None:
