@@ -8,6 +8,7 @@ metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
 log.txt           what the run said
+heads/TASK/       with several tasks: each one's task.yaml, decision.json and predictions.csv, instead of those above
 manifest.json     format, checkpoint, digests; written last: a folder without it is unfinished
 state/            only while training: what a resumed run goes on from
 """
@@ -29,7 +30,7 @@ import torch
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, collate
-from nlptl.errors import ArtifactError
+from nlptl.errors import ArtifactError, ConfigError, unknown
 from nlptl.evaluation.decisions import Decision
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
 from nlptl.models.modes import MODES, Mode
@@ -38,8 +39,23 @@ from nlptl.tasks import TaskSpec
 
 FORMAT = 1
 MODEL = "model"
+HEADS = "heads"
 # Reloading repeats the same arithmetic on the same numbers; merging rounds once.
 TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Head:
+    """One task of a run, and where its labels lie among the classifier's logits."""
+
+    task: TaskSpec
+    decision: Decision
+    start: int = 0
+
+    @property
+    def columns(self) -> slice:
+        """Its columns of the classifier's logits."""
+        return slice(self.start, self.start + len(self.task.label_list()))
 
 
 @dataclass
@@ -48,12 +64,34 @@ class Artifact:
 
     folder: Path
     config: RunConfig
-    task: TaskSpec
+    heads: list[Head]
     classifier: Classifier
     tokenizer: Any
-    decision: Decision
     manifest: dict[str, Any]
     mode: Mode
+
+    def head(self, name: str | None = None) -> Head:
+        """The head of a task; None: the only one.
+
+        Raises:
+            ConfigError: there is none of that name, or there are several.
+        """
+        names = [head.task.name for head in self.heads]
+        if name is None and len(names) > 1:
+            raise ConfigError(f"{self.folder} serves several tasks: {', '.join(names)}. Choose one with --task NAME.")
+        if name is not None and name not in names:
+            raise ConfigError(unknown("task of this run", name, names))
+        return self.heads[names.index(name) if name is not None else 0]
+
+    @property
+    def task(self) -> TaskSpec:
+        """What the run learned, where it is one task."""
+        return self.head().task
+
+    @property
+    def decision(self) -> Decision:
+        """The fitted decision policy, where there is one task."""
+        return self.head().decision
 
     @property
     def max_length(self) -> int:
@@ -107,18 +145,18 @@ def is_unfinished(folder: Path, config: RunConfig) -> bool:
 def save_artifact(
     folder: Path,
     config: RunConfig,
-    task: TaskSpec,
+    heads: list[Head],
     checkpoint: Checkpoint,
     classifier: Classifier,
     mode: Mode,
     tokenizer: Any,
-    decision: Decision,
     max_length: int,
     sample: Encoded,
 ) -> None:
-    """Write model, task and decision, reopen them, compare, and only then sign with the manifest.
+    """Write model, tasks and decisions, reopen them, compare, and only then sign with the manifest.
 
     Args:
+        heads: one per task, in the order of the classifier's logits.
         sample: a few encoded texts whose logits must be the same after reloading.
 
     Raises:
@@ -132,9 +170,8 @@ def save_artifact(
     tokenizer.save_pretrained(aside)
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     aside.rename(folder / MODEL)
-    own_data = {name: data for name, data in task.data.items() if data.hub_id is not None}
-    write_yaml(folder / "task.yaml", task.model_copy(update={"data": own_data}))
-    write_json(folder / "decision.json", decision.to_json())
+    for head in heads:
+        _write_head(head, head_folder(folder, head.task.name, len(heads)))
     manifest = {
         "format": FORMAT,
         "nlptl": version("nlptl"),
@@ -144,9 +181,22 @@ def save_artifact(
         "max_length": max_length,
         "checkpoint": checkpoint.record(),
         "files": _digests(folder / MODEL),
+        **({"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}),
     }
     _verify(folder, config, manifest, classifier, tokenizer, sample)
     write_json(folder / "manifest.json", manifest)
+
+
+def head_folder(folder: Path, task: str, tasks: int) -> Path:
+    """Where a task's own files lie: in the run folder itself, unless the run has several tasks."""
+    return folder / HEADS / task if tasks > 1 else folder
+
+
+def joint_labels(tasks: list[TaskSpec]) -> list[str]:
+    """Names of a classifier's logits: a task's labels, or TASK/LABEL for several tasks."""
+    if len(tasks) == 1:
+        return tasks[0].label_list()
+    return [f"{task.name}/{label}" for task in tasks for label in task.label_list()]
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -232,9 +282,27 @@ def environment() -> dict[str, str]:
     return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
 
 
+def _write_head(head: Head, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    own_data = {name: data for name, data in head.task.data.items() if data.hub_id is not None}
+    write_yaml(folder / "task.yaml", head.task.model_copy(update={"data": own_data}))
+    write_json(folder / "decision.json", head.decision.to_json())
+
+
+def _read_heads(folder: Path, names: list[str]) -> list[Head]:
+    homes = [folder / HEADS / name for name in names] or [folder]
+    heads: list[Head] = []
+    for home in homes:
+        task = validate(TaskSpec, read_yaml(home / "task.yaml"), str(home / "task.yaml"))
+        decision = Decision.from_json(read_json(home / "decision.json"))
+        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0))
+    return heads
+
+
 def _open(folder: Path, config: RunConfig, manifest: dict[str, Any]) -> Artifact:
-    task = validate(TaskSpec, read_yaml(folder / "task.yaml"), str(folder / "task.yaml"))
-    several, labels = task.kind == "multi_label", task.label_list()
+    heads = _read_heads(folder, manifest.get("heads", []))
+    labels = joint_labels([head.task for head in heads])
+    several = len(heads) == 1 and heads[0].task.kind == "multi_label"
     mode = MODES.get(config.mode)()
     if manifest["whole"]:
         classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
@@ -249,8 +317,7 @@ def _open(folder: Path, config: RunConfig, manifest: dict[str, Any]) -> Artifact
         classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
         mode.load(classifier, folder / MODEL)
     classifier.eval()
-    decision = Decision.from_json(read_json(folder / "decision.json"))
-    return Artifact(folder, config, task, classifier, load_tokenizer(folder / MODEL), decision, manifest, mode)
+    return Artifact(folder, config, heads, classifier, load_tokenizer(folder / MODEL), manifest, mode)
 
 
 def _verify(
@@ -287,7 +354,7 @@ def _differences(before: RunConfig, now: RunConfig) -> str:
     old, new = before.model_dump(), now.model_dump()
     changed = []
     for key, value in new.items():
-        if isinstance(value, dict) and key != "label_map":
+        if isinstance(value, dict):
             changed += [
                 f"{key}.{name}: {old[key][name]!r} -> {v!r}" for name, v in value.items() if old[key][name] != v
             ]

@@ -14,6 +14,7 @@ out = Console(soft_wrap=True)
 
 TasksDir = Annotated[str | None, typer.Option(help="A folder with your own tasks; also the variable NLPTL_TASKS.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+TaskName = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Which task of a multi-task run.")]
 LabelMap = Annotated[
     str | None,
     typer.Option(metavar="OLD=NEW,...", help="Labels of the data as the task names them: ham=legitimate,spam=fraud"),

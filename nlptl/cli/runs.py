@@ -10,26 +10,34 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nlptl.cli.options import LabelColumn, LabelMap, RunArgument, TasksDir, TextColumn, data_config, out
+from nlptl.cli.options import LabelColumn, LabelMap, RunArgument, TaskName, TasksDir, TextColumn, data_config, out
 from nlptl.config import load_config, parse_assignments, parse_label_map
 from nlptl.errors import ConfigError, DataError
-from nlptl.tasks import load_task
+from nlptl.tasks import load_task, task_names
 
 EXAMPLES = 3
 
 
 def train(
-    task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
+    task: Annotated[
+        str | None,
+        typer.Argument(help="A task: see `nlptl tasks`; or several as a+b+c on one encoder.", show_default=False),
+    ] = None,
     mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="fine_tune (default), contrastive (8 to 50 labels a class), or soup (average of seeds)."),
+    ] = None,
     checkpoint: Annotated[
         str | None, typer.Option(metavar="NAME|ID|DIR", help="minilm (bundled), bert-base, ..., a Hub id, or a folder.")
     ] = None,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="FILE|DIR|HUB_ID",
-            help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; "
-            "or a data set the task names. Default: the task's bundled sample.",
+            metavar="[TASK=]FILE|DIR|HUB_ID",
+            help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; or a data set the task names. "
+            "For several tasks: TASK=..., once for each. Default: the task's bundled sample.",
+            show_default=False,
         ),
     ] = None,
     validation: Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")] = None,
@@ -44,6 +52,9 @@ def train(
         int | None, typer.Option(help="Of splits, shots, initialisation, order, dropout. Default 0.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Several tasks: also train each alone, and report the differences.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Default: the task's or the mode's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the task's or the mode's.")] = None,
     output: Annotated[
@@ -65,16 +76,21 @@ def train(
 
       nlptl train fraud-text --mode lora --data sms.csv --text-column message --label-map ham=legitimate,spam=fraud
 
+      nlptl train sentiment+chatbot-intent+fraud-text --data fraud-text=sms.csv --compare
+
+      nlptl train chatbot-intent --data banking77/ --shots 10 --strategy contrastive
+
       accelerate launch -m nlptl train chatbot-intent --data banking77/
     """
     chosen: dict[str, Any] = {
         "task": task,
         "mode": mode,
+        "strategy": strategy,
         "checkpoint": checkpoint,
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
-        "data.source": data,
+        "multi_task.compare": compare or None,
         "data.validation": validation,
         "data.test": test,
         "data.text_columns": text_column or None,
@@ -85,8 +101,11 @@ def train(
         "training.learning_rate": learning_rate,
     }
     flags = {key: value for key, value in chosen.items() if value is not None}
-    resolved = load_config(config, **{**parse_assignments(settings or []), **flags})
-    load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    values = {**parse_assignments(settings or []), **flags}
+    several = len(task_names(load_config(config, **values).task)) > 1
+    resolved = load_config(config, **values, **_sources(data or [], several))
+    for name in task_names(resolved.task):
+        load_task(name, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
     from nlptl.api import train_config
 
     run = train_config(resolved, resume=resume)
@@ -101,13 +120,15 @@ def evaluate(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the numbers as JSON.")] = None,
+    task: TaskName = None,
 ) -> None:
     """Measure a run on a labelled file."""
     from nlptl.api import load
     from nlptl.artifacts import write_json
     from nlptl.reports.tables import per_class_table, results_table
 
-    report = load(run).evaluate(data, data_config(text_column, label_column, label_map))
+    opened = load(run) if task is None else load(run).task(task)
+    report = opened.evaluate(data, data_config(text_column, label_column, label_map))
     out.print(results_table({"test": report}))
     out.print(per_class_table(report))
     for name, count in report["audit"].items():
@@ -133,6 +154,7 @@ def predict(
         str | None, typer.Option(help="argmax: the most probable label, instead of the run's own decision policy.")
     ] = None,
     format: Annotated[str, typer.Option(help="For texts: table, json (one object a line) or tsv.")] = "table",
+    task: TaskName = None,
 ) -> None:
     """Predict labels: for texts, standard input, or file to file."""
     if (input is None) != (output is None) or (input is not None and texts):
@@ -141,14 +163,14 @@ def predict(
         raise ConfigError(f"Unknown format {format!r}. Available: json, table, tsv.")
     from nlptl.api import load
 
-    opened = load(run)
+    opened = load(run) if task is None else load(run).task(task)
     if input is not None and output is not None:
         columns = data_config(text_column, None, None)
         rows = opened.predict_file(input, output, all_scores, decision, columns)
         out.print(f"{rows} predictions written to {output}")
         return
     asked: list[Any] = list(texts) if texts else [line.rstrip("\r\n") for line in sys.stdin]
-    if len(opened.artifact.task.text_columns) == 2:
+    if opened.text_columns == 2:
         asked = list(zip(asked[::2], asked[1::2], strict=False))
     _print_predictions(opened, asked, all_scores, decision, format)
 
@@ -160,20 +182,46 @@ def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", 
     out.print(f"Merged run written to {merge_artifact(run, output)}")
 
 
+def _sources(data: list[str], several: bool) -> dict[str, Any]:
+    """What `--data` says, as settings.
+
+    Raises:
+        ConfigError: one task with two sources, or several tasks and a source that names none of them.
+    """
+    if not several:
+        if len(data) > 1:
+            raise ConfigError("--data was given more than once; one task has one source.")
+        return {"data.source": data[0]} if data else {}
+    named = [part.partition("=") for part in data]
+    bare = [source for source, equals, _ in named if not equals]
+    if bare:
+        raise ConfigError(f"--data {bare[0]} does not say which task it belongs to. Write --data TASK={bare[0]}")
+    return {"multi_task.sources": {name: source for name, _, source in named}} if named else {}
+
+
 def _show_run(run: Any) -> None:
-    from nlptl.reports.tables import results_table, time_table
+    from nlptl.reports.tables import comparison_table, results_table, time_table
 
     out.print(results_table(run.metrics))
+    if "tasks" in run.metrics:
+        out.print(comparison_table(run.metrics["tasks"]))
     out.print(time_table(run.metrics))
     out.print(f"Run folder: {run.folder}", highlight=False)
-    out.print("Three predictions on test rows:")
+    several = len(run.tasks) > 1
+    for name in run.tasks:
+        out.print(f"Three predictions on test rows{f' of {name}' if several else ''}:")
+        _show_examples(run.task(name), run.folder / "heads" / name if several else run.folder)
+    flag = f"--task {run.tasks[0]} " if several else ""
+    out.print(f'Try: nlptl predict {run.folder} {flag}"your text"', highlight=False)
+
+
+def _show_examples(run: Any, home: Path) -> None:
     from nlptl.data.files import read_chunks
 
-    chunk = next(read_chunks(run.folder / "predictions.csv", rows=EXAMPLES))
+    chunk = next(read_chunks(home / "predictions.csv", rows=EXAMPLES))
     columns = [name for name in ("text", "text_pair") if name in chunk]
     texts = [row if len(columns) == 2 else row[0] for row in chunk[columns].itertuples(index=False, name=None)]
     _print_predictions(run, texts, False, None, "table", gold=list(chunk["label"]))
-    out.print(f'Try: nlptl predict {run.folder} "your text"', highlight=False)
 
 
 def _print_predictions(

@@ -23,7 +23,7 @@ class PrototypeModel(EncoderModel):
     Args:
         classifier: in its mode; its head stays out of it.
         features: (rows, H) of the training rows under the encoder as it is.
-        targets: (rows,) label ids, or (rows, C) 0/1.
+        targets: (rows,) label ids.
         temperature: divides the cosines.
     """
 
@@ -33,10 +33,10 @@ class PrototypeModel(EncoderModel):
         self.classifier = classifier
         self.temperature = temperature
         classes = classifier.head.out_features
-        member = targets if targets.is_floating_point() else F.one_hot(targets, classes).float()
+        member = F.one_hot(targets, classes).float()
         means = member.T @ F.normalize(features, dim=1)
         self.prototypes = nn.Parameter(F.normalize(means, dim=1))
-        self.own = {name: p for name, p in self.named_parameters() if p is self.prototypes}
+        self.own = {f"classifier.{name}": p for name, p in classifier.own.items()} | {"prototypes": self.prototypes}
 
     @property
     def encoder(self) -> Any:

@@ -15,6 +15,7 @@ from nlptl.data.batching import padding_share
 from nlptl.errors import NlptlError
 from nlptl.models.encoder import EncoderModel, put_weights, trainable_weights
 from nlptl.training.checkpointing import Progress, StateFolder, Weights
+from nlptl.training.mixed_rows import MixedRows
 from nlptl.training.optimization import build_optimizer, rate_factor, set_rate
 from nlptl.training.rows import LabelledRows, Rows
 from nlptl.training.runtime import Runtime
@@ -108,7 +109,7 @@ def fit(
     return progress
 
 
-def measure_padding(rows: LabelledRows, batch_size: int, processes: int, seed: int) -> float:
+def measure_padding(rows: LabelledRows | MixedRows, batch_size: int, processes: int, seed: int) -> float:
     """Share of padding tokens in the first epoch."""
     plan = rows.plan(batch_size, seed, 0)
     return padding_share(rows.encoded.lengths, [step[r::processes] for step in plan for r in range(processes)])

@@ -76,7 +76,7 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
     defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
-    return config.filled(task, strategy.defaults, defaults)
+    return config.filled(task, strategy.defaults.get(config.mode, {}), defaults)
 
 
 def encode_splits(
