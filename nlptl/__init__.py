@@ -9,13 +9,25 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, load, train
+    from nlptl.api import Run, load, probe, rank, train, train_baseline
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
 
 __version__ = _version("nlptl")
-__all__ = ["NlptlError", "Run", "RunConfig", "TaskSpec", "load", "load_task", "register_task", "train"]
+__all__ = [
+    "NlptlError",
+    "Run",
+    "RunConfig",
+    "TaskSpec",
+    "load",
+    "load_task",
+    "probe",
+    "rank",
+    "register_task",
+    "train",
+    "train_baseline",
+]
 
 # Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
 _HOMES = {
@@ -25,8 +37,11 @@ _HOMES = {
     "TaskSpec": "nlptl.tasks",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
+    "probe": "nlptl.api",
+    "rank": "nlptl.api",
     "register_task": "nlptl.tasks",
     "train": "nlptl.api",
+    "train_baseline": "nlptl.api",
 }
 
 

@@ -1,19 +1,23 @@
-"""The two verbs of the library: train a run, open a run."""
+"""The verbs of the library: train a run or a baseline, open a run, look into checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nlptl.baselines.training import train_baseline as fit_baseline
 from nlptl.config import RunConfig, load_config
 from nlptl.errors import ConfigError
 from nlptl.inference.predictor import Run, load
+from nlptl.insight.layers import LayerReport, probe_layers
+from nlptl.insight.ranking import Ranking, rank_checkpoints
 from nlptl.reports.model_card import write_card
+from nlptl.tasks import read_task
 from nlptl.transfer.fine_tune import fine_tune
 from nlptl.transfer.multi_task import multi_task
 
-__all__ = ["Run", "load", "train", "train_config"]
+__all__ = ["LayerReport", "Ranking", "Run", "load", "probe", "rank", "train", "train_baseline", "train_config"]
 
 
 def train(
@@ -50,33 +54,128 @@ def train(
     Raises:
         NlptlError: something asked for cannot be done; the message says what, and what to do.
     """
-    base = load_config(config, task=task)
-    given: Any
-    named: dict[str, Any]
-    if "+" in base.task:
-        sources, given = _by_task(data)
-        named = {"multi_task.sources": sources or None}
-    else:
-        given = None if isinstance(data, str | Path) else data
-        named = {"data.source": None if data is None else "(python data)" if given is not None else str(data)}
-    values = {
-        "task": task,
-        "mode": mode,
-        "strategy": strategy,
-        "checkpoint": checkpoint,
-        "output": None if output is None else str(output),
-        "seed": seed,
-        **named,
-        **(settings or {}),
-    }
-    return train_config(load_config(config, **values), given, resume)
+    values = {"mode": mode, "strategy": strategy, "checkpoint": checkpoint, **(settings or {})}
+    return train_config(*_asked(task, data, output, config, seed, values), resume=resume)
+
+
+def train_baseline(
+    task: str | None = None,
+    *,
+    model: str | None = None,
+    data: Any = None,
+    output: str | Path | None = None,
+    config: str | Path | None = None,
+    seed: int | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Run:
+    """Tune a classical model on TF-IDF vectors and open it: what a checkpoint has to beat on the same data.
+
+    Args:
+        task: name of a registered task.
+        model: logistic_regression (default), linear_svm, naive_bayes, knn or decision_tree.
+        data: as `train`.
+        output: the run folder.
+        config: as `train`.
+        seed: of splits, shots and whatever the model draws.
+        settings: any other setting by dotted key, for example `{"baseline.features": ["words"]}`.
+
+    Returns:
+        The finished run; it predicts, evaluates and loads like any other.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    values = {"baseline.model": model, **(settings or {})}
+    chosen, given = _asked(task, data, output, config, seed, values)
+    return train_config(chosen if chosen.baseline.model else chosen.with_baseline("logistic_regression"), given)
 
 
 def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> Run:
-    """Train what a RunConfig says; see `train`."""
-    road = multi_task if "+" in config.task else fine_tune
-    folder = road(config, given, resume, publish=write_card)
+    """Train what a RunConfig says, an encoder or a baseline; see `train`."""
+    if config.baseline.model:
+        folder = fit_baseline(config, given, publish=write_card)
+    elif "+" in config.task:
+        folder = multi_task(config, given, resume, publish=write_card)
+    else:
+        folder = fine_tune(config, given, resume, publish=write_card)
     return load(folder, config.runtime.precision, config.runtime.progress)
+
+
+def probe(
+    task: str | None = None,
+    *,
+    data: Any = None,
+    checkpoint: str | None = None,
+    run: str | Path | None = None,
+    rows: int = 2000,
+    seed: int | None = None,
+    settings: dict[str, Any] | None = None,
+) -> LayerReport:
+    """Ask which layer of an encoder knows a task: a linear probe on each; see `probe_layers`.
+
+    Args:
+        task: name of a registered task; not needed with a run.
+        data: as `train`.
+        checkpoint: a name, Hub id or folder.
+        run: a finished run instead: its layers after training beside those of its checkpoint before.
+        rows: of each split that are used, drawn with the seed.
+        seed: of splits, shots and the draw.
+        settings: any other setting by dotted key.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    folder = None if run is None else Path(run)
+    task = task or (None if folder is None else read_task(folder).name)
+    config, given = _asked(task, data, None, None, seed, {"checkpoint": checkpoint, **(settings or {})})
+    return probe_layers(config, given, folder, rows)
+
+
+def rank(
+    task: str | None = None,
+    checkpoints: Sequence[str | Path] = (),
+    *,
+    data: Any = None,
+    rows: int = 2000,
+    seed: int | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Ranking:
+    """Order checkpoints by how well they will transfer, before training any; see `rank_checkpoints`.
+
+    Args:
+        task: name of a registered task.
+        checkpoints: names, Hub ids or folders.
+        data: as `train`.
+        rows: of each split that are used, drawn with the seed.
+        seed: of splits, shots and the draw.
+        settings: any other setting by dotted key.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    config, given = _asked(task, data, None, None, seed, settings or {})
+    return rank_checkpoints(config, [str(name) for name in checkpoints], given, rows)
+
+
+def _asked(
+    task: str | None,
+    data: Any,
+    output: str | Path | None,
+    config: str | Path | None,
+    seed: int | None,
+    values: dict[str, Any],
+) -> tuple[RunConfig, Any]:
+    """The configuration that a call describes, and its Python data if it brought any."""
+    common: dict[str, Any] = {"task": task, "output": None if output is None else str(output), "seed": seed}
+    given: Any = None
+    if "+" in load_config(config, task=task).task:
+        sources, given = _by_task(data)
+        common["multi_task.sources"] = sources or None
+    elif isinstance(data, str | Path):
+        common["data.source"] = str(data)
+    elif data is not None:
+        common["data.source"], given = "(python data)", data
+    return load_config(config, **{**common, **values}), given
 
 
 def _by_task(data: Any) -> tuple[dict[str, str], dict[str, Any]]:

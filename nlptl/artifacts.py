@@ -2,7 +2,8 @@
 
 run.yaml          the resolved RunConfig; `nlptl train --config RUN/run.yaml` repeats the run
 task.yaml         the task with its labels
-model/            tokenizer and weights: whole (full, merged), adapter and head (lora), or head (feature_extraction)
+model/            tokenizer and weights: whole (full, merged), adapter and head (lora), or head (feature_extraction);
+                  of a baseline, its terms and arrays
 decision.json     the fitted decision policy
 metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
@@ -19,26 +20,29 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
-from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, collate
 from nlptl.errors import ArtifactError, ConfigError, unknown
 from nlptl.evaluation.decisions import Decision
-from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
-from nlptl.models.modes import MODES, Mode
+from nlptl.models.bag_of_words import BagOfWords
+from nlptl.models.classifier import Classifier
+from nlptl.models.modes import Mode
+from nlptl.predictors import MODEL, PREDICTORS, BaselinePredictor, EncoderPredictor, Predictor
 from nlptl.schema import read_yaml, validate, write_yaml
 from nlptl.tasks import TaskSpec
 
 FORMAT = 1
-MODEL = "model"
 HEADS = "heads"
 # Reloading repeats the same arithmetic on the same numbers; merging rounds once.
 TOLERANCE = 1e-4
@@ -65,10 +69,8 @@ class Artifact:
     folder: Path
     config: RunConfig
     heads: list[Head]
-    classifier: Classifier
-    tokenizer: Any
+    predictor: Predictor
     manifest: dict[str, Any]
-    mode: Mode
 
     def head(self, name: str | None = None) -> Head:
         """The head of a task; None: the only one.
@@ -94,9 +96,34 @@ class Artifact:
         return self.head().decision
 
     @property
+    def classifier(self) -> Classifier:
+        """Encoder and head.
+
+        Raises:
+            ArtifactError: the run is a baseline.
+        """
+        return self._encoder.classifier
+
+    @property
+    def tokenizer(self) -> Any:
+        """The encoder's tokenizer; raises as `classifier` does."""
+        return self._encoder.tokenizer
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of the run; raises as `classifier` does."""
+        return self._encoder.mode
+
+    @property
     def max_length(self) -> int:
-        """Tokens kept per text."""
-        return int(self.manifest["max_length"])
+        """Tokens kept per text; raises as `classifier` does."""
+        return self._encoder.max_length
+
+    @property
+    def _encoder(self) -> EncoderPredictor:
+        if not isinstance(self.predictor, EncoderPredictor):
+            raise ArtifactError(f"{self.folder} is a baseline ({self.predictor.title}); it has no encoder.")
+        return self.predictor
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -162,41 +189,46 @@ def save_artifact(
     Raises:
         ArtifactError: what was reloaded differs from what was trained.
     """
-    aside = folder / f"{MODEL}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    mode.save(classifier, aside)
-    tokenizer.model_max_length = max_length  # so that plain transformers, truncating, cuts where training did
-    tokenizer.save_pretrained(aside)
-    shutil.rmtree(folder / MODEL, ignore_errors=True)
-    aside.rename(folder / MODEL)
-    for head in heads:
-        _write_head(head, head_folder(folder, head.task.name, len(heads)))
-    manifest = {
-        "format": FORMAT,
-        "nlptl": version("nlptl"),
+
+    def write(target: Path) -> None:
+        mode.save(classifier, target)
+        tokenizer.model_max_length = max_length  # so that plain transformers, truncating, cuts where training did
+        tokenizer.save_pretrained(target)
+
+    facts = {
         "mode": config.mode,
         "whole": mode.saves_encoder,
         "pooling": classifier.pooling,
         "max_length": max_length,
         "checkpoint": checkpoint.record(),
-        "files": _digests(folder / MODEL),
         **({"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}),
     }
+    manifest = _write(folder, "encoder", heads, facts, write)
     _verify(folder, config, manifest, classifier, tokenizer, sample)
+    write_json(folder / "manifest.json", manifest)
+
+
+def save_baseline(
+    folder: Path, config: RunConfig, task: TaskSpec, model: BagOfWords, decision: Decision, sample: pd.DataFrame
+) -> None:
+    """As `save_artifact`, for a baseline.
+
+    Args:
+        sample: a few texts whose logits must be the same after reloading.
+
+    Raises:
+        ArtifactError: what was reloaded differs from what was trained.
+    """
+    manifest = _write(folder, "baseline", [Head(task, decision)], {"model": model.name}, model.save)
+    reopened = _open(folder, config, manifest).predictor
+    assert isinstance(reopened, BaselinePredictor)  # the manifest says so
+    _compare(folder, task.label_list(), task.label_list(), model.logits(sample), reopened.model.logits(sample))
     write_json(folder / "manifest.json", manifest)
 
 
 def head_folder(folder: Path, task: str, tasks: int) -> Path:
     """Where a task's own files lie: in the run folder itself, unless the run has several tasks."""
     return folder / HEADS / task if tasks > 1 else folder
-
-
-def joint_labels(tasks: list[TaskSpec]) -> list[str]:
-    """Names of a classifier's logits: a task's labels, or TASK/LABEL for several tasks."""
-    if len(tasks) == 1:
-        return tasks[0].label_list()
-    return [f"{task.name}/{label}" for task in tasks for label in task.label_list()]
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -217,7 +249,7 @@ def load_artifact(folder: Path) -> Artifact:
             f"{folder} was written by a newer nlptl (format {manifest.get('format')}, known here: {FORMAT}). "
             "Upgrade nlptl."
         )
-    lacking = sorted({"whole", "pooling", "max_length", "checkpoint", "files"} - manifest.keys())
+    lacking = sorted(PREDICTORS.get(_kind(manifest)).needs - manifest.keys())
     if lacking:
         raise ArtifactError(f"{folder / 'manifest.json'} is damaged: it lacks {', '.join(lacking)}.")
     config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
@@ -278,8 +310,42 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def environment() -> dict[str, str]:
     """Versions that decide what a run computes."""
-    names = ("nlptl", "torch", "transformers", "datasets", "accelerate", "peft", "evaluate", "tokenizers", "numpy")
+    names = (
+        "nlptl",
+        "torch",
+        "transformers",
+        "datasets",
+        "accelerate",
+        "peft",
+        "evaluate",
+        "tokenizers",
+        "numpy",
+        "scikit-learn",
+    )
     return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
+
+
+def _kind(manifest: dict[str, Any]) -> str:
+    return str(manifest.get("kind", "encoder"))
+
+
+def _write(
+    folder: Path,
+    kind: str,
+    heads: list[Head],
+    facts: dict[str, Any],
+    write: Callable[[Path], None],
+) -> dict[str, Any]:
+    """Write model, tasks and decisions; the manifest that is to be signed once they were compared."""
+    aside = folder / f"{MODEL}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    write(aside)
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
+    aside.rename(folder / MODEL)
+    for head in heads:
+        _write_head(head, head_folder(folder, head.task.name, len(heads)))
+    return {"format": FORMAT, "nlptl": version("nlptl"), "kind": kind, **facts, "files": _digests(folder / MODEL)}
 
 
 def _write_head(head: Head, folder: Path) -> None:
@@ -301,23 +367,8 @@ def _read_heads(folder: Path, names: list[str]) -> list[Head]:
 
 def _open(folder: Path, config: RunConfig, manifest: dict[str, Any]) -> Artifact:
     heads = _read_heads(folder, manifest.get("heads", []))
-    labels = joint_labels([head.task for head in heads])
-    several = len(heads) == 1 and heads[0].task.kind == "multi_label"
-    mode = MODES.get(config.mode)()
-    if manifest["whole"]:
-        classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
-    else:
-        noted = manifest["checkpoint"]
-        checkpoint = resolve_checkpoint(noted["name"])
-        if checkpoint.revision != noted["revision"]:
-            raise ArtifactError(
-                f"{folder} was trained on {noted['name']} at {noted['revision'][:19]}, but here it is at "
-                f"{checkpoint.revision[:19]}. Bring that revision, or merge the run where it was trained."
-            )
-        classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
-        mode.load(classifier, folder / MODEL)
-    classifier.eval()
-    return Artifact(folder, config, heads, classifier, load_tokenizer(folder / MODEL), manifest, mode)
+    predictor = PREDICTORS.get(_kind(manifest)).open(folder, config, [head.task for head in heads], manifest)
+    return Artifact(folder, config, heads, predictor, manifest)
 
 
 def _verify(
@@ -331,10 +382,14 @@ def _verify(
     device = next(trained.parameters()).device
     trained.eval()
     with torch.inference_mode():
-        here = trained({name: tensor.to(device) for name, tensor in inputs.items()}).float().cpu()
-        there = reopened(inputs).float()
-    difference = float((here - there).abs().max()) if here.numel() else 0.0
-    if names != expected or not difference <= TOLERANCE * max(1.0, float(here.abs().max())):
+        here = trained({name: tensor.to(device) for name, tensor in inputs.items()}).float().cpu().numpy()
+        there = reopened(inputs).float().numpy()
+    _compare(folder, names, expected, here, there)
+
+
+def _compare(folder: Path, names: list[str], expected: list[str], here: np.ndarray, there: np.ndarray) -> None:
+    difference = float(np.abs(here - there).max(initial=0.0))
+    if names != expected or not difference <= TOLERANCE * max(1.0, float(np.abs(here).max(initial=0.0))):
         raise ArtifactError(
             f"The saved model differs from the trained one (labels equal: {names == expected}, largest difference of "
             f"logits: {difference:.2g}). Nothing was signed; the state in {folder} is kept."
@@ -354,7 +409,7 @@ def _differences(before: RunConfig, now: RunConfig) -> str:
     old, new = before.model_dump(), now.model_dump()
     changed = []
     for key, value in new.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key != "label_map":
             changed += [
                 f"{key}.{name}: {old[key][name]!r} -> {v!r}" for name, v in value.items() if old[key][name] != v
             ]

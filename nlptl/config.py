@@ -59,12 +59,24 @@ class ModelConfig(Record):
 
     pooling: Literal["cls", "mean"] | None = None
     """How token states become one vector. None: as the checkpoint was trained."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """random: the checkpoint's architecture and tokenizer, but nothing of what it learned: the control that shows what
+    transfer is worth. Mode full only."""
     max_length: Annotated[int, Field(ge=4)] = 256
     """Tokens kept per text; never more than the checkpoint has positions."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Dropout inside the encoder and before the head. None: the mode's default."""
     head_start: Literal["probe", "random"] | None = None
     """Start the head from a linear probe on frozen features, or from noise. None: the mode's default."""
+
+
+class BaselineConfig(Record):
+    """A classical model on TF-IDF vectors instead of a checkpoint, as the control that transfer has to beat."""
+
+    model: str | None = None
+    """decision_tree, knn, linear_svm, logistic_regression or naive_bayes. None: train an encoder."""
+    features: list[Literal["words", "words_characters", "frequent_words"]] | None = Field(default=None, min_length=1)
+    """Kinds of features to choose from on validation. None: the model's own choice."""
 
 
 class LoraSettings(Record):
@@ -185,18 +197,19 @@ class RunConfig(Record):
     task: str
     """Name of a registered task, or several with + between them."""
     mode: str = "full"
-    """full, lora or feature_extraction."""
+    """full, lora or feature_extraction; `baseline` in the run.yaml of a baseline, which trains no encoder."""
     strategy: str = "fine_tune"
     """fine_tune, contrastive or soup."""
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     output: str | None = None
-    """The run folder. None: `runs/TASK-MODE-DATE-TIME`."""
+    """The run folder. None: `runs/TASK-METHOD-DATE-TIME`."""
     tasks_dir: str | None = None
     """A folder with the user's own tasks."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
+    baseline: BaselineConfig = BaselineConfig()
     lora: LoraSettings = LoraSettings()
     probe: ProbeConfig = ProbeConfig()
     training: TrainingConfig = TrainingConfig()
@@ -211,6 +224,15 @@ class RunConfig(Record):
         if name not in STRATEGIES:
             raise ValueError(unknown("strategy", name, STRATEGIES))
         return name
+
+    @property
+    def method(self) -> str:
+        """What learns: the mode, or the baseline's model."""
+        return self.baseline.model or self.mode
+
+    def with_baseline(self, model: str) -> RunConfig:
+        """A copy for a baseline."""
+        return self.model_copy(update={"baseline": self.baseline.model_copy(update={"model": model})})
 
     def filled(self, *layers: Mapping[str, Any]) -> RunConfig:
         """A copy in which settings that are None take their value from the first layer that has one.

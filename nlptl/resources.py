@@ -19,7 +19,7 @@ def bundled(name: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Where computed features are kept: `NLPTL_CACHE`, else `$XDG_CACHE_HOME/nlptl`, else `~/.cache/nlptl`."""
+    """Where features and token ids are kept: `NLPTL_CACHE`, else `$XDG_CACHE_HOME/nlptl`, else `~/.cache/nlptl`."""
     if chosen := os.environ.get("NLPTL_CACHE"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")

@@ -202,6 +202,13 @@ def task_names(asked: str) -> list[str]:
     return names
 
 
+def joint_labels(tasks: list[TaskSpec]) -> list[str]:
+    """Names of a classifier's logits: a task's labels, or TASK/LABEL for several tasks."""
+    if len(tasks) == 1:
+        return tasks[0].label_list()
+    return [f"{task.name}/{label}" for task in tasks for label in task.label_list()]
+
+
 def _sources(tasks_dir: str | Path | None) -> Iterator[tuple[str, TaskSpec]]:
     for spec in _registered.values():
         yield "register_task", spec

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nlptl.config import load_config, parse_label_map
+from nlptl.config import RunConfig, load_config, parse_assignments, parse_label_map
+from nlptl.errors import ConfigError
+from nlptl.tasks import load_task, task_names
 
 out = Console(soft_wrap=True)
 
@@ -24,13 +26,82 @@ TextColumn = Annotated[
     typer.Option(metavar="COLUMN", help="Column with the texts; twice for a pair.", show_default=False),
 ]
 LabelColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with the labels.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|DIR|HUB_ID",
+        help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; "
+        "or a data set the task names. Default: the task's bundled sample.",
+    ),
+]
+DataByTask = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TASK=]FILE|DIR|HUB_ID",
+        help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; or a data set the task names. "
+        "For several tasks: TASK=..., once for each. Default: the task's bundled sample.",
+        show_default=False,
+    ),
+]
+Validation = Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")]
+Test = Annotated[str | None, typer.Option(metavar="FILE", help="Default: the data's own, else cut from train.")]
+Shots = Annotated[int | None, typer.Option(help="Use this many training rows per label.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option(metavar="NAME|ID|DIR", help="minilm (bundled), bert-base, ..., a Hub id, or a folder.")
+]
+ConfigFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
+]
+
+
+def data_settings(
+    source: str | None,
+    validation: str | None,
+    test: str | None,
+    text_column: list[str] | None,
+    label_column: str | None,
+    label_map: str | None,
+    shots: int | None,
+) -> dict[str, Any]:
+    """What the options about data say, by dotted key; None where one was not given."""
+    return {
+        "data.source": source,
+        "data.validation": validation,
+        "data.test": test,
+        "data.text_columns": text_column or None,
+        "data.label_column": label_column,
+        "data.label_map": parse_label_map(label_map) if label_map else None,
+        "data.shots": shots,
+    }
+
+
+def data_sources(data: list[str], several: bool) -> dict[str, Any]:
+    """What `--data` says, as settings.
+
+    Raises:
+        ConfigError: one task with two sources, or several tasks and a source that names none of them.
+    """
+    if not several:
+        if len(data) > 1:
+            raise ConfigError("--data was given more than once; one task has one source.")
+        return {"data.source": data[0]} if data else {}
+    named = [part.partition("=") for part in data]
+    bare = [source for source, equals, _ in named if not equals]
+    if bare:
+        raise ConfigError(f"--data {bare[0]} does not say which task it belongs to. Write --data TASK={bare[0]}")
+    return {"multi_task.sources": {name: source for name, _, source in named}} if named else {}
+
+
+def configured(file: Path | None, settings: list[str] | None, chosen: dict[str, Any]) -> RunConfig:
+    """The configuration of a file, `--set` and flags, the last ones first; a mistyped task is answered at once."""
+    flags = {key: value for key, value in chosen.items() if value is not None}
+    resolved = load_config(file, **{**parse_assignments(settings or []), **flags})
+    for name in task_names(resolved.task):
+        load_task(name, resolved.tasks_dir)
+    return resolved
 
 
 def data_config(text_column: list[str] | None, label_column: str | None, label_map: str | None) -> Any:
     """The data section that these options describe."""
-    values: dict[str, Any] = {
-        "data.text_columns": text_column or None,
-        "data.label_column": label_column,
-        "data.label_map": parse_label_map(label_map) if label_map else None,
-    }
-    return load_config(task="-", **values).data
+    return load_config(task="-", **data_settings(None, None, None, text_column, label_column, label_map, None)).data

@@ -10,10 +10,29 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nlptl.cli.options import LabelColumn, LabelMap, RunArgument, TaskName, TasksDir, TextColumn, data_config, out
-from nlptl.config import load_config, parse_assignments, parse_label_map
+from nlptl.cli.options import (
+    CheckpointOption,
+    ConfigFile,
+    DataByTask,
+    LabelColumn,
+    LabelMap,
+    RunArgument,
+    Settings,
+    Shots,
+    TaskName,
+    TasksDir,
+    Test,
+    TextColumn,
+    Validation,
+    configured,
+    data_config,
+    data_settings,
+    data_sources,
+    out,
+)
+from nlptl.config import load_config
 from nlptl.errors import ConfigError, DataError
-from nlptl.tasks import load_task, task_names
+from nlptl.tasks import task_names
 
 EXAMPLES = 3
 
@@ -28,26 +47,14 @@ def train(
         str | None,
         typer.Option(help="fine_tune (default), contrastive (8 to 50 labels a class), or soup (average of seeds)."),
     ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="NAME|ID|DIR", help="minilm (bundled), bert-base, ..., a Hub id, or a folder.")
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[TASK=]FILE|DIR|HUB_ID",
-            help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; or a data set the task names. "
-            "For several tasks: TASK=..., once for each. Default: the task's bundled sample.",
-            show_default=False,
-        ),
-    ] = None,
-    validation: Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")] = None,
-    test: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Default: the data's own, else cut from train.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    data: DataByTask = None,
+    validation: Validation = None,
+    test: Test = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
-    shots: Annotated[int | None, typer.Option(help="Use this many training rows per label.")] = None,
+    shots: Shots = None,
     seed: Annotated[
         int | None, typer.Option(help="Of splits, shots, initialisation, order, dropout. Default 0.")
     ] = None,
@@ -60,12 +67,8 @@ def train(
     output: Annotated[
         str | None, typer.Option(metavar="DIR", help="The run folder. Default: runs/TASK-MODE-TIME")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
-    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
     tasks_dir: TasksDir = None,
 ) -> None:
     """Train a classifier and save it as a run.
@@ -91,26 +94,17 @@ def train(
         "output": output,
         "tasks_dir": tasks_dir,
         "multi_task.compare": compare or None,
-        "data.validation": validation,
-        "data.test": test,
-        "data.text_columns": text_column or None,
-        "data.label_column": label_column,
-        "data.label_map": parse_label_map(label_map) if label_map else None,
-        "data.shots": shots,
+        **data_settings(None, validation, test, text_column, label_column, label_map, shots),
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
     }
-    flags = {key: value for key, value in chosen.items() if value is not None}
-    values = {**parse_assignments(settings or []), **flags}
-    several = len(task_names(load_config(config, **values).task)) > 1
-    resolved = load_config(config, **values, **_sources(data or [], several))
-    for name in task_names(resolved.task):
-        load_task(name, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    asked = task or load_config(config, task=task).task
+    resolved = configured(config, settings, {**chosen, **data_sources(data or [], len(task_names(asked)) > 1)})
     from nlptl.api import train_config
 
     run = train_config(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
-        _show_run(run)
+        show_run(run)
 
 
 def evaluate(
@@ -182,24 +176,8 @@ def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", 
     out.print(f"Merged run written to {merge_artifact(run, output)}")
 
 
-def _sources(data: list[str], several: bool) -> dict[str, Any]:
-    """What `--data` says, as settings.
-
-    Raises:
-        ConfigError: one task with two sources, or several tasks and a source that names none of them.
-    """
-    if not several:
-        if len(data) > 1:
-            raise ConfigError("--data was given more than once; one task has one source.")
-        return {"data.source": data[0]} if data else {}
-    named = [part.partition("=") for part in data]
-    bare = [source for source, equals, _ in named if not equals]
-    if bare:
-        raise ConfigError(f"--data {bare[0]} does not say which task it belongs to. Write --data TASK={bare[0]}")
-    return {"multi_task.sources": {name: source for name, _, source in named}} if named else {}
-
-
-def _show_run(run: Any) -> None:
+def show_run(run: Any) -> None:
+    """A fresh run's numbers, times and first predictions."""
     from nlptl.reports.tables import comparison_table, results_table, time_table
 
     out.print(results_table(run.metrics))

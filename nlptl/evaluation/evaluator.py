@@ -31,7 +31,7 @@ def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> di
     positive = task.label_list().index(task.positive_label) if task.positive_label else None
     names = [*ALWAYS, *(n for n in (task.metric, *task.metrics) if n not in ALWAYS)]
     values = {name: compute_metric(name, predicted, probabilities, targets, positive) for name in dict.fromkeys(names)}
-    return {**values, "loss": _mean_loss(probabilities, targets)}
+    return {**values, "loss": mean_loss(probabilities, targets)}
 
 
 def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decision: Decision) -> dict[str, Any]:
@@ -94,7 +94,8 @@ def _most_probable(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray
     return probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)
 
 
-def _mean_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+def mean_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Mean negative log-likelihood of targets (N,) ids or (N, C) 0/1 under probabilities (N, C); NaN without rows."""
     if not len(targets):
         return float("nan")
     safe = probabilities.clip(1e-12, 1.0)

@@ -12,14 +12,12 @@ import pandas as pd
 
 from nlptl.artifacts import Artifact, Head, load_artifact
 from nlptl.config import DataConfig
-from nlptl.data.encoding import encode
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
 from nlptl.data.sources import pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.evaluation.decisions import Decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
-from nlptl.training.forward import logits_of
 from nlptl.training.runtime import Runtime, local_runtime
 
 Text = str | tuple[str, str]
@@ -47,7 +45,7 @@ class Run:
     def __init__(self, folder: str | Path, precision: str = "auto", progress: bool = True) -> None:
         self._artifact: Artifact = load_artifact(Path(folder))
         self._runtime: Runtime = local_runtime(precision, progress)
-        self._artifact.classifier.to(self._runtime.device)
+        self._artifact.predictor.to(self._runtime.device)
         self._chosen: str | None = None
 
     def task(self, name: str) -> Run:
@@ -190,14 +188,10 @@ class Run:
         return probabilities_of(self._logits(frame, quiet), self._head.task.kind == "multi_label")
 
     def _logits(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
-        artifact = self._artifact
-        encoded = encode(frame, artifact.tokenizer, artifact.max_length)
         runtime = self._runtime
         if quiet or len(frame) < 1000:
             runtime = Runtime(runtime.device, runtime.precision, progress=False)
-        width = artifact.heads[-1].columns.stop
-        logits = logits_of(runtime, artifact.classifier, encoded, artifact.tokenizer.pad_token_id, width, "predicting")
-        return logits[:, self._head.columns]
+        return self._artifact.predictor.logits(frame, runtime)[:, self._head.columns]
 
     @property
     def _name(self) -> str:
@@ -219,8 +213,7 @@ class Run:
             rows += f"<tr><th>{split}</th>{cells}</tr>"
         names = "".join(f"<th>{name.replace('macro_f1', 'macro F1')}</th>" for name in shown)
         head = f"<tr><th></th>{names}</tr>"
-        config = self._artifact.config
-        title = f"{self._name}, {config.mode}, {config.checkpoint}"
+        title = f"{self._name}, {self._artifact.predictor.title}"
         return f"<b>{title}</b><table>{head}{rows}</table><code>{self.folder}</code>"
 
 

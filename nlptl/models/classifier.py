@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.models import attention
 from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]
@@ -110,12 +111,7 @@ class MeanPoolingClassifier(Classifier):
         return self._head
 
     def features(self, inputs: Inputs) -> Tensor:
-        states = self._encoder(**inputs).last_hidden_state
-        mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
-        # Summed in float32: bfloat16 would lose low bits of long texts.
-        total = (states * mask).sum(1, dtype=torch.float32)
-        mean: Tensor = total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
-        return mean
+        return mean_states(self._encoder(**inputs).last_hidden_state, inputs["attention_mask"])
 
     def forward(self, inputs: Inputs) -> Tensor:
         logits: Tensor = self._head(self.dropout(self.features(inputs)))
@@ -127,8 +123,21 @@ class MeanPoolingClassifier(Classifier):
         save_head(self, folder)
 
 
+def mean_states(states: Tensor, attention_mask: Tensor) -> Tensor:
+    """Average of the token states (B, L, H) that the mask (B, L) does not call padding: (B, H) float32."""
+    mask = attention_mask.unsqueeze(-1).to(states.dtype)
+    # Summed in float32: bfloat16 would lose low bits of long texts.
+    total = (states * mask).sum(1, dtype=torch.float32)
+    return total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
+
+
 def build_classifier(
-    checkpoint: Path, pooling: str, labels: list[str], multi_label: bool, dropout: float | None
+    checkpoint: Path,
+    pooling: str,
+    labels: list[str],
+    multi_label: bool,
+    dropout: float | None,
+    random_weights: bool = False,
 ) -> Classifier:
     """A classifier on a checkpoint's encoder with a fresh head.
 
@@ -138,6 +147,7 @@ def build_classifier(
         labels: label names in id order.
         multi_label: several labels may hold at once.
         dropout: replaces every dropout of the checkpoint; None keeps them.
+        random_weights: the checkpoint's architecture alone, initialised from torch's global generator.
 
     Raises:
         CheckpointError: the folder cannot be opened as an encoder.
@@ -146,10 +156,10 @@ def build_classifier(
     if pooling == "cls":
         from transformers import AutoModelForSequenceClassification
 
-        return NativeClassifier(*_open(AutoModelForSequenceClassification, checkpoint, config))
+        return NativeClassifier(*_open(AutoModelForSequenceClassification, checkpoint, config, random_weights))
     from transformers import AutoModel
 
-    encoder, fresh = _open(AutoModel, checkpoint, config)
+    encoder, fresh = _open(AutoModel, checkpoint, config, random_weights)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # not used by the mean: no gradients to wait for, nothing to adapt
     return MeanPoolingClassifier(encoder, len(labels), 0.1 if dropout is None else dropout, fresh)
@@ -259,8 +269,12 @@ def _quiet() -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
+def _open(auto: Any, folder: Path, config: Any, random_weights: bool) -> tuple[Any, set[str]]:
     """The model, and the names of its parameters that the folder does not hold."""
+    if random_weights:  # nothing comes from the folder; what counts as the encoder stays the same
+        model = auto.from_config(config, dtype=torch.float32)
+        attention.use_for(model)
+        return model, set()
     try:
         with _quiet():
             model, info = auto.from_pretrained(
@@ -273,4 +287,5 @@ def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
             )
     except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
         raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
+    attention.use_for(model)
     return model, set(info["missing_keys"])

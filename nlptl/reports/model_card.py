@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nlptl.artifacts import HEADS, read_json
 from nlptl.config import RunConfig
@@ -16,7 +17,7 @@ library_name: nlptl
 pipeline_tag: text-classification
 tags: [text-classification, transfer-learning, nlptl]
 ---
-# {task}: {mode} on {checkpoint}
+# {task}: {title}
 
 {description}
 
@@ -29,7 +30,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 
 - Labels ({count}): {labels}
 - Data: {source}; {train} training, {validation} validation, {test} test rows; seed {seed}
-- Checkpoint: {checkpoint} ({checkpoint_source}), revision `{revision}`, {pooling} pooling
+- {origin}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
 
@@ -64,10 +65,11 @@ def write_card(folder: Path) -> Path:
         )
     labels = task.label_list()
     model, data = metrics["model"], metrics["data"]
+    title, origin = _origin(config, metrics)
     text = _CARD.format(
         task=task.name,
-        mode=config.mode,
-        checkpoint=model["checkpoint"]["name"],
+        title=title,
+        origin=origin,
         description=task.description,
         rows="\n".join(rows),
         policy=task.decision.policy,
@@ -78,9 +80,6 @@ def write_card(folder: Path) -> Path:
         validation=data["validation"],
         test=data["test"],
         seed=config.seed,
-        checkpoint_source=model["checkpoint"]["source"],
-        revision=model["checkpoint"]["revision"],
-        pooling=model["pooling"],
         trainable=model["trainable_parameters"],
         parameters=model["parameters"],
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
@@ -89,3 +88,21 @@ def write_card(folder: Path) -> Path:
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _origin(config: RunConfig, metrics: dict[str, Any]) -> tuple[str, str]:
+    """The card's title, and what the run was made from."""
+    model = metrics["model"]
+    if "baseline" in model:
+        training = metrics["training"]
+        setting = ", ".join(f"{name}={value}" for name, value in training["setting"].items())
+        features = f"{training['features']}, {model['features']:,} terms"
+        origin = f"A classical model on TF-IDF ({features}); chosen on validation: {setting}"
+        return f"{model['baseline']} on TF-IDF", origin
+    checkpoint = model["checkpoint"]
+    start = "" if config.model.weights == "pretrained" else ", random weights instead of its own"
+    origin = (
+        f"Checkpoint: {checkpoint['name']} ({checkpoint['source']}), revision `{checkpoint['revision']}`, "
+        f"{model['pooling']} pooling{start}"
+    )
+    return f"{config.mode} on {checkpoint['name']}{start}", origin

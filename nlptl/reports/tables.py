@@ -67,6 +67,16 @@ def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
     return table
 
 
+def rows_table(rows: list[dict[str, Any]], title: str) -> Table:
+    """Records with the same keys as a table; the keys are its head."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(shown(value) for value in row.values()))
+    return table
+
+
 def shown(value: Any) -> str:
     """A number for people: four decimals for fractions."""
     if value is None:

@@ -61,12 +61,12 @@ def agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resum
     if config.output:
         return Path(config.output).expanduser()
     unfinished = _newest_unfinished(noted) if resume else None
-    name = unfinished or f"{config.task}-{config.mode}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = unfinished or f"{config.task}-{config.method}-{datetime.now():%Y%m%d-%H%M%S}"
     return Path("runs") / runtime.agree(name)
 
 
 def _newest_unfinished(noted: RunConfig) -> str | None:
-    for folder in sorted(Path("runs").glob(f"{noted.task}-{noted.mode}-*"), reverse=True):
+    for folder in sorted(Path("runs").glob(f"{noted.task}-{noted.method}-*"), reverse=True):
         if is_unfinished(folder, noted):
             return folder.name
     log.info("There is no unfinished run of these settings under runs/; starting a new one")
@@ -105,8 +105,10 @@ def describe(job: Job, *others: Job) -> None:
     for each in (job, *others):
         sizes = ", ".join(f"{name} {rows}" for name, rows in each.splits.sizes().items())
         log.info(f"Task {each.task.name}: {len(each.task.label_list())} labels; rows: {sizes}")
+    start = ", random weights instead of its own" if job.config.model.weights == "random" else ""
     log.info(
-        f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}), {job.pooling} pooling, mode {job.config.mode}"
+        f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}){start}, {job.pooling} pooling, "
+        f"mode {job.config.mode}"
     )
     log.info(f"Device {job.runtime.device.type}, precision {job.runtime.precision}, processes {job.runtime.processes}")
 

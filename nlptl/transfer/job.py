@@ -10,11 +10,13 @@ import numpy as np
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
-from nlptl.data.encoding import Encoded, encode
+from nlptl.data.encoding import Encoded
 from nlptl.data.loading import Splits, label_targets
+from nlptl.data.token_cache import encode_kept
 from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
+from nlptl.resources import cache_dir
 from nlptl.strategies import STRATEGIES
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import Progress
@@ -22,6 +24,7 @@ from nlptl.training.forward import concatenate
 from nlptl.training.rows import LabelledRows
 from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
+from nlptl.transfer.from_scratch import from_scratch_defaults
 
 
 @dataclass
@@ -59,7 +62,8 @@ class Trained:
 
 
 def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any]) -> RunConfig:
-    """The configuration with every open setting filled: by the task, then the strategy, then the mode.
+    """The configuration with every open setting filled: by the start from random weights, the task,
+    the strategy, the mode, in this order.
 
     Args:
         config: as the user gave it.
@@ -76,7 +80,8 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
     defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
-    return config.filled(task, strategy.defaults.get(config.mode, {}), defaults)
+    scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}
+    return config.filled(scratch, task, strategy.defaults.get(config.mode, {}), defaults)
 
 
 def encode_splits(
@@ -89,7 +94,10 @@ def encode_splits(
     max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
     frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with clock.measure("data"):
-        encoded = {name: encode(frame, tokenizer, max_length, _bar(runtime, name)) for name, frame in frames.items()}
+        encoded = {
+            name: encode_kept(frame, tokenizer, max_length, _bar(runtime, name), cache_dir())
+            for name, frame in frames.items()
+        }
     targets = {name: label_targets(frame, task.label_list()) for name, frame in frames.items()}
     mode = MODES.get(config.mode)()
     pooling = str(config.model.pooling)

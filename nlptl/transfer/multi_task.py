@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlptl.artifacts import joint_labels
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config import DataConfig, MultiTaskConfig, RunConfig
 from nlptl.data.loading import load_splits
@@ -21,7 +20,7 @@ from nlptl.evaluation.evaluator import check_metrics, quick_metrics
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import MODES
 from nlptl.models.probe import LinearHead
-from nlptl.tasks import TaskSpec, load_task, task_names
+from nlptl.tasks import TaskSpec, joint_labels, load_task, task_names
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.forward import features_of
 from nlptl.training.loop import Evaluate

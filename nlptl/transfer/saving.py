@@ -15,6 +15,7 @@ from nlptl.data.encoding import Encoded
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import StateFolder
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.loop import measure_padding
@@ -32,7 +33,7 @@ def save_run(job: Job, trained: Trained, folder: Path) -> None:
     with job.clock.measure("saving"):
         head = Head(job.task, _decision(job, trained))
         classifier = trained.classifier.to("cpu")
-        _write_predictions(job, trained.test_logits, head.decision, folder / "predictions.csv")
+        write_predictions(job.task, job.splits.test, trained.test_logits, head.decision, folder / "predictions.csv")
         facts = {
             **_reports(job, trained, head.decision),
             **_facts(job, trained, training_rows(job, "train")),
@@ -65,7 +66,7 @@ def save_together(jobs: list[Job], trained: list[Trained], rows: MixedRows, fold
             heads.append(head)
             home = head_folder(folder, job.task.name, len(jobs))
             home.mkdir(parents=True, exist_ok=True)
-            _write_predictions(job, one.test_logits, head.decision, home / "predictions.csv")
+            write_predictions(job.task, job.splits.test, one.test_logits, head.decision, home / "predictions.csv")
             reports = _reports(job, one, head.decision)
             tasks[job.task.name] = {"metric": job.task.metric, **reports, "data": _data(job), **one.notes}
             tasks[job.task.name] |= _difference(job, tasks[job.task.name], folder)
@@ -169,12 +170,20 @@ def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[s
     }
 
 
-def _write_predictions(job: Job, logits: np.ndarray, decision: Decision, path: Path) -> None:
-    labels = job.task.label_list()
-    probabilities = probabilities_of(logits, job.task.kind == "multi_label")
+def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:
+    """Write the test rows with gold label, decision, most probable label and score.
+
+    Args:
+        task: its labels in id order.
+        test: the test split.
+        logits: (rows, C) of them.
+        decision: fitted on validation.
+        path: the file.
+    """
+    labels = task.label_list()
+    probabilities = probabilities_of(logits, task.kind == "multi_label")
     decided, scores = decision.apply(probabilities, labels)
-    test = job.splits.test
-    separator = job.task.label_separator
+    separator = task.label_separator
     table = pd.DataFrame(
         {
             **{column: test[column] for column in ("file", "row", "text", "text_pair") if column in test},

@@ -35,8 +35,10 @@ def fresh_classifier(job: Job, labels: list[str] | None = None) -> Classifier:
     torch.manual_seed(job.config.seed)
     several = job.task.kind == "multi_label" and labels is None
     labels = labels or job.task.label_list()
-    dropout = job.config.model.dropout
-    return build_classifier(job.checkpoint.path, job.pooling, labels, several, dropout).to(job.runtime.device)
+    model = job.config.model
+    return build_classifier(
+        job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
+    ).to(job.runtime.device)
 
 
 def start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode) -> None:

@@ -63,3 +63,15 @@ def test_padding_share():
     lengths = np.array([2, 4, 3])
     assert padding_share(lengths, [np.array([0, 1]), np.array([2])]) == pytest.approx(1 - 9 / 11)
     assert padding_share(lengths, []) == 0.0
+
+
+def test_a_few_texts_of_many_lengths_are_not_padded_to_the_longest():
+    lengths = np.random.default_rng(0).integers(4, 200, 300)
+    batches = plan_forward(lengths)
+    assert sorted(np.concatenate(batches)) == list(range(300))
+    assert padding_share(lengths, batches) < 0.1
+    assert all(len(rows) >= 8 for rows in batches[:-1])
+
+
+def test_equal_lengths_fill_the_token_budget():
+    assert [len(rows) for rows in plan_forward(np.full(100, 64), tokens=4096)] == [64, 36]

@@ -1,0 +1,107 @@
+"""Choosing a baseline's features and setting: each combination is fitted on train and judged on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+
+from nlptl.baselines.models import Baseline, Setting
+from nlptl.evaluation.evaluator import mean_loss, probabilities_of, quick_metrics
+from nlptl.models.bag_of_words import BagOfWords, TextVectors
+from nlptl.tasks import TaskSpec
+
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+# Temperatures from e^-4 to e^4: naive Bayes is far too sure of itself, margins of an SVM are far too small.
+LOG_TEMPERATURE = 4.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled texts: a frame and its targets, ids (N,) or 0/1 (N, C)."""
+
+    frame: pd.DataFrame
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The best of a search, fitted on train alone."""
+
+    model: BagOfWords
+    features: str
+    setting: Setting
+    validation_logits: np.ndarray
+    """(validation rows, C)"""
+    tried: list[dict[str, Any]]
+    """Every combination, with its metric and loss on validation."""
+
+
+def choose(
+    name: str,
+    baseline: Baseline,
+    task: TaskSpec,
+    train: Rows,
+    validation: Rows,
+    features: Sequence[str],
+    balanced: bool,
+    seed: int,
+    track: Track = lambda combinations: combinations,
+) -> Chosen:
+    """Try every kind of features with every setting; the task's metric on validation decides, then the loss.
+
+    Args:
+        name: the baseline's name, noted in the model.
+        baseline: how to fit, and the grid.
+        task: labels and metric.
+        train: what is learned from.
+        validation: what decides, and what the temperature of each candidate is fitted on.
+        features: kinds of features, keys of FEATURES.
+        balanced: rows weigh in inverse proportion to their label's number.
+        seed: of whatever is drawn.
+        track: wraps the combinations for a progress bar.
+    """
+    best: Chosen | None = None
+    tried: list[dict[str, Any]] = []
+    vectors: dict[str, tuple[TextVectors, Any, Any]] = {}
+    for kind, setting in track([(kind, setting) for kind in features for setting in baseline.grid]):
+        if kind not in vectors:
+            fitted = TextVectors.fit(train.frame, kind)
+            vectors = {kind: (fitted, fitted.transform(train.frame), fitted.transform(validation.frame))}
+        terms, matrix, held_out = vectors[kind]
+        scorer = baseline.fit(matrix, train.targets, len(task.label_list()), setting, balanced, seed)
+        raw = scorer.logits(held_out)
+        temperature = fit_temperature(raw, validation.targets)
+        logits = raw / np.float32(temperature)
+        metrics = quick_metrics(task, logits, validation.targets)
+        tried.append({"features": kind, **setting, task.metric: metrics[task.metric], "loss": metrics["loss"]})
+        if best is None or _rank(tried[-1], task.metric) > _rank(best.tried[0], task.metric):
+            model = BagOfWords(terms, scorer, name, temperature)
+            best = Chosen(model, kind, setting, logits, [tried[-1]])
+    assert best is not None  # neither grid nor features are ever empty
+    return replace(best, tried=tried)
+
+
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The divisor of the logits with the lowest loss (Guo et al. 2017); it changes no order of labels.
+
+    Args:
+        logits: (N, C).
+        targets: (N,) ids, or (N, C) 0/1.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return mean_loss(probabilities_of(logits / np.exp(log_temperature), targets.ndim == 2), targets)
+
+    found = minimize_scalar(loss, bounds=(-LOG_TEMPERATURE, LOG_TEMPERATURE), method="bounded", options={"xatol": 1e-2})
+    return float(np.exp(found.x))
+
+
+def _rank(tried: dict[str, Any], metric: str) -> tuple[float, float]:
+    value = tried[metric]
+    # A metric may be undefined on a small validation split; any number is better.
+    return (-np.inf if np.isnan(value) else value, -tried["loss"])

@@ -1,0 +1,97 @@
+"""`nlptl baseline`: classical models as controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from nlptl.cli.options import (
+    ConfigFile,
+    Data,
+    LabelColumn,
+    LabelMap,
+    Settings,
+    Shots,
+    TasksDir,
+    Test,
+    TextColumn,
+    Validation,
+    configured,
+    data_settings,
+    out,
+)
+from nlptl.cli.runs import show_run
+
+EVERY = "all"
+DEFAULT = "logistic_regression"
+
+
+def baseline(
+    task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="logistic_regression (default), linear_svm, naive_bayes, knn, decision_tree, or all of them, compared."
+        ),
+    ] = None,
+    data: Data = None,
+    validation: Validation = None,
+    test: Test = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    shots: Shots = None,
+    seed: Annotated[int | None, typer.Option(help="Of splits and shots. Default 0.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The run folder; with all, the folder of the runs. Default: in runs/"),
+    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    tasks_dir: TasksDir = None,
+) -> None:
+    """Train a classical model on TF-IDF vectors: what transfer learning has to beat on your data.
+
+    Features and settings are tuned on validation. The run is one like any other: `nlptl predict`, `nlptl evaluate`.
+
+    Examples:
+
+      nlptl baseline sentiment
+
+      nlptl baseline fraud-text --model all --data sms.csv --label-map ham=legitimate,spam=fraud
+    """
+    chosen = {
+        "task": task,
+        "seed": seed,
+        "output": output,
+        "tasks_dir": tasks_dir,
+        "baseline.model": None if model == EVERY else model,
+        **data_settings(data, validation, test, text_column, label_column, label_map, shots),
+    }
+    resolved = configured(config, settings, chosen)
+    from nlptl.api import train_config
+
+    if model != EVERY:
+        show_run(train_config(resolved if resolved.baseline.model else resolved.with_baseline(DEFAULT)))
+        return
+    from nlptl.baselines.models import BASELINES
+    from nlptl.reports.tables import shown
+
+    table = Table("baseline", "validation", "test", "features", "seconds", title_justify="left")
+    folders: list[str] = []
+    for name in BASELINES:
+        one = resolved.with_baseline(name)
+        if output is not None:
+            one = one.model_copy(update={"output": str(Path(output) / name)})
+        run = train_config(one)
+        metric, metrics = run.artifact.task.metric, run.metrics
+        table.title = f"{metric} of each baseline"
+        values = (shown(metrics[split][metric]) for split in ("validation", "test"))
+        table.add_row(name, *values, metrics["training"]["features"], f"{metrics['time']['total_seconds']:.1f}")
+        folders.append(str(run.folder))
+    out.print(table)
+    out.print("Run folders:", *folders, sep="\n", highlight=False)
+    out.print("Choose by validation; the test split only reports.")

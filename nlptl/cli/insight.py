@@ -1,0 +1,129 @@
+"""`nlptl probe` and `nlptl rank`: what is in an encoder, and which one to pick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nlptl.cli.options import (
+    CheckpointOption,
+    Data,
+    LabelColumn,
+    LabelMap,
+    Settings,
+    Shots,
+    TasksDir,
+    TextColumn,
+    configured,
+    data_settings,
+    out,
+)
+from nlptl.errors import ConfigError
+
+Rows = Annotated[int, typer.Option(min=10, help="Rows of each split that are used, drawn with the seed.")]
+Seed = Annotated[int | None, typer.Option(help="Of splits, shots and the draw. Default 0.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the numbers as JSON.")]
+
+
+def probe(
+    task: Annotated[str, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)],
+    checkpoint: CheckpointOption = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run: its layers after training beside those before.")
+    ] = None,
+    data: Data = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    shots: Shots = None,
+    rows: Rows = 2000,
+    seed: Seed = None,
+    output: Output = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: png, svg or pdf (extra `plots`).")] = None,
+    settings: Settings = None,
+    tasks_dir: TasksDir = None,
+) -> None:
+    """Ask which layer knows a task: a linear probe on every layer's mean and first token.
+
+    With --run: what fine-tuning changed, layer by layer. CKA is 1 where a layer stayed as it was but for rotation.
+
+    Examples:
+
+      nlptl probe sentiment
+
+      nlptl probe chatbot-intent --data banking77/ --run runs/my-run --plot layers.png
+    """
+    chosen = {
+        "task": task,
+        "checkpoint": checkpoint,
+        "seed": seed,
+        "tasks_dir": tasks_dir,
+        **data_settings(data, None, None, text_column, label_column, label_map, shots),
+    }
+    config = configured(None, settings, chosen)
+    from nlptl.artifacts import write_json
+    from nlptl.insight.layers import probe_layers
+    from nlptl.reports.plots import plot_layers
+    from nlptl.reports.tables import rows_table
+
+    report = probe_layers(config, None, run, rows)
+    out.print(rows_table(report.rows, f"{report.metric} of a linear probe on each layer of {report.checkpoint}"))
+    best = report.best
+    out.print(f"Best on validation: layer {best['layer']}, {best['pooling']}. The test column only reports.")
+    if output is not None:
+        write_json(output, {"checkpoint": report.checkpoint, "metric": report.metric, "layers": report.rows})
+        out.print(f"Written to {output}")
+    if plot is not None:
+        plot_layers(report, plot)
+        out.print(f"Drawn to {plot}")
+
+
+def rank(
+    task: Annotated[str, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CHECKPOINT]...", help="Names, Hub ids or folders.", show_default=False),
+    ] = None,
+    checkpoints: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|ID|DIR ...", help="The same; reads well before the names.")
+    ] = None,
+    data: Data = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    shots: Shots = None,
+    rows: Rows = 2000,
+    seed: Seed = None,
+    output: Output = None,
+    settings: Settings = None,
+    tasks_dir: TasksDir = None,
+) -> None:
+    """Rank candidate checkpoints for a task before training any: linear probe and LogME on frozen features.
+
+    Examples:
+
+      nlptl rank sentiment --checkpoints minilm bert-base my-encoder/
+
+      nlptl rank fraud-text minilm roberta-base --data sms.csv --label-map ham=legitimate,spam=fraud
+    """
+    candidates = [*(checkpoints or []), *(more or [])]
+    if not candidates:
+        raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A B C")
+    chosen = {
+        "task": task,
+        "seed": seed,
+        "tasks_dir": tasks_dir,
+        **data_settings(data, None, None, text_column, label_column, label_map, shots),
+    }
+    config = configured(None, settings, chosen)
+    from nlptl.artifacts import write_json
+    from nlptl.insight.ranking import rank_checkpoints
+    from nlptl.reports.tables import rows_table
+
+    ranking = rank_checkpoints(config, candidates, None, rows)
+    out.print(rows_table(ranking.rows, f"Candidates, most promising first (probe: {ranking.metric} on validation)"))
+    if output is not None:
+        write_json(output, {"metric": ranking.metric, "candidates": ranking.rows})
+        out.print(f"Written to {output}")

@@ -1,0 +1,1 @@
+"""What is inside an encoder, and which encoder to pick, before training any."""

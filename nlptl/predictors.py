@@ -1,0 +1,144 @@
+"""What a run folder predicts with: an encoder with its head, or a baseline. One interface, opened by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nlptl.checkpoints import resolve_checkpoint
+from nlptl.config import RunConfig
+from nlptl.data.encoding import CHUNK, encode
+from nlptl.errors import ArtifactError
+from nlptl.models.bag_of_words import BagOfWords
+from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
+from nlptl.models.modes import MODES, Mode
+from nlptl.registry import Registry
+from nlptl.tasks import TaskSpec, joint_labels
+from nlptl.training.forward import logits_of
+from nlptl.training.runtime import Runtime
+
+MODEL = "model"
+
+
+class Predictor(Protocol):
+    """Texts in, logits out."""
+
+    needs: ClassVar[frozenset[str]]
+    """Keys of the manifest without which it cannot be opened."""
+
+    @classmethod
+    def open(cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]) -> Predictor:
+        """Open the model of a run folder.
+
+        Args:
+            folder: of the run.
+            config: of the run.
+            tasks: one, or several in the order of their logits.
+            manifest: of the run.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
+
+    @property
+    def title(self) -> str:
+        """A few words that tell it from others on the same task."""
+
+    def to(self, device: torch.device) -> None:
+        """Move there, if it computes on devices."""
+
+    def logits(self, frame: pd.DataFrame, runtime: Runtime) -> np.ndarray:
+        """(rows, C) float32.
+
+        Args:
+            frame: columns `text` and, for pairs, `text_pair`.
+            runtime: device, precision and progress bars.
+        """
+
+
+PREDICTORS: Registry[type[Predictor]] = Registry("kind of run")
+
+
+@PREDICTORS.register("encoder")
+@dataclass
+class EncoderPredictor:
+    """A classifier on an encoder, with its tokenizer."""
+
+    classifier: Classifier
+    tokenizer: Any
+    max_length: int
+    mode: Mode
+    title: str
+    needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
+
+    @classmethod
+    def open(
+        cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
+    ) -> EncoderPredictor:
+        """Open the model of a run folder.
+
+        Raises:
+            ArtifactError: it is damaged, or its checkpoint is not here at the revision it was trained on.
+            CheckpointError: the checkpoint that an adapter or head belongs to is not to be had.
+        """
+        several = len(tasks) == 1 and tasks[0].kind == "multi_label"
+        labels = joint_labels(tasks)
+        mode = MODES.get(config.mode)()
+        if manifest["whole"]:
+            classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
+        else:
+            noted = manifest["checkpoint"]
+            checkpoint = resolve_checkpoint(noted["name"])
+            if checkpoint.revision != noted["revision"]:
+                raise ArtifactError(
+                    f"{folder} was trained on {noted['name']} at {noted['revision'][:19]}, but here it is at "
+                    f"{checkpoint.revision[:19]}. Bring that revision, or merge the run where it was trained."
+                )
+            classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
+            mode.load(classifier, folder / MODEL)
+        classifier.eval()
+        tokenizer = load_tokenizer(folder / MODEL)
+        start = "" if config.model.weights == "pretrained" else ", from random weights"
+        title = f"{config.mode}, {config.checkpoint}{start}"
+        return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title)
+
+    def to(self, device: torch.device) -> None:
+        self.classifier.to(device)
+
+    def logits(self, frame: pd.DataFrame, runtime: Runtime) -> np.ndarray:
+        encoded = encode(frame, self.tokenizer, self.max_length)
+        classes = self.classifier.head.out_features
+        return logits_of(runtime, self.classifier, encoded, self.tokenizer.pad_token_id, classes, "predicting")
+
+
+@PREDICTORS.register("baseline")
+@dataclass(frozen=True)
+class BaselinePredictor:
+    """A classical model on TF-IDF vectors."""
+
+    model: BagOfWords
+    needs: ClassVar[frozenset[str]] = frozenset({"files"})
+
+    @classmethod
+    def open(
+        cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
+    ) -> BaselinePredictor:
+        return cls(BagOfWords.load(folder / MODEL))
+
+    @property
+    def title(self) -> str:
+        return f"{self.model.name} on TF-IDF"
+
+    def to(self, device: torch.device) -> None:
+        """Classical models stay on the CPU."""
+
+    def logits(self, frame: pd.DataFrame, runtime: Runtime) -> np.ndarray:
+        starts = runtime.track(range(0, len(frame), CHUNK), "predicting", unit="chunk")
+        parts = [self.model.logits(frame.iloc[start : start + CHUNK]) for start in starts]
+        return np.concatenate(parts) if parts else self.model.logits(frame)
