@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nlptl.baselines.training import train_baseline as fit_baseline
 from nlptl.config import RunConfig, load_config
+from nlptl.errors import ConfigError
 from nlptl.inference.predictor import Run, load
 from nlptl.insight.layers import LayerReport, probe_layers
 from nlptl.insight.ranking import Ranking, rank_checkpoints
 from nlptl.reports.model_card import write_card
 from nlptl.tasks import read_task
 from nlptl.transfer.fine_tune import fine_tune
+from nlptl.transfer.multi_task import multi_task
 
 __all__ = ["LayerReport", "Ranking", "Run", "load", "probe", "rank", "train", "train_baseline", "train_config"]
 
@@ -23,6 +25,7 @@ def train(
     *,
     data: Any = None,
     mode: str | None = None,
+    strategy: str | None = None,
     checkpoint: str | None = None,
     output: str | Path | None = None,
     config: str | Path | None = None,
@@ -33,9 +36,11 @@ def train(
     """Train a classifier and open it.
 
     Args:
-        task: name of a registered task.
+        task: name of a registered task, or several as `a+b+c` for one encoder with a head per task.
         data: a path, Hub id or named data set; or a pandas DataFrame, a `datasets` object, or a dict of them by split.
+            For several tasks: a dict of these by task; a task that is not in it takes its sample.
         mode: full, lora or feature_extraction.
+        strategy: fine_tune, contrastive (few labels) or soup (average of seeds).
         checkpoint: a name, Hub id or folder.
         output: the run folder.
         config: a YAML file to start from, such as a run's own run.yaml.
@@ -49,7 +54,7 @@ def train(
     Raises:
         NlptlError: something asked for cannot be done; the message says what, and what to do.
     """
-    values = {"mode": mode, "checkpoint": checkpoint, **(settings or {})}
+    values = {"mode": mode, "strategy": strategy, "checkpoint": checkpoint, **(settings or {})}
     return train_config(*_asked(task, data, output, config, seed, values), resume=resume)
 
 
@@ -89,6 +94,8 @@ def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> 
     """Train what a RunConfig says, an encoder or a baseline; see `train`."""
     if config.baseline.model:
         folder = fit_baseline(config, given, publish=write_card)
+    elif "+" in config.task:
+        folder = multi_task(config, given, resume, publish=write_card)
     else:
         folder = fine_tune(config, given, resume, publish=write_card)
     return load(folder, config.runtime.precision, config.runtime.progress)
@@ -159,11 +166,23 @@ def _asked(
     values: dict[str, Any],
 ) -> tuple[RunConfig, Any]:
     """The configuration that a call describes, and its Python data if it brought any."""
-    named = data is None or isinstance(data, str | Path)
-    common = {
-        "task": task,
-        "output": None if output is None else str(output),
-        "seed": seed,
-        "data.source": (None if data is None else str(data)) if named else "(python data)",
-    }
-    return load_config(config, **{**common, **values}), None if named else data
+    common: dict[str, Any] = {"task": task, "output": None if output is None else str(output), "seed": seed}
+    given: Any = None
+    if "+" in load_config(config, task=task).task:
+        sources, given = _by_task(data)
+        common["multi_task.sources"] = sources or None
+    elif isinstance(data, str | Path):
+        common["data.source"] = str(data)
+    elif data is not None:
+        common["data.source"], given = "(python data)", data
+    return load_config(config, **{**common, **values}), given
+
+
+def _by_task(data: Any) -> tuple[dict[str, str], dict[str, Any]]:
+    """Data of several tasks: what is named, and what is given."""
+    if data is not None and not isinstance(data, Mapping):
+        raise ConfigError('Data of several tasks is a dict by task, such as {"sentiment": "reviews.csv"}.')
+    items = dict(data or {})
+    sources = {name: str(value) for name, value in items.items() if isinstance(value, str | Path)}
+    given = {name: value for name, value in items.items() if name not in sources}
+    return sources | dict.fromkeys(given, "(python data)"), given

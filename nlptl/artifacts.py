@@ -9,6 +9,7 @@ metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
 log.txt           what the run said
+heads/TASK/       with several tasks: each one's task.yaml, decision.json and predictions.csv, instead of those above
 manifest.json     format, checkpoint, digests; written last: a folder without it is unfinished
 state/            only while training: what a resumed run goes on from
 """
@@ -32,7 +33,7 @@ import torch
 from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, collate
-from nlptl.errors import ArtifactError
+from nlptl.errors import ArtifactError, ConfigError, unknown
 from nlptl.evaluation.decisions import Decision
 from nlptl.models.bag_of_words import BagOfWords
 from nlptl.models.classifier import Classifier
@@ -42,8 +43,23 @@ from nlptl.schema import read_yaml, validate, write_yaml
 from nlptl.tasks import TaskSpec
 
 FORMAT = 1
+HEADS = "heads"
 # Reloading repeats the same arithmetic on the same numbers; merging rounds once.
 TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Head:
+    """One task of a run, and where its labels lie among the classifier's logits."""
+
+    task: TaskSpec
+    decision: Decision
+    start: int = 0
+
+    @property
+    def columns(self) -> slice:
+        """Its columns of the classifier's logits."""
+        return slice(self.start, self.start + len(self.task.label_list()))
 
 
 @dataclass
@@ -52,10 +68,32 @@ class Artifact:
 
     folder: Path
     config: RunConfig
-    task: TaskSpec
+    heads: list[Head]
     predictor: Predictor
-    decision: Decision
     manifest: dict[str, Any]
+
+    def head(self, name: str | None = None) -> Head:
+        """The head of a task; None: the only one.
+
+        Raises:
+            ConfigError: there is none of that name, or there are several.
+        """
+        names = [head.task.name for head in self.heads]
+        if name is None and len(names) > 1:
+            raise ConfigError(f"{self.folder} serves several tasks: {', '.join(names)}. Choose one with --task NAME.")
+        if name is not None and name not in names:
+            raise ConfigError(unknown("task of this run", name, names))
+        return self.heads[names.index(name) if name is not None else 0]
+
+    @property
+    def task(self) -> TaskSpec:
+        """What the run learned, where it is one task."""
+        return self.head().task
+
+    @property
+    def decision(self) -> Decision:
+        """The fitted decision policy, where there is one task."""
+        return self.head().decision
 
     @property
     def classifier(self) -> Classifier:
@@ -134,18 +172,18 @@ def is_unfinished(folder: Path, config: RunConfig) -> bool:
 def save_artifact(
     folder: Path,
     config: RunConfig,
-    task: TaskSpec,
+    heads: list[Head],
     checkpoint: Checkpoint,
     classifier: Classifier,
     mode: Mode,
     tokenizer: Any,
-    decision: Decision,
     max_length: int,
     sample: Encoded,
 ) -> None:
-    """Write model, task and decision, reopen them, compare, and only then sign with the manifest.
+    """Write model, tasks and decisions, reopen them, compare, and only then sign with the manifest.
 
     Args:
+        heads: one per task, in the order of the classifier's logits.
         sample: a few encoded texts whose logits must be the same after reloading.
 
     Raises:
@@ -163,8 +201,9 @@ def save_artifact(
         "pooling": classifier.pooling,
         "max_length": max_length,
         "checkpoint": checkpoint.record(),
+        **({"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}),
     }
-    manifest = _write(folder, "encoder", task, decision, facts, write)
+    manifest = _write(folder, "encoder", heads, facts, write)
     _verify(folder, config, manifest, classifier, tokenizer, sample)
     write_json(folder / "manifest.json", manifest)
 
@@ -180,11 +219,16 @@ def save_baseline(
     Raises:
         ArtifactError: what was reloaded differs from what was trained.
     """
-    manifest = _write(folder, "baseline", task, decision, {"model": model.name}, model.save)
+    manifest = _write(folder, "baseline", [Head(task, decision)], {"model": model.name}, model.save)
     reopened = _open(folder, config, manifest).predictor
     assert isinstance(reopened, BaselinePredictor)  # the manifest says so
     _compare(folder, task.label_list(), task.label_list(), model.logits(sample), reopened.model.logits(sample))
     write_json(folder / "manifest.json", manifest)
+
+
+def head_folder(folder: Path, task: str, tasks: int) -> Path:
+    """Where a task's own files lie: in the run folder itself, unless the run has several tasks."""
+    return folder / HEADS / task if tasks > 1 else folder
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -288,29 +332,43 @@ def _kind(manifest: dict[str, Any]) -> str:
 def _write(
     folder: Path,
     kind: str,
-    task: TaskSpec,
-    decision: Decision,
+    heads: list[Head],
     facts: dict[str, Any],
     write: Callable[[Path], None],
 ) -> dict[str, Any]:
-    """Write model, task and decision; the manifest that is to be signed once they were compared."""
+    """Write model, tasks and decisions; the manifest that is to be signed once they were compared."""
     aside = folder / f"{MODEL}.part"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     write(aside)
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     aside.rename(folder / MODEL)
-    own_data = {name: data for name, data in task.data.items() if data.hub_id is not None}
-    write_yaml(folder / "task.yaml", task.model_copy(update={"data": own_data}))
-    write_json(folder / "decision.json", decision.to_json())
+    for head in heads:
+        _write_head(head, head_folder(folder, head.task.name, len(heads)))
     return {"format": FORMAT, "nlptl": version("nlptl"), "kind": kind, **facts, "files": _digests(folder / MODEL)}
 
 
+def _write_head(head: Head, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    own_data = {name: data for name, data in head.task.data.items() if data.hub_id is not None}
+    write_yaml(folder / "task.yaml", head.task.model_copy(update={"data": own_data}))
+    write_json(folder / "decision.json", head.decision.to_json())
+
+
+def _read_heads(folder: Path, names: list[str]) -> list[Head]:
+    homes = [folder / HEADS / name for name in names] or [folder]
+    heads: list[Head] = []
+    for home in homes:
+        task = validate(TaskSpec, read_yaml(home / "task.yaml"), str(home / "task.yaml"))
+        decision = Decision.from_json(read_json(home / "decision.json"))
+        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0))
+    return heads
+
+
 def _open(folder: Path, config: RunConfig, manifest: dict[str, Any]) -> Artifact:
-    task = validate(TaskSpec, read_yaml(folder / "task.yaml"), str(folder / "task.yaml"))
-    predictor = PREDICTORS.get(_kind(manifest)).open(folder, config, task, manifest)
-    decision = Decision.from_json(read_json(folder / "decision.json"))
-    return Artifact(folder, config, task, predictor, decision, manifest)
+    heads = _read_heads(folder, manifest.get("heads", []))
+    predictor = PREDICTORS.get(_kind(manifest)).open(folder, config, [head.task for head in heads], manifest)
+    return Artifact(folder, config, heads, predictor, manifest)
 
 
 def _verify(

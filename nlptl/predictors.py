@@ -19,7 +19,7 @@ from nlptl.models.bag_of_words import BagOfWords
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
 from nlptl.models.modes import MODES, Mode
 from nlptl.registry import Registry
-from nlptl.tasks import TaskSpec
+from nlptl.tasks import TaskSpec, joint_labels
 from nlptl.training.forward import logits_of
 from nlptl.training.runtime import Runtime
 
@@ -33,8 +33,14 @@ class Predictor(Protocol):
     """Keys of the manifest without which it cannot be opened."""
 
     @classmethod
-    def open(cls, folder: Path, config: RunConfig, task: TaskSpec, manifest: Mapping[str, Any]) -> Predictor:
+    def open(cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]) -> Predictor:
         """Open the model of a run folder.
+
+        Args:
+            folder: of the run.
+            config: of the run.
+            tasks: one, or several in the order of their logits.
+            manifest: of the run.
 
         Raises:
             ArtifactError: it is damaged.
@@ -72,14 +78,17 @@ class EncoderPredictor:
     needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
 
     @classmethod
-    def open(cls, folder: Path, config: RunConfig, task: TaskSpec, manifest: Mapping[str, Any]) -> EncoderPredictor:
+    def open(
+        cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
+    ) -> EncoderPredictor:
         """Open the model of a run folder.
 
         Raises:
             ArtifactError: it is damaged, or its checkpoint is not here at the revision it was trained on.
             CheckpointError: the checkpoint that an adapter or head belongs to is not to be had.
         """
-        several, labels = task.kind == "multi_label", task.label_list()
+        several = len(tasks) == 1 and tasks[0].kind == "multi_label"
+        labels = joint_labels(tasks)
         mode = MODES.get(config.mode)()
         if manifest["whole"]:
             classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
@@ -117,7 +126,9 @@ class BaselinePredictor:
     needs: ClassVar[frozenset[str]] = frozenset({"files"})
 
     @classmethod
-    def open(cls, folder: Path, config: RunConfig, task: TaskSpec, manifest: Mapping[str, Any]) -> BaselinePredictor:
+    def open(
+        cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
+    ) -> BaselinePredictor:
         return cls(BagOfWords.load(folder / MODEL))
 
     @property

@@ -18,8 +18,8 @@ class Strategy:
     home: str
     """Module with `learn(job, state) -> Trained`; not imported before a run needs it."""
     modes: tuple[str, ...] = ("full", "lora", "feature_extraction")
-    defaults: dict[str, Any] = field(default_factory=dict)
-    """Dotted RunConfig keys; they go before the mode's defaults and after the user's and the task's."""
+    defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Mode -> dotted RunConfig keys; they go before the mode's own defaults, after the user's and the task's."""
 
     def check_mode(self, name: str, mode: str) -> None:
         """Refuse a mode that this strategy cannot take.
@@ -43,6 +43,7 @@ STRATEGIES.add(
         "for few labels: draw texts of one label together, then fit a head",
         "nlptl.transfer.contrastive",
         modes=("full", "lora"),
+        defaults={"full": {"training.epochs": 6, "training.learning_rate": 2e-4}, "lora": {"training.epochs": 6}},
     ),
 )
 STRATEGIES.add(

@@ -187,6 +187,28 @@ def load_task(name: str, tasks_dir: str | Path | None = None) -> TaskSpec:
     return find_tasks(tasks_dir).get(name)
 
 
+def task_names(asked: str) -> list[str]:
+    """The names in `a+b+c`; one name for a single task.
+
+    Raises:
+        ConfigError: an empty name, or one given twice.
+    """
+    names = [name.strip() for name in asked.split("+")]
+    if not all(names):
+        raise ConfigError(f"The task {asked!r} has an empty name. Write one task, or several as a+b+c.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"{asked} names {', '.join(twice)} twice. Name each task once.")
+    return names
+
+
+def joint_labels(tasks: list[TaskSpec]) -> list[str]:
+    """Names of a classifier's logits: a task's labels, or TASK/LABEL for several tasks."""
+    if len(tasks) == 1:
+        return tasks[0].label_list()
+    return [f"{task.name}/{label}" for task in tasks for label in task.label_list()]
+
+
 def _sources(tasks_dir: str | Path | None) -> Iterator[tuple[str, TaskSpec]]:
     for spec in _registered.values():
         yield "register_task", spec

@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 
 from nlptl.config import RunConfig, load_config, parse_assignments, parse_label_map
-from nlptl.tasks import load_task
+from nlptl.errors import ConfigError
+from nlptl.tasks import load_task, task_names
 
 out = Console(soft_wrap=True)
 
 TasksDir = Annotated[str | None, typer.Option(help="A folder with your own tasks; also the variable NLPTL_TASKS.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+TaskName = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Which task of a multi-task run.")]
 LabelMap = Annotated[
     str | None,
     typer.Option(metavar="OLD=NEW,...", help="Labels of the data as the task names them: ham=legitimate,spam=fraud"),
@@ -30,6 +32,15 @@ Data = Annotated[
         metavar="FILE|DIR|HUB_ID",
         help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; "
         "or a data set the task names. Default: the task's bundled sample.",
+    ),
+]
+DataByTask = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TASK=]FILE|DIR|HUB_ID",
+        help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; or a data set the task names. "
+        "For several tasks: TASK=..., once for each. Default: the task's bundled sample.",
+        show_default=False,
     ),
 ]
 Validation = Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")]
@@ -65,11 +76,29 @@ def data_settings(
     }
 
 
+def data_sources(data: list[str], several: bool) -> dict[str, Any]:
+    """What `--data` says, as settings.
+
+    Raises:
+        ConfigError: one task with two sources, or several tasks and a source that names none of them.
+    """
+    if not several:
+        if len(data) > 1:
+            raise ConfigError("--data was given more than once; one task has one source.")
+        return {"data.source": data[0]} if data else {}
+    named = [part.partition("=") for part in data]
+    bare = [source for source, equals, _ in named if not equals]
+    if bare:
+        raise ConfigError(f"--data {bare[0]} does not say which task it belongs to. Write --data TASK={bare[0]}")
+    return {"multi_task.sources": {name: source for name, _, source in named}} if named else {}
+
+
 def configured(file: Path | None, settings: list[str] | None, chosen: dict[str, Any]) -> RunConfig:
     """The configuration of a file, `--set` and flags, the last ones first; a mistyped task is answered at once."""
     flags = {key: value for key, value in chosen.items() if value is not None}
     resolved = load_config(file, **{**parse_assignments(settings or []), **flags})
-    load_task(resolved.task, resolved.tasks_dir)
+    for name in task_names(resolved.task):
+        load_task(name, resolved.tasks_dir)
     return resolved
 
 

@@ -13,12 +13,13 @@ from rich.table import Table
 from nlptl.cli.options import (
     CheckpointOption,
     ConfigFile,
-    Data,
+    DataByTask,
     LabelColumn,
     LabelMap,
     RunArgument,
     Settings,
     Shots,
+    TaskName,
     TasksDir,
     Test,
     TextColumn,
@@ -26,18 +27,28 @@ from nlptl.cli.options import (
     configured,
     data_config,
     data_settings,
+    data_sources,
     out,
 )
+from nlptl.config import load_config
 from nlptl.errors import ConfigError, DataError
+from nlptl.tasks import task_names
 
 EXAMPLES = 3
 
 
 def train(
-    task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
+    task: Annotated[
+        str | None,
+        typer.Argument(help="A task: see `nlptl tasks`; or several as a+b+c on one encoder.", show_default=False),
+    ] = None,
     mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="fine_tune (default), contrastive (8 to 50 labels a class), or soup (average of seeds)."),
+    ] = None,
     checkpoint: CheckpointOption = None,
-    data: Data = None,
+    data: DataByTask = None,
     validation: Validation = None,
     test: Test = None,
     text_column: TextColumn = None,
@@ -48,6 +59,9 @@ def train(
         int | None, typer.Option(help="Of splits, shots, initialisation, order, dropout. Default 0.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Several tasks: also train each alone, and report the differences.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Default: the task's or the mode's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the task's or the mode's.")] = None,
     output: Annotated[
@@ -65,20 +79,27 @@ def train(
 
       nlptl train fraud-text --mode lora --data sms.csv --text-column message --label-map ham=legitimate,spam=fraud
 
+      nlptl train sentiment+chatbot-intent+fraud-text --data fraud-text=sms.csv --compare
+
+      nlptl train chatbot-intent --data banking77/ --shots 10 --strategy contrastive
+
       accelerate launch -m nlptl train chatbot-intent --data banking77/
     """
     chosen: dict[str, Any] = {
         "task": task,
         "mode": mode,
+        "strategy": strategy,
         "checkpoint": checkpoint,
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
-        **data_settings(data, validation, test, text_column, label_column, label_map, shots),
+        "multi_task.compare": compare or None,
+        **data_settings(None, validation, test, text_column, label_column, label_map, shots),
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
     }
-    resolved = configured(config, settings, chosen)
+    asked = task or load_config(config, task=task).task
+    resolved = configured(config, settings, {**chosen, **data_sources(data or [], len(task_names(asked)) > 1)})
     from nlptl.api import train_config
 
     run = train_config(resolved, resume=resume)
@@ -93,13 +114,15 @@ def evaluate(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the numbers as JSON.")] = None,
+    task: TaskName = None,
 ) -> None:
     """Measure a run on a labelled file."""
     from nlptl.api import load
     from nlptl.artifacts import write_json
     from nlptl.reports.tables import per_class_table, results_table
 
-    report = load(run).evaluate(data, data_config(text_column, label_column, label_map))
+    opened = load(run) if task is None else load(run).task(task)
+    report = opened.evaluate(data, data_config(text_column, label_column, label_map))
     out.print(results_table({"test": report}))
     out.print(per_class_table(report))
     for name, count in report["audit"].items():
@@ -125,6 +148,7 @@ def predict(
         str | None, typer.Option(help="argmax: the most probable label, instead of the run's own decision policy.")
     ] = None,
     format: Annotated[str, typer.Option(help="For texts: table, json (one object a line) or tsv.")] = "table",
+    task: TaskName = None,
 ) -> None:
     """Predict labels: for texts, standard input, or file to file."""
     if (input is None) != (output is None) or (input is not None and texts):
@@ -133,14 +157,14 @@ def predict(
         raise ConfigError(f"Unknown format {format!r}. Available: json, table, tsv.")
     from nlptl.api import load
 
-    opened = load(run)
+    opened = load(run) if task is None else load(run).task(task)
     if input is not None and output is not None:
         columns = data_config(text_column, None, None)
         rows = opened.predict_file(input, output, all_scores, decision, columns)
         out.print(f"{rows} predictions written to {output}")
         return
     asked: list[Any] = list(texts) if texts else [line.rstrip("\r\n") for line in sys.stdin]
-    if len(opened.artifact.task.text_columns) == 2:
+    if opened.text_columns == 2:
         asked = list(zip(asked[::2], asked[1::2], strict=False))
     _print_predictions(opened, asked, all_scores, decision, format)
 
@@ -154,19 +178,28 @@ def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", 
 
 def show_run(run: Any) -> None:
     """A fresh run's numbers, times and first predictions."""
-    from nlptl.reports.tables import results_table, time_table
+    from nlptl.reports.tables import comparison_table, results_table, time_table
 
     out.print(results_table(run.metrics))
+    if "tasks" in run.metrics:
+        out.print(comparison_table(run.metrics["tasks"]))
     out.print(time_table(run.metrics))
     out.print(f"Run folder: {run.folder}", highlight=False)
-    out.print("Three predictions on test rows:")
+    several = len(run.tasks) > 1
+    for name in run.tasks:
+        out.print(f"Three predictions on test rows{f' of {name}' if several else ''}:")
+        _show_examples(run.task(name), run.folder / "heads" / name if several else run.folder)
+    flag = f"--task {run.tasks[0]} " if several else ""
+    out.print(f'Try: nlptl predict {run.folder} {flag}"your text"', highlight=False)
+
+
+def _show_examples(run: Any, home: Path) -> None:
     from nlptl.data.files import read_chunks
 
-    chunk = next(read_chunks(run.folder / "predictions.csv", rows=EXAMPLES))
+    chunk = next(read_chunks(home / "predictions.csv", rows=EXAMPLES))
     columns = [name for name in ("text", "text_pair") if name in chunk]
     texts = [row if len(columns) == 2 else row[0] for row in chunk[columns].itertuples(index=False, name=None)]
     _print_predictions(run, texts, False, None, "table", gold=list(chunk["label"]))
-    out.print(f'Try: nlptl predict {run.folder} "your text"', highlight=False)
 
 
 def _print_predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nlptl.artifacts import Artifact, load_artifact
+from nlptl.artifacts import Artifact, Head, load_artifact
 from nlptl.config import DataConfig
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
@@ -45,6 +46,27 @@ class Run:
         self._artifact: Artifact = load_artifact(Path(folder))
         self._runtime: Runtime = local_runtime(precision, progress)
         self._artifact.predictor.to(self._runtime.device)
+        self._chosen: str | None = None
+
+    def task(self, name: str) -> Run:
+        """The same run as it answers for one of its tasks.
+
+        Raises:
+            ConfigError: the run has no task of that name.
+        """
+        self._artifact.head(name)
+        chosen = copy.copy(self)
+        chosen._chosen = name
+        return chosen
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks it serves."""
+        return [head.task.name for head in self._artifact.heads]
+
+    @property
+    def _head(self) -> Head:
+        return self._artifact.head(self._chosen)
 
     @property
     def folder(self) -> Path:
@@ -54,12 +76,21 @@ class Run:
     @property
     def labels(self) -> list[str]:
         """Label names; column i of `predict_proba` belongs to label i."""
-        return self._artifact.task.label_list()
+        return self._head.task.label_list()
+
+    @property
+    def text_columns(self) -> int:
+        """Texts per row: one, or two for a pair task."""
+        return len(self._head.task.text_columns)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What `metrics.json` holds."""
-        return self._artifact.metrics
+        """What `metrics.json` holds; of a chosen task, its part."""
+        metrics = self._artifact.metrics
+        if self._chosen is None or len(self._artifact.heads) == 1:
+            return metrics
+        part: dict[str, Any] = metrics["tasks"][self._chosen]
+        return part
 
     @property
     def artifact(self) -> Artifact:
@@ -75,7 +106,7 @@ class Run:
         Raises:
             DataError: not a sequence of texts.
         """
-        return self._probabilities(_frame(texts, len(self._artifact.task.text_columns)))
+        return self._probabilities(_frame(texts, self.text_columns))
 
     def predict(self, texts: Sequence[Text], decision: str | None = None) -> list[Prediction]:
         """One decided label per text.
@@ -103,7 +134,7 @@ class Run:
             DataError: the input cannot be read or lacks the text column; then nothing is written.
         """
         data = data or DataConfig()
-        columns = data.text_columns or self._artifact.task.text_columns
+        columns = data.text_columns or self._head.task.text_columns
         if source.resolve() == output.resolve():
             raise DataError(f"{output} is the input itself. Choose another --output.")
         rows = 0
@@ -125,15 +156,15 @@ class Run:
         Raises:
             DataError: all faults of the file at once.
         """
-        frame, audit = load_labelled(source, self._artifact.task, data or DataConfig())
+        frame, audit = load_labelled(source, self._head.task, data or DataConfig())
         logits = self._logits(frame)
         targets = label_targets(frame, self.labels)
-        report = full_report(self._artifact.task, logits, targets, self._artifact.decision)
+        report = full_report(self._head.task, logits, targets, self._head.decision)
         return {**report, "audit": audit.counts}
 
     def _columns(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:
         predictions = self._decide(probabilities, decision)
-        separator = self._artifact.task.label_separator
+        separator = self._head.task.label_separator
         labels = [p.label if isinstance(p.label, str) else separator.join(p.label) for p in predictions]
         columns: dict[str, Any] = {"predicted": labels, "score": [round(p.score, 6) for p in predictions]}
         if all_scores:
@@ -146,34 +177,43 @@ class Run:
             raise ConfigError(
                 f"Unknown decision {decision!r}. Available: argmax, or none given for the run's own policy."
             )
-        several = self._artifact.task.kind == "multi_label"
-        policy = self._artifact.decision
+        several = self._head.task.kind == "multi_label"
+        policy = self._head.decision
         if decision == "argmax":
             policy = Decision("multi_label", 0.5) if several else Decision("argmax")
         labels, scores = policy.apply(probabilities, self.labels)
         return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
 
     def _probabilities(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
-        return probabilities_of(self._logits(frame, quiet), self._artifact.task.kind == "multi_label")
+        return probabilities_of(self._logits(frame, quiet), self._head.task.kind == "multi_label")
 
     def _logits(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
         runtime = self._runtime
         if quiet or len(frame) < 1000:
             runtime = Runtime(runtime.device, runtime.precision, progress=False)
-        return self._artifact.predictor.logits(frame, runtime)
+        return self._artifact.predictor.logits(frame, runtime)[:, self._head.columns]
+
+    @property
+    def _name(self) -> str:
+        return self._chosen or "+".join(self.tasks)
 
     def __repr__(self) -> str:
         test = self.metrics.get("test", {})
-        return f"Run({self.folder}, {self._artifact.task.name}, test accuracy {test.get('accuracy')})"
+        named = "mean" if "mean" in test else "accuracy"
+        return f"Run({self.folder}, {self._name}, test {named} {test.get(named)})"
 
     def _repr_html_(self) -> str:
         rows = ""
+        shown = ("rows", "accuracy", "macro_f1", "loss")
+        if "mean" in self.metrics.get("test", {}):
+            shown = tuple(self.metrics["test"])
         for split in ("validation", "test"):
             values = self.metrics.get(split, {})
-            cells = "".join(f"<td>{_shown(values.get(n))}</td>" for n in ("rows", "accuracy", "macro_f1", "loss"))
+            cells = "".join(f"<td>{_shown(values.get(n))}</td>" for n in shown)
             rows += f"<tr><th>{split}</th>{cells}</tr>"
-        head = "<tr><th></th><th>rows</th><th>accuracy</th><th>macro F1</th><th>loss</th></tr>"
-        title = f"{self._artifact.task.name}, {self._artifact.predictor.title}"
+        names = "".join(f"<th>{name.replace('macro_f1', 'macro F1')}</th>" for name in shown)
+        head = f"<tr><th></th>{names}</tr>"
+        title = f"{self._name}, {self._artifact.predictor.title}"
         return f"<b>{title}</b><table>{head}{rows}</table><code>{self.folder}</code>"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class EncoderModel(nn.Module):
@@ -27,3 +28,16 @@ class EncoderModel(nn.Module):
         """Remember which parameters are not the checkpoint's, before adapters rename anything."""
         inside = {id(p) for p in self.encoder.parameters()}
         self.own = {name: p for name, p in self.named_parameters() if id(p) not in inside or name in fresh}
+
+
+def trainable_weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of what learns, on the CPU."""
+    return {name: p.detach().to("cpu", copy=True) for name, p in model.named_parameters() if p.requires_grad}
+
+
+def put_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy weights into the parameters of these names."""
+    own = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nlptl.artifacts import read_json
+from nlptl.artifacts import HEADS, read_json
 from nlptl.config import RunConfig
+from nlptl.reports.multi_task_card import write_joint_card
 from nlptl.reports.tables import shown
 from nlptl.schema import read_yaml, validate
 from nlptl.tasks import TaskSpec
@@ -50,6 +51,8 @@ def write_card(folder: Path) -> Path:
     Raises:
         ArtifactError: the folder is incomplete.
     """
+    if (folder / HEADS).is_dir():
+        return write_joint_card(folder)
     metrics = read_json(folder / "metrics.json")
     config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
     task = validate(TaskSpec, read_yaml(folder / "task.yaml"), str(folder / "task.yaml"))

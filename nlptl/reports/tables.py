@@ -27,6 +27,24 @@ def results_table(metrics: dict[str, Any]) -> Table:
     return table
 
 
+def comparison_table(tasks: dict[str, Any]) -> Table:
+    """Tasks of one run, and beside each, where it was measured, the same task alone."""
+    table = Table(title="Tasks together and alone (primary metric on test)", title_justify="left")
+    for column in ("task", "metric", "together", "alone", "difference", "forgetting on validation"):
+        table.add_column(column, justify="left" if column in ("task", "metric") else "right")
+    for name, facts in tasks.items():
+        difference = facts.get("difference", {}).get("test")
+        table.add_row(
+            name,
+            facts["metric"],
+            shown(facts["test"][facts["metric"]]),
+            shown(facts.get("alone", {}).get("test")),
+            "-" if difference is None else f"{difference:+.4f}",
+            shown(facts.get("forgetting")),
+        )
+    return table
+
+
 def time_table(metrics: dict[str, Any]) -> Table:
     """Where the time went."""
     table = Table(title="Time", title_justify="left")

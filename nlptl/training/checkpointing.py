@@ -104,6 +104,27 @@ class StateFolder:
                 f"The saved training state in {self.folder} cannot be used ({error}). Remove it to start over."
             ) from error
 
+    def save_finished(self, best: Weights, progress: Progress) -> None:
+        """Keep only what a finished training gave: for a run that goes on with another."""
+        aside = self.folder.with_name(self.folder.name + ".part")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        _write_tensors(aside / "best.safetensors", best)
+        (aside / "progress.json").write_text(json.dumps(asdict(progress)))
+        aside.rename(self.folder)
+
+    def load_finished(self) -> tuple[Weights, Progress]:
+        """What `save_finished` kept.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
+        try:
+            progress = Progress(**json.loads((self.folder / "progress.json").read_text()))
+            return load_file(self.folder / "best.safetensors"), progress
+        except Exception as error:  # as for `load`
+            raise ArtifactError(f"The state in {self.folder} cannot be used ({error}). Remove it.") from error
+
     def remove(self) -> None:
         """Training ended; the state has served."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -13,8 +13,9 @@ from torch import Tensor
 from nlptl.config import TrainingConfig
 from nlptl.data.batching import padding_share
 from nlptl.errors import NlptlError
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import EncoderModel, put_weights, trainable_weights
 from nlptl.training.checkpointing import Progress, StateFolder, Weights
+from nlptl.training.mixed_rows import MixedRows
 from nlptl.training.optimization import build_optimizer, rate_factor, set_rate
 from nlptl.training.rows import LabelledRows, Rows
 from nlptl.training.runtime import Runtime
@@ -80,7 +81,8 @@ def fit(
         plan = rows.plan(config.batch_size, seed, epoch)
         model.train()
         for step_rows in plan[progress.step - epoch * steps_per_epoch :]:
-            set_rate(optimizer, rate_factor(progress.step, total, config.schedule, config.warmup))
+            factor = rate_factor(progress.step, total, config.schedule, config.warmup)
+            set_rate(optimizer, factor, progress.step / total)
             torch.manual_seed(_step_seed(seed, progress.step, runtime.rank))
             loss = _step(runtime, model, optimizer, rows, step_rows, micro_batches, config)
             progress.losses.append(loss)
@@ -107,7 +109,7 @@ def fit(
     return progress
 
 
-def measure_padding(rows: LabelledRows, batch_size: int, processes: int, seed: int) -> float:
+def measure_padding(rows: LabelledRows | MixedRows, batch_size: int, processes: int, seed: int) -> float:
     """Share of padding tokens in the first epoch."""
     plan = rows.plan(batch_size, seed, 0)
     return padding_share(rows.encoded.lengths, [step[r::processes] for step in plan for r in range(processes)])
@@ -208,8 +210,7 @@ class _Best:
         if self._runtime.is_sharded:
             full = self._runtime.accelerator.get_state_dict(self._model)
             return {name: tensor.detach().cpu() for name, tensor in full.items() if name in self._names}
-        own = dict(self._classifier.named_parameters())
-        return {name: own[name].detach().to("cpu", copy=True) for name in self._names}
+        return trainable_weights(self._classifier)
 
     def take(self) -> None:
         """Remember the present state."""
@@ -217,7 +218,4 @@ class _Best:
 
     def put(self, weights: Weights) -> None:
         """Copy weights into the classifier."""
-        own = dict(self._classifier.named_parameters())
-        with torch.no_grad():
-            for name, tensor in weights.items():
-                own[name].copy_(tensor)
+        put_weights(self._classifier, weights)

@@ -18,24 +18,27 @@ def build_optimizer(model: EncoderModel, config: TrainingConfig) -> torch.optim.
 
     Groups differ in weight decay (none on biases and normalisation weights) and in learning rate: the head has its
     own, and each layer below it learns at `layer_decay` times the rate of the layer above. Each group keeps its peak
-    rate under `peak`.
+    rate under `peak`, and under `thaws` the share of all steps after which it begins to learn: 0 for the head, and
+    with `unfreeze` (gradual unfreezing, Howard & Ruder 2018) the later, the lower the layer lies.
     """
     assert config.learning_rate is not None and config.layer_decay is not None  # filled before training
     own = {id(p) for p in model.own.values()}
     depth = int(getattr(model.config, "num_hidden_layers", 0))
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[float, float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         if id(parameter) in own:
-            rate = config.head_learning_rate or config.learning_rate
+            rate, thaws = config.head_learning_rate or config.learning_rate, 0.0
         else:
-            rate = config.learning_rate * config.layer_decay ** (depth - _level(name, depth))
+            below = depth - _level(name, depth)
+            rate = config.learning_rate * config.layer_decay**below
+            thaws = config.unfreeze * (below + 1) / (depth + 1)
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((rate, decay, thaws), []).append(parameter)
     described = [
-        {"params": members, "lr": rate, "peak": rate, "weight_decay": decay}
-        for (rate, decay), members in groups.items()
+        {"params": members, "lr": rate, "peak": rate, "weight_decay": decay, "thaws": thaws}
+        for (rate, decay, thaws), members in groups.items()
     ]
     return torch.optim.AdamW(described, fused=True)
 
@@ -62,7 +65,15 @@ def rate_factor(step: int, total: int, schedule: str, warmup: float) -> float:
     return 1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set every group's rate to its peak times `factor`."""
+def set_rate(optimizer: torch.optim.Optimizer, factor: float, done: float = 1.0) -> None:
+    """Set every group's rate to its peak times `factor`, or to 0 where it has not thawed yet.
+
+    A rate of 0 holds a group's weights still, decay included, while its moments are kept up: so what a step does stays
+    a function of weights, moments and step alone, and a resumed run repeats it.
+
+    Args:
+        factor: share of the peak rate.
+        done: share of all steps that lies behind.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+        group["lr"] = group["peak"] * factor if done >= group.get("thaws", 0.0) else 0.0

@@ -98,11 +98,13 @@ def keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
     notes.flush()
 
 
-def describe(job: Job) -> None:
+def describe(job: Job, *others: Job) -> None:
+    """Say what is about to be learned, by what, and where; jobs of one run share all but task and rows."""
     if not job.runtime.is_main:
         return
-    sizes = ", ".join(f"{name} {rows}" for name, rows in job.splits.sizes().items())
-    log.info(f"Task {job.task.name}: {len(job.task.label_list())} labels; rows: {sizes}")
+    for each in (job, *others):
+        sizes = ", ".join(f"{name} {rows}" for name, rows in each.splits.sizes().items())
+        log.info(f"Task {each.task.name}: {len(each.task.label_list())} labels; rows: {sizes}")
     start = ", random weights instead of its own" if job.config.model.weights == "random" else ""
     log.info(
         f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}){start}, {job.pooling} pooling, "

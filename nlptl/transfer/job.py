@@ -81,7 +81,7 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
     scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}
-    return config.filled(scratch, task, strategy.defaults, defaults)
+    return config.filled(scratch, task, strategy.defaults.get(config.mode, {}), defaults)
 
 
 def encode_splits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,59 +10,142 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.artifacts import environment, save_artifact, write_json
+from nlptl.artifacts import Head, environment, head_folder, read_json, save_artifact, write_json
+from nlptl.data.encoding import Encoded
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import StateFolder
-from nlptl.training.forward import subset
+from nlptl.training.forward import concatenate, subset
 from nlptl.training.loop import measure_padding
+from nlptl.training.mixed_rows import MixedRows
+from nlptl.training.rows import LabelledRows
 from nlptl.transfer.job import Job, Trained, training_rows
 
 VERIFIED_ROWS = 16
+# Where a multi-task run keeps the runs of its tasks alone.
+ALONE = "alone"
 
 
 def save_run(job: Job, trained: Trained, folder: Path) -> None:
-    several = job.task.kind == "multi_label"
-    probabilities = probabilities_of(trained.validation_logits, several)
-    decision = fit_decision(job.task, probabilities, job.targets["validation"])
+    """Write a run of one task."""
     with job.clock.measure("saving"):
+        head = Head(job.task, _decision(job, trained))
         classifier = trained.classifier.to("cpu")
-        sample = subset(job.encoded["test"], np.arange(min(VERIFIED_ROWS, len(job.encoded["test"]))))
-        write_predictions(job.task, job.splits.test, trained.test_logits, decision, folder / "predictions.csv")
-        write_json(folder / "metrics.json", _metrics(job, trained, decision))
+        write_predictions(job.task, job.splits.test, trained.test_logits, head.decision, folder / "predictions.csv")
+        facts = {
+            **_reports(job, trained, head.decision),
+            **_facts(job, trained, training_rows(job, "train")),
+            "data": _data(job),
+        }
+        write_json(folder / "metrics.json", facts)
         save_artifact(
             folder,
             job.config,
-            job.task,
+            [head],
             job.checkpoint,
             classifier,
             trained.mode,
             job.tokenizer,
-            decision,
             job.max_length,
+            _verified(job, VERIFIED_ROWS),
+        )
+    StateFolder(folder / "state").remove()
+
+
+def save_together(jobs: list[Job], trained: list[Trained], rows: MixedRows, folder: Path) -> None:
+    """Write a run of several tasks on one classifier; where they were also trained alone, the differences."""
+    lead, first = jobs[0], trained[0]
+    with lead.clock.measure("saving"):
+        heads: list[Head] = []
+        tasks = {}
+        sample = _verified(lead, VERIFIED_ROWS)
+        for job, one in zip(jobs, trained, strict=True):
+            head = Head(job.task, _decision(job, one), heads[-1].columns.stop if heads else 0)
+            heads.append(head)
+            home = head_folder(folder, job.task.name, len(jobs))
+            home.mkdir(parents=True, exist_ok=True)
+            write_predictions(job.task, job.splits.test, one.test_logits, head.decision, home / "predictions.csv")
+            reports = _reports(job, one, head.decision)
+            tasks[job.task.name] = {"metric": job.task.metric, **reports, "data": _data(job), **one.notes}
+            tasks[job.task.name] |= _difference(job, tasks[job.task.name], folder)
+            if job is not lead:
+                sample = concatenate(sample, _verified(job, VERIFIED_ROWS))
+        facts = {
+            **{split: _summary(jobs, tasks, split) for split in ("test", "validation")},
+            "tasks": tasks,
+            **_facts(lead, replace(first, notes={}), rows),
+            "data": {name: sum(job.splits.sizes()[name] for job in jobs) for name in lead.splits.sizes()},
+        }
+        write_json(folder / "metrics.json", facts)
+        save_artifact(
+            folder,
+            lead.config,
+            heads,
+            lead.checkpoint,
+            first.classifier.to("cpu"),
+            first.mode,
+            lead.tokenizer,
+            lead.max_length,
             sample,
         )
     StateFolder(folder / "state").remove()
 
 
-def _metrics(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
-    seconds = job.clock.seconds
-    busy = seconds.get("training", 0.0) if job.mode.trains_encoder else seconds["features"] + seconds["head"]
-    parameters = list(trained.classifier.parameters())
-    trainable = [p for p in parameters if p.requires_grad] or list(trained.classifier.head.parameters())
-    rows = training_rows(job, "train")
-    seen = len(trained.progress.losses) / max(-(-len(rows.targets) // (job.config.training.batch_size or 1)), 1)
-    examples = seen * len(rows.targets) if job.mode.trains_encoder else len(rows.targets)
-    padding = measure_padding(rows, job.config.training.batch_size or 1, job.runtime.processes, job.config.seed)
+def _summary(jobs: list[Job], tasks: dict[str, Any], split: str) -> dict[str, Any]:
+    """Each task's primary metric, and their mean."""
+    values = {f"{job.task.name} {job.task.metric}": tasks[job.task.name][split][job.task.metric] for job in jobs}
+    rows = sum(len(job.targets[split]) for job in jobs)
+    return {"rows": rows, "mean": float(np.mean(list(values.values()))), **values}
+
+
+def _difference(job: Job, together: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The primary metric of the same task trained alone, and what training together added to it."""
+    home = folder / ALONE / job.task.name
+    if not (home / "manifest.json").exists():
+        return {}
+    metric, alone = job.task.metric, read_json(home / "metrics.json")
+    before = {split: alone[split][metric] for split in ("test", "validation")}
+    return {"alone": before, "difference": {split: together[split][metric] - before[split] for split in before}}
+
+
+def _decision(job: Job, trained: Trained) -> Decision:
+    probabilities = probabilities_of(trained.validation_logits, job.task.kind == "multi_label")
+    return fit_decision(job.task, probabilities, job.targets["validation"])
+
+
+def _verified(job: Job, rows: int) -> Encoded:
+    return subset(job.encoded["test"], np.arange(min(rows, len(job.encoded["test"]))))
+
+
+def _reports(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
     return {
         "test": full_report(job.task, trained.test_logits, job.targets["test"], decision),
         "validation": full_report(job.task, trained.validation_logits, job.targets["validation"], decision),
+    }
+
+
+def _data(job: Job) -> dict[str, Any]:
+    return {**job.splits.sizes(), "labels": len(job.task.label_list()), "audit": job.splits.audit.counts}
+
+
+def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[str, Any]:
+    """What `metrics.json` says besides metrics and data."""
+    seconds = job.clock.seconds
+    frozen = not job.mode.trains_encoder
+    busy = seconds["features"] + seconds["head"] if frozen else seconds.get("training", 0.0)
+    parameters = list(trained.classifier.parameters())
+    trainable = [p for p in parameters if p.requires_grad] or list(trained.classifier.head.parameters())
+    batch_size = job.config.training.batch_size or 1
+    count = len(rows.encoded)
+    examples = count if frozen else count * len(trained.progress.losses) / max(-(-count // batch_size), 1)
+    padding = measure_padding(rows, batch_size, job.runtime.processes, job.config.seed)
+    return {
         "time": {
             **job.clock.report(),
             "train_examples_per_second": examples / busy if busy else None,
-            "padding_share": padding if job.mode.trains_encoder else None,
+            "padding_share": None if frozen else padding,
         },
         "training": {
             "best_epoch": trained.progress.best_epoch,
@@ -76,7 +160,6 @@ def _metrics(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
             "checkpoint": job.checkpoint.record(),
             "pooling": job.pooling,
         },
-        "data": {**job.splits.sizes(), "labels": len(job.task.label_list()), "audit": job.splits.audit.counts},
         "runtime": {
             "device": job.runtime.device.type,
             "precision": job.runtime.precision,

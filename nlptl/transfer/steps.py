@@ -158,7 +158,7 @@ def train(
     return progress
 
 
-def judge_of(job: Job, classifier: Classifier) -> Evaluate:
+def judge_of(job: Job, classifier: Any) -> Evaluate:
     """What the loop asks after each epoch: the task's metrics on validation."""
 
     def judge(model: Any) -> dict[str, float]:

@@ -88,3 +88,24 @@ def test_rates_keep_their_proportions():
     for factor in (0.5, 0.25):
         set_rate(optimizer, factor)
         assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([1e-3 * factor, 1e-2 * factor])
+
+
+def test_layers_thaw_from_the_top_while_the_head_learns_from_the_first_step(tiny):
+    classifier = build_classifier(Path(tiny["bert"]), "mean", ["a", "b"], False, 0.0)
+    settings = {"learning_rate": 1e-3, "layer_decay": 1.0, "unfreeze": 0.6}
+    optimizer = build_optimizer(classifier, TrainingConfig(**settings))
+    names = {id(p): name for name, p in classifier.named_parameters()}
+
+    def learning(done: float) -> set[str]:
+        set_rate(optimizer, 0.5, done)
+        groups = [g for g in optimizer.param_groups if g["lr"] > 0]
+        assert all(g["lr"] == pytest.approx(g["peak"] * 0.5) for g in groups)
+        found = [names[id(p)] for g in groups for p in g["params"]]
+        places = ("_head", "layer.1", "layer.0", "embeddings")
+        return {next(place for place in places if place in name) for name in found}
+
+    head, upper, lower, embeddings = {"_head"}, {"layer.1"}, {"layer.0"}, {"embeddings"}
+    assert learning(0.0) == learning(0.19) == head
+    assert learning(0.2) == learning(0.39) == head | upper
+    assert learning(0.4) == learning(0.59) == head | upper | lower
+    assert learning(0.6) == learning(1.0) == head | upper | lower | embeddings

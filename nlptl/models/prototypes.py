@@ -1,0 +1,58 @@
+"""An encoder that answers by nearness: cosine similarity of a text to one learned direction per label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nlptl.models.classifier import Classifier, Inputs
+from nlptl.models.encoder import EncoderModel
+from nlptl.models.probe import LinearHead
+
+
+class PrototypeModel(EncoderModel):
+    """Logits are cos(f(x), p_c) / temperature for features f(x) (B, H) and a prototype p_c (H) of each of C labels.
+
+    Prototypes start as the labels' mean directions (Snell et al. 2017) and learn along with the encoder (Movshovitz-
+    Attias et al. 2017). Under cross-entropy each text is drawn to its label and pushed from all the others: what
+    contrastive pairs do, but without drawing pairs, in memory linear in the texts, with a loss of each row alone.
+
+    Args:
+        classifier: in its mode; its head stays out of it.
+        features: (rows, H) of the training rows under the encoder as it is.
+        targets: (rows,) label ids.
+        temperature: divides the cosines.
+    """
+
+    def __init__(self, classifier: Classifier, features: Tensor, targets: Tensor, temperature: float) -> None:
+        super().__init__()
+        classifier.head.requires_grad_(False)
+        self.classifier = classifier
+        self.temperature = temperature
+        classes = classifier.head.out_features
+        member = F.one_hot(targets, classes).float()
+        means = member.T @ F.normalize(features, dim=1)
+        self.prototypes = nn.Parameter(F.normalize(means, dim=1))
+        self.own = {f"classifier.{name}": p for name, p in classifier.own.items()} | {"prototypes": self.prototypes}
+
+    @property
+    def encoder(self) -> Any:
+        return self.classifier.encoder
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Logits (B, C) float32."""
+        features = F.normalize(self.classifier.features(inputs).float(), dim=1)
+        return features @ F.normalize(self.prototypes, dim=1).T / self.temperature
+
+    def as_head(self, length: float) -> LinearHead:
+        """The prototypes as a linear head on raw features.
+
+        A text's length multiplies all its logits alike, so the most probable label is the same; at `length` (the
+        training texts' mean norm) the probabilities are, too.
+        """
+        with torch.no_grad():
+            weight = F.normalize(self.prototypes, dim=1).cpu() / (self.temperature * length)
+        return LinearHead(weight, torch.zeros(len(weight)), float("nan"))
