@@ -53,11 +53,12 @@ def learn(job: Job, state: StateFolder) -> Trained:
     classifier = _finished(model, head)
     validation = split_logits(job, classifier, "validation")
     if job.config.training.refit:
-        log.info(f"Training again on train + validation together, for {progress.best_epoch} epochs")
+        log.info("Training again on train + validation together")
         together = [np.concatenate([part["train"], part["validation"]]) for part in (before, job.targets)]
         model, mode = _prepared(job, *together)
+        # All epochs, down to the schedule's end: a few validation rows say whether training helps, not when to stop.
         if progress.best_epoch:
-            train(job, model, training_rows(job, "both"), None, None, stop_after=progress.best_epoch)
+            train(job, model, training_rows(job, "both"), None, None)
         features = tuned_features(job, model.classifier)
         head = refit_head(job, features, head) if probed else model.as_head(_length(features))
         classifier = _finished(model, head)

@@ -90,13 +90,14 @@ def learn(job: Job, state: StateFolder) -> Trained:
     validation = split_logits(job, classifier, "validation")
     mode = job.mode
     if job.config.training.refit:
-        log.info(f"Training again on train + validation together, for {progress.best_epoch} epochs")
+        log.info("Training again on train + validation together")
         classifier, mode = fresh_classifier(job), MODES.get(job.config.mode)()
         if head is not None:
             head = refit_head(job, features, head)
         start(job, classifier, head, mode)
+        # All epochs, down to the schedule's end: a few validation rows say whether training helps, not when to stop.
         if progress.best_epoch:
-            train(job, classifier, training_rows(job, "both"), None, None, stop_after=progress.best_epoch)
+            train(job, classifier, training_rows(job, "both"), None, None)
     notes = {"probe_regularisation": head.regularisation} if head else {}
     return Trained(classifier, mode, validation, split_logits(job, classifier, "test"), progress, notes)
 
