@@ -118,7 +118,7 @@ def _agreement(of: dict[str, list[dict[str, Any]]], key: str, sign: int, said: s
     reached = [statistics.mean(row["test"] for row in rows) for rows in of.values()]
     tau = float(kendalltau(judged, reached).statistic)
     best = judged.index(max(judged)) == reached.index(max(reached))
-    verdict = "the same order" if tau == 1.0 else "not the same order"
+    verdict = "the same order" if tau > 1 - 1e-9 else "not the same order"
     return (
         f"{said} against fine-tuning, over {len(of)} candidates: {verdict} (Kendall's tau {tau:.2f}); "
         f"it {'names' if best else 'does not name'} the best one."
