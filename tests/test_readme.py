@@ -88,7 +88,9 @@ def test_ci_takes_the_test_command_from_the_readme() -> None:
 
 
 def test_readme_shows_the_main_commands() -> None:
-    assert {"train", "predict", "evaluate", "merge", "tasks", "configs"} <= {words[0] for words in cli_lines()}
+    assert {"train", "baseline", "predict", "evaluate", "merge", "tasks", "configs", "probe", "rank"} <= {
+        words[0] for words in cli_lines()
+    }
 
 
 @pytest.mark.parametrize("words", cli_lines(), ids=lambda words: " ".join(words)[:60])
