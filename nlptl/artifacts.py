@@ -10,6 +10,7 @@ predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
 log.txt           what the run said
 heads/TASK/       with several tasks: each one's task.yaml, decision.json and predictions.csv, instead of those above
+alone/TASK/       with `multi_task.compare`: the run of each task by itself
 manifest.json     format, checkpoint, digests; written last: a folder without it is unfinished
 state/            only while training: what a resumed run goes on from
 """
@@ -44,6 +45,8 @@ from nlptl.tasks import TaskSpec
 
 FORMAT = 1
 HEADS = "heads"
+# Where a multi-task run keeps the runs of its tasks alone.
+ALONE = "alone"
 # Reloading repeats the same arithmetic on the same numbers; merging rounds once.
 TOLERANCE = 1e-4
 
@@ -272,7 +275,7 @@ def merge_artifact(folder: Path, output: Path) -> Path:
     artifact.classifier.eval()
     aside = output.with_name(output.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(folder, aside, ignore=shutil.ignore_patterns(MODEL, "manifest.json", "state"))
+    shutil.copytree(folder, aside, ignore=shutil.ignore_patterns(MODEL, "manifest.json", "state", ALONE))
     artifact.mode.merge(artifact.classifier)
     artifact.classifier.save(aside / MODEL)
     artifact.tokenizer.save_pretrained(aside / MODEL)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nlptl.artifacts import ALONE
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config import DataConfig, MultiTaskConfig, RunConfig
 from nlptl.data.loading import load_splits
@@ -29,7 +30,7 @@ from nlptl.training.timing import Clock
 from nlptl.transfer.fine_tune import fine_tune, probe_first
 from nlptl.transfer.folder import describe, join_processes, noted_log, open_folder, publish_run, start_trackers
 from nlptl.transfer.job import Job, Trained, encode_splits, fill_in, training_rows
-from nlptl.transfer.saving import ALONE, save_together
+from nlptl.transfer.saving import save_together
 from nlptl.transfer.steps import (
     Features,
     fresh_classifier,

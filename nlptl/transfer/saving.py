@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.artifacts import Head, environment, head_folder, read_json, save_artifact, write_json
+from nlptl.artifacts import ALONE, Head, environment, head_folder, read_json, save_artifact, write_json
 from nlptl.data.encoding import Encoded
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
@@ -24,8 +24,6 @@ from nlptl.training.rows import LabelledRows
 from nlptl.transfer.job import Job, Trained, training_rows
 
 VERIFIED_ROWS = 16
-# Where a multi-task run keeps the runs of its tasks alone.
-ALONE = "alone"
 
 
 def save_run(job: Job, trained: Trained, folder: Path) -> None:
