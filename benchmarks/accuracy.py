@@ -16,18 +16,14 @@ validation together.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from records import Row, in_order, is_measured, read, surroundings, versions_and_dates, write
 
 DATASETS: dict[str, dict[str, Any]] = {
     "banking77": {"task": "chatbot-intent"},
@@ -45,19 +41,18 @@ FEW_SHOT = "banking77"
 PEER = "peer"
 MODES = ("full", "lora", "feature_extraction", PEER)
 PACKAGES = ("nlptl", "torch", "transformers", "peft", "sentence-transformers", "scikit-learn")
-Row = dict[str, Any]
 
 
 def main() -> None:
     """Compute the rows that are missing, then print the table."""
     arguments = parse()
-    rows: list[Row] = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.output.exists() else []
+    rows = read(arguments.output)
     if not arguments.table_only:
         for wanted in plan(arguments):
-            if any(all(row[key] == value for key, value in wanted.items()) for row in rows):
+            if is_measured(wanted, rows):
                 continue
             measure = measure_peer if wanted["mode"] == PEER else measure_mode
-            rows.append({**wanted, **measure(arguments.data_root, **wanted), **surroundings()})
+            rows.append({**wanted, **measure(arguments.data_root, **wanted), **surroundings(PACKAGES)})
             write(arguments.output, rows)
             print(f"{name_of(rows[-1])}, {wanted['mode']}, seed {wanted['seed']}: {rows[-1]['score']:.4f}", flush=True)
     print(table(rows))
@@ -170,27 +165,6 @@ def measure_peer(root: Path, dataset: str, shots: int, mode: str, seed: int) -> 
     }
 
 
-def surroundings() -> Row:
-    """Where and with what a row was measured."""
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    processor = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
-    return {
-        "machine": gpu or f"{processor}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "date": date.today().isoformat(),
-    }
-
-
-def write(path: Path, rows: list[Row]) -> None:
-    """Write aside and rename: a stop in between loses nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
-
-
 def table(rows: list[Row]) -> str:
     """Mode x data set as Markdown: mean and spread (sample standard deviation) of the score, time, parameters."""
     names = in_order(name_of(row) for row in rows)
@@ -239,15 +213,9 @@ def notes(rows: list[Row]) -> list[str]:
         "accuracy on test where no other metric is named",
         "seeds: " + ", ".join(f"{name} {count}" for name, count in seeds.items()),
         "machine: " + " / ".join(in_order(f"{row['machine']} ({row['device']}, {row['precision']})" for row in rows)),
-        " / ".join(in_order(", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows)),
-        " to ".join(sorted({min(row["date"] for row in rows), max(row["date"] for row in rows)})) if rows else "",
+        *versions_and_dates(rows),
     ]
     return ["; ".join(filter(None, said)) + "."]
-
-
-def in_order(values: Iterable[str]) -> list[str]:
-    """Each value once, where it first stood."""
-    return list(dict.fromkeys(values))
 
 
 if __name__ == "__main__":
