@@ -49,3 +49,7 @@ STRATEGIES.add(
     "soup",
     Strategy("average the weights of several seeds", "nlptl.transfer.soup", modes=("full", "lora")),
 )
+STRATEGIES.add(
+    "domain_adaptation",
+    Strategy("labels of one domain, texts alone of another", "nlptl.transfer.domain_adaptation"),
+)

@@ -83,6 +83,7 @@ def _metrics(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
             "threads": torch.get_num_threads(),
         },
         "versions": environment(),
+        **trained.facts,
     }
 
 
