@@ -9,13 +9,24 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, load, train
+    from nlptl.api import Run, adapt, adapt_matrix, load, train
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
 
 __version__ = _version("nlptl")
-__all__ = ["NlptlError", "Run", "RunConfig", "TaskSpec", "load", "load_task", "register_task", "train"]
+__all__ = [
+    "NlptlError",
+    "Run",
+    "RunConfig",
+    "TaskSpec",
+    "adapt",
+    "adapt_matrix",
+    "load",
+    "load_task",
+    "register_task",
+    "train",
+]
 
 # Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
 _HOMES = {
@@ -23,6 +34,8 @@ _HOMES = {
     "Run": "nlptl.api",
     "RunConfig": "nlptl.config",
     "TaskSpec": "nlptl.tasks",
+    "adapt": "nlptl.api",
+    "adapt_matrix": "nlptl.api",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
     "register_task": "nlptl.tasks",

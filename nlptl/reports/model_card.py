@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nlptl.artifacts import read_json
 from nlptl.config import RunConfig
+from nlptl.reports.adaptation import adaptation_section
 from nlptl.reports.tables import shown
 from nlptl.schema import read_yaml, validate
 from nlptl.tasks import TaskSpec
@@ -31,7 +32,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 - Checkpoint: {checkpoint} ({checkpoint_source}), revision `{revision}`, {pooling} pooling
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-
+{adaptation}
 ## Use
 ```python
 import nlptl
@@ -81,6 +82,7 @@ def write_card(folder: Path) -> Path:
         trainable=model["trainable_parameters"],
         parameters=model["parameters"],
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
+        adaptation=adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
         folder=folder.name,
     )
     path = folder / "README.md"
