@@ -21,6 +21,9 @@ class Strategy:
     defaults: dict[str, Any] = field(default_factory=dict)
     """Dotted RunConfig keys; they go before the mode's defaults and after the user's and the task's."""
 
+    needs: dict[str, str] = field(default_factory=dict)
+    """Dotted RunConfig keys that must be given -> the sentence for one that is not."""
+
     def check_mode(self, name: str, mode: str) -> None:
         """Refuse a mode that this strategy cannot take.
 
@@ -51,5 +54,9 @@ STRATEGIES.add(
 )
 STRATEGIES.add(
     "domain_adaptation",
-    Strategy("labels of one domain, texts alone of another", "nlptl.transfer.domain_adaptation"),
+    Strategy(
+        "labels of one domain, texts alone of another",
+        "nlptl.transfer.domain_adaptation",
+        needs={"data.target": "Domain adaptation needs texts of the target domain: --target FILE (data.target)."},
+    ),
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import statistics
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,7 @@ def _group_table(mode: str, methods: list[str], rows: list[Row]) -> str:
     lines.append(f"| mean of {len(pairs)} pairs | " + " | ".join(map(mean_and_spread, cells)) + " |")
     lines.append("")
     lines.append(f"Accuracy in percent on the target's test rows, mean ± standard deviation over {len(seeds)} seed(s).")
-    for method in methods:
+    for method in methods if seeds else ():
         lines.append(f"\n{compared(method, each[method], 'source only', control)} {_harm(method, rows, pairs)}")
     return "\n".join(lines)
 

@@ -30,10 +30,8 @@ def learn(job: Job, state: StateFolder) -> Trained:
     """Train on the source, adapt to the target, compare.
 
     Raises:
-        ConfigError: there is no target, or the method cannot take this kind of task.
+        ConfigError: the method cannot take this kind of task.
     """
-    if "target" not in job.encoded:
-        raise ConfigError("Domain adaptation needs texts of the target domain: --target FILE (data.target).")
     settings = job.config.adaptation
     if settings.method == "self_training" and job.task.kind == "multi_label":
         raise ConfigError("self_training needs one label a row. Available for multi_label: coral, dann, mmd, none.")

@@ -76,6 +76,7 @@ def cross_domains(
     if len(domains) < 2:
         raise ConfigError(f"A matrix needs two domains or more; given: {', '.join(domains) or 'none'}.")
     within, pairs = {}, []
+    folder.mkdir(parents=True, exist_ok=True)
     for source, (name, data) in domains.items():
         own = _config(config, folder / source, name, None)
         metrics = _run(own, data, publish)

@@ -12,6 +12,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, encode
 from nlptl.data.loading import Splits, label_targets
+from nlptl.errors import ConfigError
 from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
@@ -70,11 +71,15 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
         task: the task's own defaults.
 
     Raises:
-        ConfigError: an unknown mode, or one that the strategy cannot take.
+        ConfigError: an unknown mode, or one that the strategy cannot take, or a setting it needs is missing.
     """
     mode = MODES.get(config.mode)
     strategy = STRATEGIES.get(config.strategy)
     strategy.check_mode(config.strategy, config.mode)
+    for key, message in strategy.needs.items():
+        section, _, name = key.partition(".")
+        if getattr(getattr(config, section), name) is None:
+            raise ConfigError(message)
     defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
