@@ -43,7 +43,7 @@ def test_light_commands_import_nothing_heavy(arguments):
 
 def test_help_names_every_verb():
     text = nlptl("--help").stdout
-    for verb in ("train", "evaluate", "predict", "merge", "tasks", "checkpoints", "configs", "env", "version"):
+    for verb in ("train", "adapt", "evaluate", "predict", "merge", "tasks", "checkpoints", "configs", "env", "version"):
         assert f" {verb} " in text
 
 
