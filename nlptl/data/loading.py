@@ -134,8 +134,9 @@ def audited(
             if column in frame:
                 frame[column] = frame[column].map(str)
         if "label" in frame:
-            known = frame["label"] if labelled else frame["label"].mask(frame["label"].map(auditing.is_empty), None)
-            frame["label"] = [None if v is None else _label(v, task, source.label_map) for v in known]
+            cells = [None if not labelled and auditing.is_empty(cell) else cell for cell in frame["label"]]
+            names = [None if cell is None else _label(cell, task, source.label_map) for cell in cells]
+            frame["label"] = pd.Series(names, index=frame.index, dtype=object)
         if "label" in frame and not isinstance(task.labels, str):
             auditing.check_labels(frame, task.labels, source.label_column, audit)
         if frame.empty and not audit.faults:
