@@ -134,8 +134,10 @@ def audited(
             if column in frame:
                 frame[column] = frame[column].map(str)
         if "label" in frame:
-            cells = [None if not labelled and auditing.is_empty(cell) else cell for cell in frame["label"]]
-            names = [None if cell is None else _label(cell, task, source.label_map) for cell in cells]
+            names = [
+                None if not labelled and auditing.is_empty(cell) else _label(cell, task, source.label_map)
+                for cell in frame["label"]
+            ]
             frame["label"] = pd.Series(names, index=frame.index, dtype=object)
         if "label" in frame and not isinstance(task.labels, str):
             auditing.check_labels(frame, task.labels, source.label_column, audit)
