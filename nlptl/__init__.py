@@ -9,7 +9,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, load, probe, rank, train, train_baseline
+    from nlptl.api import Run, adapt, adapt_matrix, load, probe, rank, train, train_baseline
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
@@ -20,6 +20,8 @@ __all__ = [
     "Run",
     "RunConfig",
     "TaskSpec",
+    "adapt",
+    "adapt_matrix",
     "load",
     "load_task",
     "probe",
@@ -35,6 +37,8 @@ _HOMES = {
     "Run": "nlptl.api",
     "RunConfig": "nlptl.config",
     "TaskSpec": "nlptl.tasks",
+    "adapt": "nlptl.api",
+    "adapt_matrix": "nlptl.api",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
     "probe": "nlptl.api",

@@ -32,6 +32,11 @@ class DataConfig(Record):
     """A file with the validation split. None: from the source, else cut from train, stratified and seeded."""
     test: str | None = None
     """A file with the test split. None: from the source, else cut from train, stratified and seeded."""
+    target: str | None = None
+    """`strategy: domain_adaptation`: texts of another domain, a file or a folder of split files; labels there only
+    report."""
+    target_test: str | None = None
+    """A labelled file of the target domain to report on. None: cut from `target` where that has labels."""
     text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
     """One text column, or a pair. None: the data set's own, else the task's."""
     label_column: str | None = None
@@ -176,6 +181,27 @@ class MultiTaskConfig(Record):
     """Also train each task alone with the same settings, and report the differences."""
 
 
+class AdaptationConfig(Record):
+    """`strategy: domain_adaptation`: labels of `data.source`, texts alone of `data.target`."""
+
+    method: Literal["coral", "mmd", "dann", "self_training", "none"] = "self_training"
+    """coral: equal covariances (Sun, Feng & Saenko 2016; Sun & Saenko 2016). mmd: equal distributions under Gaussian
+    kernels (Long et al. 2015). dann: features from which the domain cannot be told (Ganin et al. 2016).
+    self_training: learn from confident predictions on the target (Zou et al. 2018). none: source only."""
+    weight: NonNegative | None = None
+    """Of the alignment loss beside the classification loss (coral, mmd, dann). None: the method's own."""
+    shrinkage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """coral on frozen features: how far both covariances are drawn towards a multiple of the identity."""
+    rounds: Positive | None = None
+    """self_training: times that predictions become labels. None: 8 on frozen features, 2 where the encoder learns."""
+    first_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """self_training: share of the target's rows that the first round believes."""
+    last_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """self_training: share that the last round believes; in between it grows evenly. With one round only this."""
+    oracle: bool = True
+    """Where the target has labels, also train on them, to report what they would give."""
+
+
 class RuntimeConfig(Record):
     """Where and how it runs; nothing here changes what is learned, beyond rounding."""
 
@@ -202,7 +228,7 @@ class RunConfig(Record):
     mode: str = "full"
     """full, lora or feature_extraction; `baseline` in the run.yaml of a baseline, which trains no encoder."""
     strategy: str = "fine_tune"
-    """fine_tune, contrastive or soup."""
+    """fine_tune, contrastive, soup or domain_adaptation."""
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -219,6 +245,7 @@ class RunConfig(Record):
     contrastive: ContrastiveConfig = ContrastiveConfig()
     soup: SoupConfig = SoupConfig()
     multi_task: MultiTaskConfig = MultiTaskConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
     @field_validator("strategy")

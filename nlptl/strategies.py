@@ -21,6 +21,9 @@ class Strategy:
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Mode -> dotted RunConfig keys; they go before the mode's own defaults, after the user's and the task's."""
 
+    needs: dict[str, str] = field(default_factory=dict)
+    """Dotted RunConfig keys that must be given -> the sentence for one that is not."""
+
     def check_mode(self, name: str, mode: str) -> None:
         """Refuse a mode that this strategy cannot take.
 
@@ -49,4 +52,12 @@ STRATEGIES.add(
 STRATEGIES.add(
     "soup",
     Strategy("average the weights of several seeds", "nlptl.transfer.soup", modes=("full", "lora")),
+)
+STRATEGIES.add(
+    "domain_adaptation",
+    Strategy(
+        "labels of one domain, texts alone of another",
+        "nlptl.transfer.domain_adaptation",
+        needs={"data.target": "Domain adaptation needs texts of the target domain: --target FILE (data.target)."},
+    ),
 )

@@ -45,6 +45,7 @@ def test_help_names_every_verb():
     text = nlptl("--help").stdout
     for verb in (
         "train",
+        "adapt",
         "baseline",
         "evaluate",
         "predict",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import typer
 
 from nlptl.cli.about import checkpoints, configs, env, version
+from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.runs import evaluate, merge, predict, train
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (train, baseline, evaluate, predict, merge, probe, rank)
+WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (train, adapt, baseline, evaluate, predict, merge, probe, rank)
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:
     app.command(no_args_is_help=True)(verb)

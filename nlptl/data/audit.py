@@ -70,7 +70,7 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
     """
     bad = pd.Series(False, index=frame.index)
     for column, original in columns.items():
-        empty = frame[column].map(_is_empty)
+        empty = frame[column].map(is_empty)
         if empty.any() and not drop:
             audit.faults.append(
                 f"{_where(frame[empty])}, column {original!r}: {column.replace('_', ' ')} is missing or empty "
@@ -159,7 +159,8 @@ def drop_leaks(frames: dict[str, pd.DataFrame], drop: bool, audit: Audit) -> Non
             frames[split] = frames[split][~leaked]
 
 
-def _is_empty(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
+    """Whether a cell says nothing: blank text, None or NaN."""
     if isinstance(value, str):
         return not value.strip()
     if pd.api.types.is_list_like(value):

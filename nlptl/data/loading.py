@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,16 @@ class Splits:
     test: pd.DataFrame
     task: TaskSpec
     audit: Audit
+    more: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """Rows besides these, by name, such as another domain's; without the column `label` where they have none."""
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """All rows by split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test, **self.more}
 
     def sizes(self) -> dict[str, int]:
         """Rows per split."""
-        return {name: len(getattr(self, name)) for name in ("train", "validation", "test")}
+        return {name: len(frame) for name, frame in self.frames().items()}
 
 
 def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None) -> Splits:
@@ -46,7 +52,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     """
     source = open_source(task, config, given)
     audit = Audit(warnings=list(source.notes))
-    frames = _audited(source, task, config, audit)
+    frames = audited(source, task, config, audit)
     audit.stop_if_faulty()
     for split in frames:
         frames[split] = auditing.check_repeats(frames[split], split, config.duplicates == "drop", audit)
@@ -77,7 +83,7 @@ def load_labelled(path: Path, task: TaskSpec, config: DataConfig) -> tuple[pd.Da
     """
     source = read_labelled_file(path, task, config)
     audit = Audit()
-    frames = _audited(source, task, config, audit)
+    frames = audited(source, task, config, audit)
     audit.stop_if_faulty()
     return frames["test"].reset_index(drop=True), audit
 
@@ -93,15 +99,28 @@ def label_targets(frame: pd.DataFrame, labels: list[str]) -> np.ndarray:
     return np.fromiter((ids[name] for name in frame["label"]), np.int64, len(frame))
 
 
-def _audited(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -> dict[str, pd.DataFrame]:
-    """All splits in the common columns, without rows that miss a cell; faults go to `audit`."""
-    columns = dict(zip(("text", "text_pair"), source.text_columns, strict=False)) | {"label": source.label_column}
+def audited(
+    source: Source, task: TaskSpec, config: DataConfig, audit: Audit, labelled: bool = True
+) -> dict[str, pd.DataFrame]:
+    """All splits in the common columns, without rows that miss a cell; faults go to `audit`.
+
+    Args:
+        source: raw frames.
+        task: labels and their kind.
+        config: what to do with bad rows.
+        audit: takes faults and counts.
+        labelled: False: a frame may lack the label column, and then has no column `label`; a row may lack its label,
+            and then has None there.
+    """
     frames = {}
     for split, raw in source.frames.items():
         origin = source.origins[split]
+        columns = dict(zip(("text", "text_pair"), source.text_columns, strict=False))
+        if labelled or source.label_column in raw.columns:
+            columns["label"] = source.label_column
         missing = [
             column_fault(raw, source.text_columns, origin, "--text-column"),
-            column_fault(raw, [source.label_column], origin, "--label-column"),
+            column_fault(raw, [source.label_column], origin, "--label-column") if labelled else None,
         ]
         if any(missing):
             audit.faults += filter(None, missing)
@@ -109,13 +128,18 @@ def _audited(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -
         frame = pd.DataFrame({common: raw[original].to_numpy(dtype=object) for common, original in columns.items()})
         frame["file"], frame["row"] = origin, np.arange(1, len(frame) + 1)
         # A multi_label row may have no label at all.
-        required = {c: o for c, o in columns.items() if c != "label" or task.kind == "single_label"}
+        required = {c: o for c, o in columns.items() if c != "label" or (labelled and task.kind == "single_label")}
         frame = auditing.check_cells(frame, split, required, config.bad_rows == "drop", audit)
         for column in ("text", "text_pair"):
             if column in frame:
                 frame[column] = frame[column].map(str)
-        frame["label"] = frame["label"].map(lambda value: _label(value, task, source.label_map))
-        if not isinstance(task.labels, str):
+        if "label" in frame:
+            names = [
+                None if not labelled and auditing.is_empty(cell) else _label(cell, task, source.label_map)
+                for cell in frame["label"]
+            ]
+            frame["label"] = pd.Series(names, index=frame.index, dtype=object)
+        if "label" in frame and not isinstance(task.labels, str):
             auditing.check_labels(frame, task.labels, source.label_column, audit)
         if frame.empty and not audit.faults:
             audit.faults.append(f"{origin} has no rows")

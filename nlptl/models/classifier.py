@@ -39,6 +39,10 @@ class Classifier(EncoderModel):
         """What the last linear layer sees: (B, H)."""
         raise NotImplementedError
 
+    def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Features (B, H) and logits (B, C) of one forward pass."""
+        raise NotImplementedError
+
     def forward(self, inputs: Inputs) -> Tensor:
         """Logits (B, C)."""
         raise NotImplementedError
@@ -71,13 +75,16 @@ class NativeClassifier(Classifier):
         return self._head[0]
 
     def features(self, inputs: Inputs) -> Tensor:
+        return self.outputs(inputs)[0]
+
+    def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         try:
-            self.model(**inputs)
+            logits = self.model(**inputs).logits
         finally:
             hook.remove()
-        return seen[0]
+        return seen[0], logits
 
     def forward(self, inputs: Inputs) -> Tensor:
         logits: Tensor = self.model(**inputs).logits
@@ -113,9 +120,12 @@ class MeanPoolingClassifier(Classifier):
     def features(self, inputs: Inputs) -> Tensor:
         return mean_states(self._encoder(**inputs).last_hidden_state, inputs["attention_mask"])
 
+    def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        features = self.features(inputs)
+        return features, self._head(self.dropout(features))
+
     def forward(self, inputs: Inputs) -> Tensor:
-        logits: Tensor = self._head(self.dropout(self.features(inputs)))
-        return logits
+        return self.outputs(inputs)[1]
 
     def save(self, folder: Path) -> None:
         with _quiet():

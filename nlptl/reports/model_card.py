@@ -7,6 +7,7 @@ from typing import Any
 
 from nlptl.artifacts import HEADS, read_json
 from nlptl.config import RunConfig
+from nlptl.reports.adaptation import adaptation_section
 from nlptl.reports.multi_task_card import write_joint_card
 from nlptl.reports.tables import shown
 from nlptl.schema import read_yaml, validate
@@ -33,7 +34,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 - {origin}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-
+{adaptation}
 ## Use
 ```python
 import nlptl
@@ -83,6 +84,7 @@ def write_card(folder: Path) -> Path:
         trainable=model["trainable_parameters"],
         parameters=model["parameters"],
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
+        adaptation=adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
         folder=folder.name,
     )
     path = folder / "README.md"

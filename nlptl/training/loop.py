@@ -33,6 +33,7 @@ def fit(
     metric: str = "accuracy",
     state: StateFolder | None = None,
     stop_after: int | None = None,
+    on_step: Callable[[float], object] | None = None,
 ) -> Progress:
     """Train the classifier's trainable parameters in place and leave it in its best state.
 
@@ -50,6 +51,8 @@ def fit(
         metric: the one of them that decides; higher is better, but for `loss`.
         state: where to save, and to go on from if it exists.
         stop_after: end after this many epochs of the planned schedule.
+        on_step: told before each step the share of all planned steps that lies behind, for schedules other than the
+            learning rate's.
 
     Raises:
         NlptlError: the gradients became NaN or infinite; names the rows.
@@ -84,6 +87,8 @@ def fit(
             factor = rate_factor(progress.step, total, config.schedule, config.warmup)
             set_rate(optimizer, factor, progress.step / total)
             torch.manual_seed(_step_seed(seed, progress.step, runtime.rank))
+            if on_step is not None:
+                on_step(progress.step / total)
             loss = _step(runtime, model, optimizer, rows, step_rows, micro_batches, config)
             progress.losses.append(loss)
             progress.step += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config import RunConfig
-from nlptl.data.loading import load_splits
+from nlptl.data.domains import load_domains
 from nlptl.evaluation.evaluator import check_metrics
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import MODES
@@ -65,7 +65,7 @@ def fine_tune(
         config = fill_in(config, task.checkpoint, checkpoint, task.training_defaults(config.mode))
         noted = config.model_copy(update={"output": None})
         with clock.measure("data"):
-            splits = load_splits(task, config.data, config.seed, given)
+            splits = load_domains(task, config.data, config.seed, given)
         for warning in splits.audit.warnings:
             log.warning(warning)
         runtime = join_processes(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.data.token_cache import encode_kept
+from nlptl.errors import ConfigError
 from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
@@ -59,6 +60,8 @@ class Trained:
     test_logits: np.ndarray
     progress: Progress
     notes: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Further sections of `metrics.json`."""
 
 
 def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any]) -> RunConfig:
@@ -72,11 +75,15 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
         task: the task's own defaults.
 
     Raises:
-        ConfigError: an unknown mode, or one that the strategy cannot take.
+        ConfigError: an unknown mode, or one that the strategy cannot take, or a setting it needs is missing.
     """
     mode = MODES.get(config.mode)
     strategy = STRATEGIES.get(config.strategy)
     strategy.check_mode(config.strategy, config.mode)
+    for key, message in strategy.needs.items():
+        section, _, setting = key.partition(".")
+        if getattr(getattr(config, section), setting) is None:
+            raise ConfigError(message)
     defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
@@ -92,13 +99,13 @@ def encode_splits(
     tokenizer = load_tokenizer(checkpoint.path)
     encoder_config = AutoConfig.from_pretrained(checkpoint.path, trust_remote_code=False)
     max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
-    frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    frames = splits.frames()
     with clock.measure("data"):
         encoded = {
             name: encode_kept(frame, tokenizer, max_length, _bar(runtime, name), cache_dir())
             for name, frame in frames.items()
         }
-    targets = {name: label_targets(frame, task.label_list()) for name, frame in frames.items()}
+    targets = {name: label_targets(f, task.label_list()) for name, f in frames.items() if "label" in f}
     mode = MODES.get(config.mode)()
     pooling = str(config.model.pooling)
     return Job(config, task, mode, checkpoint, runtime, clock, splits, encoded, targets, tokenizer, max_length, pooling)
@@ -108,12 +115,17 @@ def _bar(runtime: Runtime, split: str) -> Callable[[Iterable[int]], Iterable[int
     return lambda chunks: runtime.track(chunks, f"tokenising {split}")
 
 
-def training_rows(job: Job, which: str) -> LabelledRows:
+def objective_of(job: Job) -> Classification:
+    """The classification loss that the run asks for, weighted by the labels' rows in train where it does."""
     training = job.config.training
     balanced = training.class_weights == "balanced"
     weights = balanced_weights(job.targets["train"], len(job.task.label_list())) if balanced else None
+    return Classification(training.label_smoothing or 0.0, weights)
+
+
+def training_rows(job: Job, which: str) -> LabelledRows:
     encoded, targets = job.encoded["train"], job.targets["train"]
     if which == "both":
         encoded = concatenate(encoded, job.encoded["validation"])
         targets = np.concatenate([targets, job.targets["validation"]])
-    return LabelledRows(encoded, targets, job.pad_id, Classification(training.label_smoothing or 0.0, weights))
+    return LabelledRows(encoded, targets, job.pad_id, objective_of(job))

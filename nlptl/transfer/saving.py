@@ -165,6 +165,7 @@ def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[s
             "threads": torch.get_num_threads(),
         },
         "versions": environment(),
+        **trained.facts,
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from nlptl.config import TrainingConfig
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.features import FeatureStore
@@ -70,11 +72,11 @@ def store_of(job: Job) -> FeatureStore | None:
     )
 
 
-def frozen_features(job: Job, classifier: Classifier) -> Features:
-    """(rows, H) of train and validation under the untouched encoder, from the store where it has them."""
+def frozen_features(job: Job, classifier: Classifier, splits: Sequence[str] = ("train", "validation")) -> Features:
+    """(rows, H) of some splits under the untouched encoder, from the store where it has them."""
     features = {}
     with job.clock.measure("features"):
-        for split in ("train", "validation"):
+        for split in splits:
             features[split], computed = features_of(
                 job.runtime, classifier, job.encoded[split], job.pad_id, store_of(job)
             )
@@ -128,6 +130,8 @@ def train(
     metric: str | None = None,
     seed: int | None = None,
     stop_after: int | None = None,
+    config: TrainingConfig | None = None,
+    on_step: Callable[[float], object] | None = None,
 ) -> Progress:
     """The one loop, its seconds noted without those of validation.
 
@@ -140,6 +144,8 @@ def train(
         metric: the one that decides; None: the task's.
         seed: of order and dropout; None: the run's.
         stop_after: end after this many of the planned epochs.
+        config: settings other than the run's.
+        on_step: told before each step the share of all steps that lies behind.
     """
     before = job.clock.seconds.get("evaluation", 0.0)
     with job.clock.measure("training"):
@@ -147,12 +153,13 @@ def train(
             job.runtime,
             model,
             rows,
-            job.config.training,
+            config or job.config.training,
             job.config.seed if seed is None else seed,
             judge,
             metric or job.task.metric,
             state,
             stop_after,
+            on_step,
         )
     job.clock.seconds["training"] -= job.clock.seconds.get("evaluation", 0.0) - before
     return progress

@@ -1,0 +1,140 @@
+"""The command that carries a classifier from one domain to another."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nlptl.cli.options import LabelColumn, LabelMap, TasksDir, TextColumn, out
+from nlptl.config import load_config, parse_assignments, parse_label_map
+from nlptl.errors import ConfigError
+from nlptl.tasks import load_task
+
+
+def adapt(
+    task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Further --domains.", show_default=False)
+    ] = None,
+    source: Annotated[str | None, typer.Option(metavar="FILE|DIR", help="Labelled rows of the first domain.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DIR", help="Texts of the other domain. Labels there, if any, only report."),
+    ] = None,
+    target_test: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled target rows to report on. Default: cut from a labelled --target."),
+    ] = None,
+    domains: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE...", help="Labelled files, one per domain: adapt from each to each other."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="self_training (default), coral, mmd, dann, or none: the source only.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(metavar="NAME|ID|DIR", help="See `nlptl checkpoints`.")] = None,
+    oracle: Annotated[
+        bool | None,
+        typer.Option("--oracle/--no-oracle", help="Also train on the target's labels, to compare. Default: yes."),
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    seed: Annotated[int | None, typer.Option(help="Of splits, initialisation, order, dropout. Default 0.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    output: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The run folder; with --domains, a folder of runs.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
+    ] = None,
+    tasks_dir: TasksDir = None,
+) -> None:
+    """Train on one domain's labels for another domain whose texts are at hand without labels.
+
+    Reports the model of the source alone, the adapted one and, where the target has labels, one trained on them (the
+    oracle); says when adapting hurt, and warns of signs of harm where there are no labels. The adapted model is a run
+    like any other: nlptl predict, nlptl evaluate.
+
+    Examples:
+
+      nlptl adapt sentiment --source books.csv --target kitchen.csv --mode feature_extraction
+
+      nlptl adapt fraud-text --source sms.csv --target emails.csv --target-test labelled_emails.csv --method coral
+
+      nlptl adapt sentiment --mode feature_extraction --output matrix --domains books.csv dvd.csv kitchen.csv
+    """
+    chosen: dict[str, Any] = {
+        "task": task,
+        "strategy": "domain_adaptation",
+        "mode": mode,
+        "checkpoint": checkpoint,
+        "seed": seed,
+        "output": output,
+        "tasks_dir": tasks_dir,
+        "data.source": source,
+        "data.target": target,
+        "data.target_test": target_test,
+        "data.text_columns": text_column or None,
+        "data.label_column": label_column,
+        "data.label_map": parse_label_map(label_map) if label_map else None,
+        "adaptation.method": method,
+        "adaptation.oracle": oracle,
+    }
+    flags = {key: value for key, value in chosen.items() if value is not None}
+    resolved = load_config(config, **{**parse_assignments(settings or []), **flags})
+    load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    if domains:
+        _cross(resolved, [*domains, *(files or [])])
+        return
+    if files:
+        raise ConfigError(
+            f"What is {files[0]!r}? Name the data: --source FILE --target FILE, or --domains FILE FILE ..."
+        )
+    if resolved.data.source is None or resolved.data.target is None:
+        raise ConfigError("Name both domains: --source FILE --target FILE (or several: --domains FILE FILE ...).")
+    from nlptl.api import train_config
+
+    run = train_config(resolved, resume=resume)
+    if int(os.environ.get("RANK", "0")) == 0:
+        _show(run)
+
+
+def _cross(config: Any, files: list[str]) -> None:
+    if config.data.source or config.data.target:
+        raise ConfigError("--domains takes the place of --source and --target; give one or the other.")
+    if config.output is None:
+        raise ConfigError("--domains writes many runs: say where with --output DIR.")
+    names = [Path(file).stem if Path(file).suffix else Path(file).name for file in files]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"Domains are told apart by their file names, and these repeat: {', '.join(names)}.")
+    from nlptl.reports.model_card import write_card
+    from nlptl.transfer.domain_matrix import cross_domains
+
+    named = {name: (file, None) for name, file in zip(names, files, strict=True)}
+    matrix = cross_domains(config.model_copy(update={"output": None}), named, Path(config.output), write_card)
+    if int(os.environ.get("RANK", "0")) == 0:
+        out.print(matrix.markdown(), markup=False, highlight=False)
+        out.print(f"Runs, matrix.md and matrix.json: {matrix.folder}", highlight=False)
+
+
+def _show(run: Any) -> None:
+    from nlptl.reports.adaptation import adaptation_table
+    from nlptl.reports.tables import time_table
+    from nlptl.transfer.verdict import sentence
+
+    facts = run.metrics["adaptation"]
+    out.print(adaptation_table(facts))
+    out.print(time_table(run.metrics))
+    for doubt in facts["doubts"]:
+        out.print(f"Sign of harm, seen without labels: {doubt}", markup=False)
+    out.print(sentence(facts), markup=False)
+    out.print(f"Run folder: {run.folder}", highlight=False)
+    out.print(f'Try: nlptl predict {run.folder} "your text"', highlight=False)

@@ -1,0 +1,85 @@
+"""Domain adaptation while the encoder learns (modes full and lora)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from nlptl.data.encoding import collate
+from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.models.aligned import AlignedClassifier
+from nlptl.models.classifier import Classifier
+from nlptl.models.modes import MODES, Mode
+from nlptl.objectives.alignment import confident_rows
+from nlptl.training.checkpointing import Progress, StateFolder
+from nlptl.training.forward import concatenate, subset
+from nlptl.training.paired_rows import PairedRows
+from nlptl.transfer.alignments import ALIGNMENTS, belief_shares
+from nlptl.transfer.fine_tune import probe_first
+from nlptl.transfer.job import Job, Trained, objective_of, training_rows
+from nlptl.transfer.steps import fresh_classifier, judge_of, split_logits, start, train
+
+log = logging.getLogger("nlptl")
+ROUNDS = 2
+
+
+def align_encoder(job: Job, state: StateFolder) -> Trained:
+    """Classification on the source and alignment with the target in each step; coral, mmd or dann.
+
+    The epoch is chosen on the source's validation split.
+    """
+    alignment = ALIGNMENTS[job.config.adaptation.method]
+    classifier = fresh_classifier(job)
+    _, head = probe_first(job, classifier)
+    mode = MODES.get(job.config.mode)()
+    start(job, classifier, head, mode)
+    both = concatenate(job.encoded["train"], job.encoded["target"])
+    weight = job.config.adaptation.weight
+    rows = PairedRows(
+        inputs=lambda numbers, device: collate(both, numbers, job.pad_id, device),
+        lengths=both.lengths,
+        targets=job.targets["train"],
+        objective=objective_of(job),
+        weight=alignment.weight if weight is None else weight,
+        distance=alignment.distance,
+    )
+    model = AlignedClassifier(classifier, alignment.distance is None, classifier.head.in_features)
+    progress = train(job, model, rows, state, judge_of(job, classifier), on_step=rows.note)
+    return _finished(job, classifier, mode, progress)
+
+
+def self_train_encoder(job: Job, state: StateFolder, source: Trained) -> Trained:
+    """Predict the target, believe the surest rows of each label, learn from them and the source; again, with more.
+
+    Each round starts afresh from the checkpoint, so that an early mistake is not kept in the weights.
+
+    Args:
+        job: the run.
+        state: each round has a folder of its own inside.
+        source: trained on the source alone; its predictions are the first to be believed.
+    """
+    classifier, trained = source.classifier, source
+    labels = len(job.task.label_list())
+    priors = np.bincount(job.targets["train"], minlength=labels) / len(job.targets["train"])
+    for number, share in enumerate(belief_shares(job.config.adaptation, ROUNDS), 1):
+        probabilities = probabilities_of(split_logits(job, classifier, "target"), False)
+        believed = confident_rows(probabilities, share, priors)
+        log.info(f"Self-training, round {number}: {len(believed)} of {len(probabilities)} target rows believed")
+        rows = training_rows(job, "train")
+        encoded = concatenate(rows.encoded, subset(job.encoded["target"], believed))
+        targets = np.concatenate([rows.targets, probabilities[believed].argmax(1)])
+        classifier = fresh_classifier(job)
+        _, head = probe_first(job, classifier)
+        mode = MODES.get(job.config.mode)()
+        start(job, classifier, head, mode)
+        rows = replace(rows, encoded=encoded, targets=targets)
+        progress = train(job, classifier, rows, StateFolder(state.folder / f"{number}"), judge_of(job, classifier))
+        trained = _finished(job, classifier, mode, progress)
+    return trained
+
+
+def _finished(job: Job, classifier: Classifier, mode: Mode, progress: Progress) -> Trained:
+    validation, test = (split_logits(job, classifier, split) for split in ("validation", "test"))
+    return Trained(classifier, mode, validation, test, progress, {})

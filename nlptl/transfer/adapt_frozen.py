@@ -1,0 +1,129 @@
+"""Domain adaptation on features of a frozen encoder: what results is a linear head for the target's features."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nlptl.config import TrainingConfig
+from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.models.aligned import AlignedClassifier, LinearMap
+from nlptl.models.probe import LinearHead, fit_probe
+from nlptl.objectives.alignment import confident_rows, recolour
+from nlptl.training.checkpointing import Progress, StateFolder
+from nlptl.training.paired_rows import PairedRows
+from nlptl.transfer.alignments import ALIGNMENTS, belief_shares
+from nlptl.transfer.job import Job, Trained, objective_of
+from nlptl.transfer.steps import Features, class_weights, fresh_classifier, frozen_features, set_head, train
+
+log = logging.getLogger("nlptl")
+Labelled = tuple[np.ndarray, np.ndarray]
+SPLITS = ("train", "validation", "test", "target")
+ROUNDS = 8
+# The linear map between frozen features and head, trained by the loop.
+MAP_TRAINING = TrainingConfig(
+    epochs=20,
+    learning_rate=1e-3,
+    head_learning_rate=1e-3,
+    batch_size=128,
+    layer_decay=1.0,
+    weight_decay=0.1,
+    label_smoothing=0.0,
+    refit=False,
+)
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """A head for the target, and the source's validation features as that head expects them."""
+
+    head: LinearHead
+    validation: np.ndarray
+
+
+def adapt_frozen(job: Job, state: StateFolder) -> Trained:
+    """A head for the target by the configuration's method; the encoder stays as it is.
+
+    The regularisation is chosen on the source's validation split (for coral, recoloured as the training rows are).
+    What is said of that split comes from a head that has not seen it; with `training.refit` the head that is kept
+    learns from it as well.
+    """
+    classifier = fresh_classifier(job)
+    features = frozen_features(job, classifier, SPLITS)
+    method = METHODS[job.config.adaptation.method]
+    adapted = method(job, features, _labelled(job, features, ("train",)), None, StateFolder(state.folder / "first"))
+    validation, head = adapted.head.logits(adapted.validation), adapted.head
+    if job.config.training.refit:
+        both = _labelled(job, features, ("train", "validation"))
+        head = method(job, features, both, head.regularisation, StateFolder(state.folder / "refit")).head
+    job.mode.apply(classifier, job.config.lora)
+    set_head(classifier, head)
+    notes = {"probe_regularisation": head.regularisation}
+    return Trained(classifier, job.mode, validation, head.logits(features["test"]), Progress(), notes)
+
+
+def _labelled(job: Job, features: Features, splits: tuple[str, ...]) -> Labelled:
+    return np.concatenate([features[s] for s in splits]), np.concatenate([job.targets[s] for s in splits])
+
+
+def _head(job: Job, labelled: Labelled, strength: float | None, validation: np.ndarray) -> LinearHead:
+    """A probe of one strength, or of the one that the source's validation rows choose."""
+    path = job.config.probe.regularisation if strength is None else [strength]
+    held_out = (validation, job.targets["validation"]) if strength is None else None
+    with job.clock.measure("head"):
+        return fit_probe(*labelled, len(job.task.label_list()), path, held_out, class_weights(job))
+
+
+def _recoloured(
+    job: Job, features: Features, labelled: Labelled, strength: float | None, state: StateFolder
+) -> _Adapted:
+    """coral: the source takes on the target's covariance; the head learned there meets the target as it is."""
+    rows, targets = labelled
+    weight, offset = recolour(rows, features["target"], job.config.adaptation.shrinkage)
+    validation = features["validation"] @ weight + offset
+    return _Adapted(_head(job, (rows @ weight + offset, targets), strength, validation), validation)
+
+
+def _self_trained(
+    job: Job, features: Features, labelled: Labelled, strength: float | None, state: StateFolder
+) -> _Adapted:
+    """self_training: the surest predictions of each label become labels, more of them each round."""
+    rows, targets = labelled
+    head = _head(job, labelled, strength, features["validation"])
+    priors = np.bincount(targets, minlength=len(job.task.label_list())) / len(targets)
+    for number, share in enumerate(belief_shares(job.config.adaptation, ROUNDS), 1):
+        probabilities = probabilities_of(head.logits(features["target"]), False)
+        sure = confident_rows(probabilities, share, priors)
+        log.debug(f"Self-training, round {number}: {len(sure)} of {len(probabilities)} target rows believed")
+        both = np.concatenate([rows, features["target"][sure]])
+        labels = np.concatenate([targets, probabilities[sure].argmax(1)])
+        head = _head(job, (both, labels), head.regularisation, features["validation"])
+    return _Adapted(head, features["validation"])
+
+
+def _mapped(job: Job, features: Features, labelled: Labelled, strength: float | None, state: StateFolder) -> _Adapted:
+    """mmd and dann: a linear map under the head that draws the domains together."""
+    alignment = ALIGNMENTS[job.config.adaptation.method]
+    source, targets = labelled
+    head = _head(job, labelled, strength, features["validation"])
+    matrix = torch.from_numpy(np.concatenate([source, features["target"]]))
+    torch.manual_seed(job.config.seed)
+    inner = LinearMap(head, source)
+    weight = job.config.adaptation.weight
+    rows = PairedRows(
+        inputs=lambda numbers, device: matrix[torch.from_numpy(numbers)].to(device),
+        lengths=np.ones(len(matrix), np.int64),
+        targets=targets,
+        objective=objective_of(job),
+        weight=alignment.weight if weight is None else weight,
+        distance=alignment.distance,
+    )
+    model = AlignedClassifier(inner, alignment.distance is None, matrix.shape[1])
+    train(job, model, rows, state, None, config=MAP_TRAINING, on_step=rows.note)
+    return _Adapted(inner.cpu().folded(head.regularisation), features["validation"])
+
+
+METHODS = {"coral": _recoloured, "self_training": _self_trained, "mmd": _mapped, "dann": _mapped}

@@ -1,0 +1,48 @@
+"""`nlptl adapt` end to end; mistakes are answered before anything heavy is imported."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+
+def adapt(*arguments: str, code: int = 0) -> str:
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "nlptl", "adapt", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture
+def files(obvious, tmp_path):
+    """Two domains: labelled files."""
+    for name, split in (("plain", "train"), ("dressed", "validation")):
+        frame = pd.read_csv(obvious / f"{split}.csv")
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    return [str(tmp_path / "plain.csv"), str(tmp_path / "dressed.csv")]
+
+
+def test_domains_give_a_matrix(files, tiny, tmp_path):
+    common = ["--mode", "feature_extraction", "--checkpoint", tiny["bert"], "--method", "coral"]
+    text = adapt("sentiment", *common, "--output", str(tmp_path / "all"), "--domains", *files)
+    assert re.search(r"\| plain \| \(\d+\.\d\) \| \d+\.\d -> \d+\.\d", text)
+    assert {path.name for path in (tmp_path / "all").iterdir()} == {
+        "plain",
+        "dressed",
+        "plain-to-dressed",
+        "dressed-to-plain",
+        "matrix.json",
+        "matrix.md",
+    }
+
+
+def test_mistakes_say_what_to_do(files):
+    assert "--source FILE --target FILE" in adapt("sentiment", code=2)
+    assert "What is" in adapt("sentiment", files[0], "--source", files[1], "--target", files[0], code=2)
+    assert "--output DIR" in adapt("sentiment", "--domains", *files, code=2)
+    assert "Did you mean 'sentiment'" in adapt("sentimant", "--source", files[0], "--target", files[1], code=2)
