@@ -96,7 +96,9 @@ def learn(job: Job, state: StateFolder) -> Trained:
             head = refit_head(job, features, head)
         start(job, classifier, head, mode)
         if progress.best_epoch:
-            train(job, classifier, training_rows(job, "both"), None, None, stop_after=progress.best_epoch)
+            again = StateFolder(state.folder / "refit")
+            job = job.remembering(progress)
+            train(job, classifier, training_rows(job, "both"), again, None, stop_after=progress.best_epoch)
     notes = {"probe_regularisation": head.regularisation} if head else {}
     return Trained(classifier, mode, validation, split_logits(job, classifier, "test"), progress, notes)
 

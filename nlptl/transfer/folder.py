@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ def join_processes(config: RunConfig) -> Runtime:
         config.runtime.trackers,
         config.runtime.deterministic,
         config.runtime.progress,
+        config.runtime.timeout_seconds,
     )
 
 
@@ -60,7 +62,9 @@ def agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resum
     """The run folder, the same on every process."""
     if config.output:
         return Path(config.output).expanduser()
-    unfinished = _newest_unfinished(noted) if resume else None
+    # A launcher that starts the group again (--max_restarts) repeats the command as it was given.
+    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    unfinished = _newest_unfinished(noted) if resume or restarted else None
     name = unfinished or f"{config.task}-{config.mode}-{datetime.now():%Y%m%d-%H%M%S}"
     return Path("runs") / runtime.agree(name)
 

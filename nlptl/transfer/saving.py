@@ -67,6 +67,8 @@ def _metrics(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
             "steps": trained.progress.step,
             "epochs": trained.progress.epochs,
             "losses": trained.progress.losses,
+            "skipped_steps": trained.progress.skipped_steps,
+            "micro_batch_size": trained.progress.micro_batch_size,
             **trained.notes,
         },
         "model": {
