@@ -1,6 +1,7 @@
 """Losses of tiny trainings as they were when they were last looked at: a changed number is a decision.
 
-To take new numbers over, after knowing why they changed: NLPTL_WRITE_GOLDEN=1 python -m pytest tests/training/test_golden.py
+To take new numbers over, once it is known why they changed:
+    NLPTL_WRITE_GOLDEN=1 python -m pytest tests/training/test_golden.py
 """
 
 import json
