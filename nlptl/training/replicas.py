@@ -55,7 +55,7 @@ def add_up_gradients(runtime: Runtime, parameters: list[torch.nn.Parameter], lac
             started.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
         for bucket, flat, work in started:
             work.wait()
-            parts = flat.split([gradient.numel() for gradient in bucket])
+            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from nlptl.artifacts import is_unfinished, prepare_folder
+from nlptl.artifacts import is_finished, is_unfinished, prepare_folder
 from nlptl.config import RunConfig
 from nlptl.training.runtime import Runtime, start_runtime
 from nlptl.transfer.job import Job
@@ -43,6 +43,14 @@ def open_folder(
         keep_log(notes, folder)
     runtime.barrier()
     return folder
+
+
+def finished_before(runtime: Runtime, folder: Path, noted: RunConfig) -> bool:
+    """Whether the run is finished, so that a scheduler's repeated command has nothing left to train."""
+    finished = runtime.any(runtime.is_main and is_finished(folder, noted))
+    if finished and runtime.is_main:
+        log.info(f"The run in {folder} is finished already")
+    return finished
 
 
 def publish_run(
