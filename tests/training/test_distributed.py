@@ -59,13 +59,15 @@ rates = []
 log = Runtime.log
 Runtime.log = lambda self, values, step: rates.append(values["train/learning_rate"])
 settings = dict(epochs=1, learning_rate=1e-3, head_learning_rate=1e-3, batch_size=16, layer_decay=1.0)
-for name, objective, micro in (("plain", Classification(), None), ("parts", Classification(), 3), ("small", Small(), None)):
+cases = {"plain": (Classification(), None), "parts": (Classification(), 3), "small": (Small(), None)}
+for name, (objective, micro) in cases.items():
     rates.clear()
     rows = LabelledRows(encoded, targets, tokenizer.pad_token_id, objective)
     progress = fit(runtime, fresh(), rows, TrainingConfig(**settings, micro_batch_size=micro), 5)
     found[name] = {"losses": progress.losses, "rates": list(rates), "micro": progress.micro_batch_size}
 try:
-    fit(runtime, fresh(), LabelledRows(encoded, targets, tokenizer.pad_token_id, Poisoned()), TrainingConfig(**settings), 5)
+    rows = LabelledRows(encoded, targets, tokenizer.pad_token_id, Poisoned())
+    fit(runtime, fresh(), rows, TrainingConfig(**settings), 5)
 except Exception as error:
     found["nan"] = str(error)
 (out / f"{runtime.processes}-{runtime.rank}.json").write_text(json.dumps(found))
