@@ -69,7 +69,16 @@ class Snapshot:
     progress: Progress
 
     def restore(self, optimizer: torch.optim.Optimizer) -> None:
-        """Put the moments into the optimizer."""
+        """Put the moments into the optimizer.
+
+        Raises:
+            ValueError: they are another model's; torch would take them without a word.
+        """
+        shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+        for key, moment in self.moments.items():
+            index = int(key.split(".", 1)[0])
+            if index >= len(shapes) or (moment.ndim and moment.shape != shapes[index]):
+                raise ValueError(f"the optimizer's {key} has no place in this model")
         state: dict[int, dict[str, Any]] = {}
         for key, value in [*self.moments.items(), *self.numbers.items()]:
             index, name = key.split(".", 1)
