@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from nlptl.artifacts import is_unfinished, prepare_folder
+from nlptl.artifacts import is_finished, is_unfinished, prepare_folder
 from nlptl.config import RunConfig
 from nlptl.training.runtime import Runtime, start_runtime
 from nlptl.transfer.job import Job
@@ -24,6 +25,7 @@ def join_processes(config: RunConfig) -> Runtime:
         config.runtime.trackers,
         config.runtime.deterministic,
         config.runtime.progress,
+        config.runtime.timeout_seconds,
     )
 
 
@@ -43,6 +45,14 @@ def open_folder(
     return folder
 
 
+def finished_before(runtime: Runtime, folder: Path, noted: RunConfig) -> bool:
+    """Whether the run is finished, so that a scheduler's repeated command has nothing left to train."""
+    finished = runtime.any(runtime.is_main and is_finished(folder, noted))
+    if finished and runtime.is_main:
+        log.info(f"The run in {folder} is finished already")
+    return finished
+
+
 def publish_run(
     runtime: Runtime, folder: Path, save: Callable[[], None], publish: Callable[[Path], object] | None
 ) -> None:
@@ -60,7 +70,9 @@ def agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resum
     """The run folder, the same on every process."""
     if config.output:
         return Path(config.output).expanduser()
-    unfinished = _newest_unfinished(noted) if resume else None
+    # A launcher that starts the group again (--max_restarts) repeats the command as it was given.
+    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    unfinished = _newest_unfinished(noted) if resume or restarted else None
     name = unfinished or f"{config.task}-{config.method}-{datetime.now():%Y%m%d-%H%M%S}"
     return Path("runs") / runtime.agree(name)
 
