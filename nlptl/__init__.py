@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
+    from nlptl.transfer.pretrain import pretrain
 
 __version__ = _version("nlptl")
-__all__ = ["NlptlError", "Run", "RunConfig", "TaskSpec", "load", "load_task", "register_task", "train"]
+__all__ = ["NlptlError", "Run", "RunConfig", "TaskSpec", "load", "load_task", "pretrain", "register_task", "train"]
 
 # Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
 _HOMES = {
@@ -25,6 +26,7 @@ _HOMES = {
     "TaskSpec": "nlptl.tasks",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
+    "pretrain": "nlptl.transfer.pretrain",
     "register_task": "nlptl.tasks",
     "train": "nlptl.api",
 }

@@ -83,7 +83,7 @@ class NativeClassifier(Classifier):
         return logits
 
     def save(self, folder: Path) -> None:
-        with _quiet():
+        with quiet():
             self.model.save_pretrained(folder)
 
 
@@ -110,21 +110,24 @@ class MeanPoolingClassifier(Classifier):
         return self._head
 
     def features(self, inputs: Inputs) -> Tensor:
-        states = self._encoder(**inputs).last_hidden_state
-        mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
-        # Summed in float32: bfloat16 would lose low bits of long texts.
-        total = (states * mask).sum(1, dtype=torch.float32)
-        mean: Tensor = total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
-        return mean
+        return mean_states(self._encoder(**inputs).last_hidden_state, inputs["attention_mask"])
 
     def forward(self, inputs: Inputs) -> Tensor:
         logits: Tensor = self._head(self.dropout(self.features(inputs)))
         return logits
 
     def save(self, folder: Path) -> None:
-        with _quiet():
+        with quiet():
             self._encoder.save_pretrained(folder / "encoder")
         save_head(self, folder)
+
+
+def mean_states(states: Tensor, attention_mask: Tensor) -> Tensor:
+    """Average of the token states (B, L, H) that the mask (B, L) does not call padding: (B, H) float32."""
+    mask = attention_mask.unsqueeze(-1).to(states.dtype)
+    # Summed in float32: bfloat16 would lose low bits of long texts.
+    total = (states * mask).sum(1, dtype=torch.float32)
+    return total / mask.sum(1, dtype=torch.float32).clamp(min=1.0)
 
 
 def build_classifier(
@@ -146,10 +149,10 @@ def build_classifier(
     if pooling == "cls":
         from transformers import AutoModelForSequenceClassification
 
-        return NativeClassifier(*_open(AutoModelForSequenceClassification, checkpoint, config))
+        return NativeClassifier(*open_model(AutoModelForSequenceClassification, checkpoint, config))
     from transformers import AutoModel
 
-    encoder, fresh = _open(AutoModel, checkpoint, config)
+    encoder, fresh = open_model(AutoModel, checkpoint, config)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # not used by the mean: no gradients to wait for, nothing to adapt
     return MeanPoolingClassifier(encoder, len(labels), 0.1 if dropout is None else dropout, fresh)
@@ -245,7 +248,7 @@ def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: flo
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' bars and warnings: a fresh head is what we ask for, and loading takes a moment."""
     from transformers.utils import logging
 
@@ -259,10 +262,14 @@ def _quiet() -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def _open(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
-    """The model, and the names of its parameters that the folder does not hold."""
+def open_model(auto: Any, folder: Path, config: Any) -> tuple[Any, set[str]]:
+    """The model in float32, and the names of its parameters that the folder does not hold.
+
+    Raises:
+        CheckpointError: the folder cannot be opened as such a model.
+    """
     try:
-        with _quiet():
+        with quiet():
             model, info = auto.from_pretrained(
                 folder,
                 config=config,
