@@ -13,10 +13,23 @@ if TYPE_CHECKING:
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
+    from nlptl.transfer.discover import Discovery, discover
     from nlptl.transfer.pretrain import pretrain
 
 __version__ = _version("nlptl")
-__all__ = ["NlptlError", "Run", "RunConfig", "TaskSpec", "load", "load_task", "pretrain", "register_task", "train"]
+__all__ = [
+    "Discovery",
+    "NlptlError",
+    "Run",
+    "RunConfig",
+    "TaskSpec",
+    "discover",
+    "load",
+    "load_task",
+    "pretrain",
+    "register_task",
+    "train",
+]
 
 # Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
 _HOMES = {
@@ -24,6 +37,8 @@ _HOMES = {
     "Run": "nlptl.api",
     "RunConfig": "nlptl.config",
     "TaskSpec": "nlptl.tasks",
+    "Discovery": "nlptl.transfer.discover",
+    "discover": "nlptl.transfer.discover",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
     "pretrain": "nlptl.transfer.pretrain",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import typer
 
 from nlptl.cli.about import checkpoints, configs, env, version
+from nlptl.cli.discover import discover
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.runs import evaluate, merge, predict, train
 from nlptl.cli.tasks import tasks_app
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (train, evaluate, predict, merge, pretrain)
+WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (train, evaluate, predict, merge, pretrain, discover)
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:
     app.command(no_args_is_help=True)(verb)
