@@ -24,7 +24,9 @@ def pretrained(settings: dict[str, Any], **asked: Any) -> Path:
     return folder
 
 
-def accuracy(root: Path, task: str, checkpoint: str | Path, mode: str, labels: int, seed: int, classes: int) -> float:
+def accuracy(
+    root: Path, task: str, checkpoint: str | Path, mode: str, labels: int, seed: int, classes: int, **settings: Any
+) -> float:
     """Test accuracy of a run with so many labels in all, those of validation included; the run is not kept.
 
     Args:
@@ -35,6 +37,7 @@ def accuracy(root: Path, task: str, checkpoint: str | Path, mode: str, labels: i
         labels: how many rows are labelled, spread evenly.
         seed: draws them.
         classes: number of different labels.
+        settings: more of them, `__` for the dot.
     """
     import pandas as pd
 
@@ -49,6 +52,10 @@ def accuracy(root: Path, task: str, checkpoint: str | Path, mode: str, labels: i
             checkpoint=str(checkpoint),
             seed=seed,
             output=Path(folder) / "run",
-            settings={"data.shots": labels // classes, "runtime.progress": False},
+            settings={
+                "data.shots": labels // classes,
+                "runtime.progress": False,
+                **{key.replace("__", "."): value for key, value in settings.items()},
+            },
         )
         return float(run.metrics["test"]["accuracy"])

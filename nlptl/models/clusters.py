@@ -97,9 +97,12 @@ def _reduced(units: np.ndarray, seed: int) -> np.ndarray:
 
 def _kmeans(units: np.ndarray, count: int, seed: int, starts: int) -> np.ndarray:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    model = KMeans(count, n_init=starts, max_iter=100, random_state=seed)
-    return np.asarray(model.fit_predict(units), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different texts than groups: the extra stay empty
+        model = KMeans(count, n_init=starts, max_iter=100, random_state=seed)
+        return np.unique(model.fit_predict(units), return_inverse=True)[1].astype(np.int64)
 
 
 def _hdbscan(units: np.ndarray, smallest: int) -> np.ndarray:
