@@ -1,12 +1,14 @@
 """Unlabelled texts: read in chunks, held out by their content, and kept on disk as tokens.
 
-Nothing here grows with the corpus but eight bytes per row, so a corpus may be larger than memory.
+A corpus may be larger than memory: what grows with it here is eight bytes per row, and for unpacked rows a short digest
+of each different text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -191,7 +193,7 @@ class _RowWriter:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.offsets = [0]
+        self.offsets = array("q", [0])
         self._stream: BinaryIO = (folder / "tokens.bin").open("wb")
 
     def add(self, ids: list[int]) -> None:

@@ -121,7 +121,10 @@ def pretrain(
     }
     given = texts
     if data is not None and task is None:
-        values["corpus.sources"] = [str(data)] if isinstance(data, str | Path) else [str(path) for path in data]
+        paths = [data] if isinstance(data, str | Path) else data
+        if not isinstance(paths, list | tuple) or not all(isinstance(path, str | Path) for path in paths):
+            raise ConfigError(f"data is a {type(data).__name__}, not files. Give the texts themselves as texts=[...].")
+        values["corpus.sources"] = [str(path) for path in paths]
     elif isinstance(data, str | Path):
         values["data.source"] = str(data)
     elif data is not None:
