@@ -7,12 +7,11 @@ the next checkpoint.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+import shutil
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,17 @@ import torch
 from nlptl.artifacts import environment, read_json
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
 from nlptl.config import TrainingConfig, load_settings
-from nlptl.data.corpus import open_corpus, read_texts, write_corpus, write_facts
-from nlptl.data.loading import load_splits
-from nlptl.data.vocabulary import add_words, split_words, train_tokenizer
-from nlptl.errors import ConfigError, DataError
-from nlptl.models.classifier import load_tokenizer, longest_input
-from nlptl.models.masked_lm import POSITIONS, SHAPES, MaskedLM
-from nlptl.tasks import load_task
+from nlptl.data.corpus import open_corpus
+from nlptl.errors import ConfigError, NlptlError
+from nlptl.models.classifier import load_tokenizer
+from nlptl.models.masked_lm import SHAPES, MaskedLM
 from nlptl.training.checkpointing import StateFolder
 from nlptl.training.loop import fit
 from nlptl.training.runtime import Runtime, start_runtime
 from nlptl.training.unlabelled_rows import held_out_loss
 from nlptl.transfer.folder import keep_log, noted_log
 from nlptl.transfer.pretrain_config import PretrainConfig
+from nlptl.transfer.pretrain_corpus import TextSource, collect, row_length
 from nlptl.transfer.pretrain_folder import (
     agree_on_checkpoint_folder,
     history_of,
@@ -45,33 +42,6 @@ from nlptl.transfer.pretrain_folder import (
 from nlptl.transfer.pretrain_objectives import PRETRAIN_OBJECTIVES, Design
 
 log = logging.getLogger("nlptl")
-CHUNK = 10_000
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where texts come from, as often as they are asked for."""
-
-    config: PretrainConfig
-    given: Any
-    """A list of texts, or with a task what `nlptl.train` takes as data."""
-
-    def chunks(self) -> Iterator[list[str]]:
-        """All texts, in chunks."""
-        corpus = self.config.corpus
-        if self.config.task is not None or self.given is not None:
-            texts = self._task_texts() if self.config.task is not None else [str(text) for text in self.given]
-            texts = [text for text in texts if text.strip()][: corpus.limit]
-            for start in range(0, len(texts), CHUNK):
-                yield texts[start : start + CHUNK]
-        else:
-            yield from read_texts(corpus.sources, corpus.text_column, corpus.encoding, corpus.limit)
-
-    def _task_texts(self) -> list[str]:
-        task = load_task(str(self.config.task), self.config.tasks_dir)
-        train = load_splits(task, self.config.data, self.config.seed, self.given).train
-        columns = [name for name in ("text", "text_pair") if name in train]
-        return [text for name in columns for text in train[name]]
 
 
 def pretrain(
@@ -145,7 +115,7 @@ def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
             if prepare_work_folder(folder, config):
                 log.info(f"Going on with the unfinished pre-training in {work}")
             keep_log(notes, work)
-            _collect(config, checkpoint, _Source(config, given), runtime, work)
+            _collect_or_withdraw(config, checkpoint, TextSource(config, given), runtime, work)
         runtime.barrier()
         design = _design(config, checkpoint, work)
         torch.manual_seed(config.seed)
@@ -191,41 +161,14 @@ def _complete(config: PretrainConfig, given: Any) -> tuple[PretrainConfig, Check
     return config.model_copy(update=filled), checkpoint
 
 
-def _collect(
-    config: PretrainConfig, checkpoint: Checkpoint | None, source: _Source, runtime: Runtime, work: Path
+def _collect_or_withdraw(
+    config: PretrainConfig, checkpoint: Checkpoint | None, source: TextSource, runtime: Runtime, work: Path
 ) -> None:
-    """Data collection: the tokenizer, and the corpus as tokens on disk. Done once, by the process that writes."""
-    noted = work / "corpus" / "facts.json"
-    if noted.is_file():
-        return
-    words: dict[str, list[int]] = {}
-    settings, corpus = config.tokenizer, config.corpus
-    if checkpoint is None:
-        log.info(f"Training a {settings.kind} tokenizer")
-        tokenizer = train_tokenizer(source.chunks(), settings.kind, settings.size, settings.lowercase, POSITIONS)
-    else:
-        tokenizer = load_tokenizer(checkpoint.path)
-        if settings.extend:
-            words = split_words(source.chunks(), tokenizer, settings.extend, settings.extend_occurrences)
-            add_words(tokenizer, words)
-            log.info(f"Vocabulary extended by {len(words)} words: {', '.join(list(words)[:10])} ...")
-    missing = [name for name in ("cls", "sep") if getattr(tokenizer, f"{name}_token_id") is None]
-    if missing and corpus.packed:
-        raise DataError(f"This tokenizer has no {' or '.join(missing)} token. Use --set corpus.packed=false")
-    tokenizer.save_pretrained(work / "tokenizer")
-    chunks = runtime.track(source.chunks(), "tokenising", unit="chunk")
-    length = _length(config, checkpoint, tokenizer)
-    facts = write_corpus(chunks, tokenizer, work / "corpus", length, bool(corpus.packed), corpus.held_out)
-    write_facts(noted, {**asdict(facts), "new_words": words, "vocabulary": len(tokenizer)})
-
-
-def _length(config: PretrainConfig, checkpoint: Checkpoint | None, tokenizer: Any) -> int:
-    if checkpoint is None:
-        return min(config.corpus.max_length, POSITIONS)
-    from transformers import AutoConfig
-
-    encoder = AutoConfig.from_pretrained(checkpoint.path, trust_remote_code=False)
-    return longest_input(tokenizer, encoder, config.corpus.max_length)
+    try:
+        collect(config, checkpoint, source, runtime, work)
+    except NlptlError:
+        shutil.rmtree(work)  # nothing was learned yet; the corrected command may have the same --output
+        raise
 
 
 def _design(config: PretrainConfig, checkpoint: Checkpoint | None, work: Path) -> Design:
@@ -237,7 +180,7 @@ def _design(config: PretrainConfig, checkpoint: Checkpoint | None, work: Path) -
         tokenizer,
         list(facts["new_words"].values()),
         str(config.pooling),
-        _length(config, checkpoint, tokenizer),
+        row_length(config, checkpoint, tokenizer),
     )
 
 
@@ -304,7 +247,7 @@ def _describe(config: PretrainConfig, model: Any, work: Path) -> None:
 def _provenance(
     config: PretrainConfig, checkpoint: Checkpoint | None, work: Path, outcome: dict[str, Any]
 ) -> dict[str, Any]:
-    facts = json.loads((work / "corpus" / "facts.json").read_text(encoding="utf-8"))
+    facts = read_json(work / "corpus" / "facts.json")
     return {
         "format": 1,
         "nlptl": version("nlptl"),

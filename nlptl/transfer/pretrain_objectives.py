@@ -62,11 +62,7 @@ def _masked_lm(design: Design) -> MaskedLM:
 
 
 def _encoder(design: Design) -> Any:
-    if design.checkpoint is None:
-        raise ConfigError(
-            f"--objective {design.config.objective} goes on from a checkpoint. Give --checkpoint, or pre-train one "
-            "first: nlptl pretrain --objective masked_lm --shape mini --data ..."
-        )
+    assert design.checkpoint is not None  # `from_scratch` is None for the objectives that come here
     encoder = open_encoder(design.checkpoint)
     widen_vocabulary(encoder, design.pieces, len(design.tokenizer))
     return encoder

@@ -128,12 +128,14 @@ def test_a_stopped_training_goes_on_to_the_same_weights(corpus, tiny, tmp_path, 
         ({"shape": "tinny"}, "Did you mean 'tiny'"),
         ({"shape": "tiny", "objective": "simcse"}, "goes on from a checkpoint"),
         ({"checkpoint": "minilm", "objective": "simsce"}, "Did you mean 'simcse'"),
+        ({"checkpoint": "minilm", "data": "nowhere.txt"}, "nowhere.txt does not exist"),
+        ({"checkpoint": "minilm", "data": pd.DataFrame()}, "Give the texts themselves"),
         ({"checkpoint": "minilm", "settings": {"details.temprature": 1}}, "Did you mean 'details.temperature'"),
     ],
 )
 def test_what_does_not_fit_together_is_said(asked, message, corpus, tmp_path):
     with pytest.raises(NlptlError, match=message):
-        nlptl.pretrain(corpus, output=tmp_path / "out", **asked)
+        nlptl.pretrain(**{"data": corpus, **asked}, output=tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
