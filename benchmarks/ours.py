@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,10 +196,8 @@ def target(arguments: argparse.Namespace) -> None:
             raise Reached
         return metrics
 
-    try:
+    with suppress(Reached):  # then the classifier is as validation saw it
         fit(made.runtime, made.classifier, made.rows, made.config.training, made.config.seed, judge)
-    except Reached:
-        pass  # the classifier is as validation saw it
     seconds = time.perf_counter() - begun
     say(
         seconds_to_target=seconds if seen[-1] >= arguments.target else None,

@@ -176,8 +176,10 @@ def to_target(data: Path, common: list[str], arguments: argparse.Namespace) -> l
         *(
             Contender(
                 f"HF Trainer, {settings}, {rate}",
-                ["-m", "peers.hf_trainer", *common, *bounds, "--settings", settings]
-                + ["--learning-rate", rate, "--epochs", str(epochs)],
+                [
+                    *("-m", "peers.hf_trainer", *common, *bounds, "--settings", settings),
+                    *("--learning-rate", rate, "--epochs", str(epochs)),
+                ],
             )
             for settings, (rate, epochs) in reversed(TARGET_PEERS.items())
         ),
