@@ -70,7 +70,6 @@ def parse() -> argparse.Namespace:
 def measure(arguments: argparse.Namespace, folder: Path) -> list[Row]:
     """Peak, checks, then the contenders in turn until the budget is spent."""
     import torch
-
     from limits import encoder_flops, matmul_rate
     from synthetic import BASE, TINY, differences, draw_rows, write_checkpoint
 
@@ -140,14 +139,11 @@ def measured(work: Callable[[], dict[str, float]], device: Any) -> dict[str, flo
     return {**work(), "peak_gb": torch.cuda.max_memory_allocated() / 2**30}
 
 
-def trainer(
-    checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int
-) -> dict[str, float]:
+def trainer(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
     """The Trainer as it comes, with bf16: random order, padded to the longest of a batch."""
-    from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
-
     from peers.steps import Counted, StepTimes, steady
     from synthetic import LABELS
+    from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=len(LABELS))
     if mode == "lora":
@@ -206,12 +202,13 @@ def looping(rows: Any, backend: str | None = None) -> Way:
     """nlptl's loop over some rows; `backend`: of torch.compile, whose warm-up the figure over all steps includes."""
 
     def way(checkpoint: Path, mode: str, _: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
+        from ours import TimedRows
+        from synthetic import classifier_of
+
         from nlptl.config import LoraSettings, TrainingConfig
         from nlptl.models.modes import MODES
         from nlptl.training.loop import fit
         from nlptl.training.runtime import start_runtime
-        from ours import TimedRows
-        from synthetic import classifier_of
 
         classifier = classifier_of(checkpoint, device)
         kind = MODES.get(mode)
@@ -232,16 +229,14 @@ def looping(rows: Any, backend: str | None = None) -> Way:
     return way
 
 
-def encoding(
-    checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int
-) -> dict[str, float]:
+def encoding(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
     """Frozen features, computed once: as many rows as the Trainer's steps hold, batches as nlptl plans them."""
     import numpy as np
+    from peers.steps import now
+    from synthetic import classifier_of
 
     from nlptl.training.forward import features_of, subset
     from nlptl.training.runtime import start_runtime
-    from peers.steps import now
-    from synthetic import classifier_of
 
     classifier, runtime = classifier_of(checkpoint, device, 0.0), start_runtime("bf16", progress=False)
     chosen = subset(texts.encoded, np.arange(min(len(texts.targets), batch_size * steps)))

@@ -59,10 +59,10 @@ def padding(lengths: np.ndarray, steps: list[np.ndarray]) -> float:
 def main() -> None:
     """Measure this machine at the checkpoint's shapes, and count the work of an epoch."""
     import torch
+    from peers.texts import parser, read, say, threads
     from transformers import AutoConfig, AutoTokenizer
 
     from nlptl.data.batching import plan_epoch
-    from peers.texts import parser, read, say, threads
 
     made = parser(__doc__)
     made.add_argument("--seconds", type=float, default=1.0, help="per shape and precision")

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from nlptl.training.rows import Rows
 from peers.steps import now, steady
 from peers.texts import say, threads
+
+from nlptl.training.rows import Rows
 
 TASK = "chatbot-intent"
 Assignments = dict[str, Any]

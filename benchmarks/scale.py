@@ -9,7 +9,6 @@ Needs no data: texts are drawn from the words of the bundled sample, with labels
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import tempfile
@@ -64,7 +63,9 @@ def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int
             write_texts(data / f"{split}.csv", count, seed=factor)
         identity: Row = {"part": "training", "factor": factor, "rows": size}
         failed += alternate(
-            lambda turn, data=data: training(data, folder / f"{data.name}-{turn}", folder / f"cache-{data.name}-{turn}"),
+            lambda turn, data=data: training(
+                data, folder / f"{data.name}-{turn}", folder / f"cache-{data.name}-{turn}"
+            ),
             *shared,
             identity,
             idle_wait=arguments.idle_wait,
@@ -140,13 +141,25 @@ def predicting(run: Path, folder: Path, kind: str, rows: int) -> Contender:
 
 def processes(data: Path, output: Path) -> list[Contender]:
     """The same training shared by two processes, and with two threads in one."""
-    train = ["nlptl", "train", "chatbot-intent", "--data", str(data), "--epochs", "1", "--set", "runtime.progress=false"]
+    train = [
+        "nlptl",
+        "train",
+        "chatbot-intent",
+        "--data",
+        str(data),
+        "--epochs",
+        "1",
+        "--set",
+        "runtime.progress=false",
+    ]
     report = ["-m", "scale_report"]
     launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
     shared = [*launch, "--main_process_port", "0", "-m", *train, "--output", f"{output}-two"]
     cache = {"NLPTL_CACHE": f"{output}-cache", "ACCELERATE_USE_CPU": "1"}
     return [
-        Contender(ONE, [*report, f"{output}-one", "-m", *train, "--output", f"{output}-one"], cache | {"OMP_NUM_THREADS": "2"}),
+        Contender(
+            ONE, [*report, f"{output}-one", "-m", *train, "--output", f"{output}-one"], cache | {"OMP_NUM_THREADS": "2"}
+        ),
         Contender(TWO, [*report, f"{output}-two", *shared], cache | {"OMP_NUM_THREADS": "1"}),
     ]
 
@@ -179,7 +192,9 @@ def training_table(rows: list[Row]) -> str:
             these = [row for row in of if row["rows"] == size]
             seconds = middle(these, "seconds")
             grown = f"{size / smallest['rows']:.0f}x"
-            lines.append([name, size, grown, spread(these, "seconds"), times(seconds, base), spread(these, "peak_mb", 0)])
+            lines.append(
+                [name, size, grown, spread(these, "seconds"), times(seconds, base), spread(these, "peak_mb", 0)]
+            )
     return markdown(["", "rows", "rows grow", "job, s", "job grows", "peak memory, MB"], lines)
 
 
