@@ -3,8 +3,8 @@
     python benchmarks/gpu.py                 # writes benchmarks/results/gpu.json
     python benchmarks/gpu.py --tiny          # a tiny model on whatever is there, a CPU too: shows that it runs
 
-Needs nothing but the installed packages: the model has BERT-base's shape and random weights, the texts are random ids of
-realistic lengths. Everything runs in one process; what no longer fits into --budget is left out, and said so.
+Needs nothing but the installed packages: the model has BERT-base's shape and random weights, the texts are random ids
+of realistic lengths. Everything runs in one process; what no longer fits into --budget is left out, and said so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,13 @@ def main() -> None:
     if arguments.table_only:
         print(table(read(arguments.output)))
         return
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # The Trainer would spread a batch over every GPU it sees; one is compared with one.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     import torch
 
     if not arguments.tiny and not torch.cuda.is_available():
         sys.exit("benchmarks/gpu.py needs an NVIDIA GPU, and torch sees none. With --tiny it runs on a CPU, as a test.")
-    # The Trainer would use every GPU by DataParallel; one is compared with one.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(arguments, Path(folder))
     write(arguments.output, rows)
@@ -97,7 +99,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Row]:
                         reason = "nlptl has no packed rows" if way is None else "out of time"
                         rows.append({**case, "left_out": reason, **where})
                         continue
-                    numbers = measured(lambda way=way: way(checkpoint, mode, texts, device, batch_size, steps), device)
+                    numbers = measured(partial(way, checkpoint, mode, texts, device, batch_size, steps), device)
                     used = PASSES[mode] * per_token * numbers["tokens_per_second"] / 1e9
                     rows.append({**case, **numbers, "share_of_peak": used / peak, **where})
                     print(f"{mode}, {batch_size}, {name}: {numbers['tokens_per_second']:.0f} tokens/s", flush=True)
