@@ -157,8 +157,9 @@ def steps(arguments: argparse.Namespace) -> None:
     made = prepare(arguments)
     made.mode.apply(made.classifier, made.config.lora)
     timed = TimedRows(made.rows, arguments.steps)
+    training = made.config.training.model_copy(update={"epochs": 1})
     ready = time.perf_counter()
-    fit(made.runtime, made.classifier, timed, made.config.training, made.config.seed)
+    fit(made.runtime, made.classifier, timed, training, made.config.seed)
     say(
         **timed.report(made.runtime.device),
         start_up_seconds=timed.marks[0] - ready,
