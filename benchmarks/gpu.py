@@ -61,9 +61,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2, help="turns of every contender (default 2)")
     parser.add_argument("--budget", type=float, default=440, help="seconds after which nothing new is started")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "gpu.json")
+    parser.add_argument("--output", type=Path, help="default: gpu.json in benchmarks/results, or gpu-tiny.json")
     parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
     arguments = parser.parse_args()
+    arguments.output = arguments.output or HERE / "results" / f"gpu{'-tiny' * arguments.tiny}.json"
     if arguments.table_only and not arguments.output.exists():
         parser.error(f"there is no {arguments.output}: this has not been run on a GPU yet")
     return arguments
@@ -89,11 +90,13 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Row]:
 
     lengths = texts.encoded.lengths
     per_token = encoder_flops(AutoConfig.from_pretrained(checkpoint), lengths) / float(lengths.sum())
-    steps = arguments.steps or size.steps
+    steps, sizes = arguments.steps or size.steps, arguments.batch_sizes or size.batch_sizes
     for turn in range(arguments.rounds):
         for mode in arguments.modes:
-            for batch_size in arguments.batch_sizes or size.batch_sizes:
-                for name, way in cast(mode, texts, arguments).items():
+            for batch_size in sizes:
+                # Compiling takes about as long as all the rest: one batch size must do.
+                compiled = mode == "full" and batch_size == sizes[len(sizes) // 2] and not arguments.no_compile
+                for name, way in cast(mode, texts, compiled, arguments.tiny).items():
                     case = {"part": "speed", "mode": mode, "batch_size": batch_size, "contender": name, "round": turn}
                     if way is None or time.perf_counter() - begun > arguments.budget:
                         reason = "nlptl has no packed rows" if way is None else "out of time"
@@ -106,7 +109,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Row]:
     return rows
 
 
-def cast(mode: str, texts: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+def cast(mode: str, texts: Any, compiled: bool, tiny: bool) -> dict[str, Any]:
     """Name -> how to measure; None where nlptl does not have it."""
     from gpu_ways import encoding, looping, trainer
     from synthetic import RandomOrder, packed
@@ -120,9 +123,9 @@ def cast(mode: str, texts: Any, arguments: argparse.Namespace) -> dict[str, Any]
         "nlptl, bucketed": looping(texts),
         "nlptl, packed": looping(without_padding) if without_padding is not None else None,
     }
-    if not arguments.no_compile:
+    if compiled:
         # A tiny run needs no C++ compiler: the graphs are traced, and run as they are.
-        ways["nlptl, bucketed, torch.compile"] = looping(texts, "eager" if arguments.tiny else "inductor")
+        ways["nlptl, bucketed, torch.compile"] = looping(texts, "eager" if tiny else "inductor")
     return ways
 
 

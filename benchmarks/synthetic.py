@@ -32,10 +32,12 @@ class Size:
     batch_sizes: tuple[int, ...]
     matmul: int
     """Side of the square matrices whose product measures the peak."""
+    deviation: float
+    """Of the random weights; a narrow model needs more, or all texts look alike and a wrong mask would not show."""
 
 
-BASE = Size(768, 12, 12, 3072, 30522, 512, 20_000, 60, (32, 128, 256), 8192)
-TINY = Size(32, 2, 2, 64, 1200, 64, 96, 4, (8,), 128)
+BASE = Size(768, 12, 12, 3072, 30522, 512, 20_000, 60, (32, 128, 256), 8192, 0.02)
+TINY = Size(32, 2, 2, 64, 1200, 64, 96, 4, (8,), 128, 0.2)
 
 
 def write_checkpoint(size: Size, folder: Path) -> Path:
@@ -51,6 +53,7 @@ def write_checkpoint(size: Size, folder: Path) -> Path:
         intermediate_size=size.inner,
         max_position_embeddings=size.longest,
         pad_token_id=PAD,
+        initializer_range=size.deviation,
     )
     BertModel(config).save_pretrained(folder)
     return folder
