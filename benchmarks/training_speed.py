@@ -60,9 +60,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="use only so many rows of train and test: shows that it runs")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of every process (default: all cores)")
     parser.add_argument("--idle-wait", type=float, default=60, help="most seconds to wait for a quiet machine")
-    parser.add_argument(
-        "--output", type=Path, help="default: training_speed.json in benchmarks/results, or training_speed-small.json"
-    )
+    parser.add_argument("--output", type=Path, help="default: in benchmarks/results; with --rows a file apart")
     parser.add_argument("--fresh", action="store_true", help="measure again what stands in --output")
     parser.add_argument("--table-only", action="store_true", help="print the tables of --output and stop")
     arguments = parser.parse_args()
