@@ -60,7 +60,7 @@ def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int
         data = folder / f"data-{factor}"
         data.mkdir()
         for split, count in (("train", size), ("validation", 100), ("test", 100)):
-            write_texts(data / f"{split}.csv", count, seed=factor)
+            write_texts(data / f"{split}.csv", count, seed=f"{factor}, {split}")
         identity: Row = {"part": "training", "factor": factor, "rows": size}
         failed += alternate(
             lambda turn, data=data: training(
@@ -96,7 +96,7 @@ def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int
     return failed
 
 
-def write_texts(file: Path, rows: int, seed: int) -> None:
+def write_texts(file: Path, rows: int, seed: str) -> None:
     """A CSV, JSON Lines or Parquet file of texts and labels, in pieces, so that writing takes no memory either."""
     import pandas as pd
 
@@ -133,7 +133,7 @@ def predicting(run: Path, folder: Path, kind: str, rows: int) -> Contender:
     """File to file through the command line."""
     source = folder / f"input-{rows}.{kind}"
     if not source.exists():
-        write_texts(source, rows, seed=rows)
+        write_texts(source, rows, seed=f"{rows}")
     output = folder / f"output-{rows}.{kind}"
     command = ["-m", "nlptl", "predict", str(run), "--input", str(source), "--output", str(output)]
     return Contender(kind, command, {"OMP_NUM_THREADS": "2"})
