@@ -33,6 +33,8 @@ OUR_STEPS = {
 TARGET_PEERS = {"default": ("5e-5", 10), "best": ("2e-4", 6)}
 ITERATIONS = 5
 FEW_LABELS = 8
+# The peers' scripts cut texts at 128 tokens.
+CUT = ("--set", "model.max_length=128")
 
 
 def main() -> None:
@@ -155,15 +157,12 @@ def peers_steps(mode: str, common: list[str], steps: int) -> list[Contender]:
 def our_steps(mode: str, data: Path, steps: int) -> list[Contender]:
     """nlptl's loop, with its defaults and with the peers' settings."""
     command = ["-m", "ours", "steps", "--data", str(data), "--mode", mode, "--steps", str(steps)]
-    return [
-        Contender(name, [*command, "--set", "model.max_length=128", *assigned(settings)])
-        for name, settings in OUR_STEPS[mode].items()
-    ]
+    return [Contender(name, [*command, *CUT, *assigned(settings)]) for name, settings in OUR_STEPS[mode].items()]
 
 
 def features(data: Path, common: list[str], folder: Path) -> list[Contender]:
     """Encode once and fit a head; then the same texts again."""
-    ours = ["-m", "ours", "job", "--data", str(data), "--mode", "feature_extraction", "--set", "model.max_length=128"]
+    ours = ["-m", "ours", "job", "--data", str(data), "--mode", "feature_extraction", *CUT]
     own = {"NLPTL_CACHE": str(folder / "cache-{round}")}
     return [
         Contender(
@@ -179,7 +178,7 @@ def features(data: Path, common: list[str], folder: Path) -> list[Contender]:
 def to_target(data: Path, common: list[str], arguments: argparse.Namespace) -> list[Contender]:
     """Who reaches the accuracy first; nlptl first, so that a short limit still shows something."""
     bounds = ["--target", str(arguments.target), "--limit", str(arguments.limit)]
-    ours = Contender("nlptl", ["-m", "ours", "target", "--data", str(data), "--mode", "full", *bounds])
+    ours = Contender("nlptl", ["-m", "ours", "target", "--data", str(data), "--mode", "full", *CUT, *bounds])
     return [
         ours,
         *(
