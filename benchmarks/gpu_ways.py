@@ -1,0 +1,127 @@
+"""The ways gpu.py measures: the Trainer's steps, steps of nlptl's loop, and encoding once.
+
+Each takes (checkpoint, mode, rows, device, batch size, steps) and returns rates as `peers.steps.steady` does.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Way = Callable[..., dict[str, float]]
+
+
+def trainer(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
+    """The Trainer as it comes, with bf16: random order, padded to the longest of a batch."""
+    from peers.steps import Counted, StepTimes, steady
+    from synthetic import LABELS
+    from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
+
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=len(LABELS))
+    if mode == "lora":
+        from peft import LoraConfig, TaskType, get_peft_model
+
+        model = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=8, target_modules=["query", "value"]))
+    elif mode == "features":
+        model.base_model.requires_grad_(False)
+    collator, clock = Counted(collate), StepTimes(device)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = TrainingArguments(
+            output_dir=folder,
+            max_steps=steps,
+            per_device_train_batch_size=batch_size,
+            bf16=True,
+            use_cpu=device.type == "cpu",
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
+        Trainer(
+            model=model, args=settings, train_dataset=Examples(texts), data_collator=collator, callbacks=[clock]
+        ).train()
+    counted = [column[: len(clock.begun)] for column in (collator.rows, collator.real, collator.fed)]
+    return steady(clock.marks, *counted)
+
+
+class Examples:
+    """Rows as a data set of the Trainer."""
+
+    def __init__(self, texts: Any) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts.targets)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        encoded = self._texts.encoded
+        ids = encoded.tokens[encoded.offsets[row] : encoded.offsets[row + 1]]
+        return {"input_ids": ids.tolist(), "labels": int(self._texts.targets[row])}
+
+
+def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """What DataCollatorWithPadding does, without a tokenizer."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    ids = [torch.tensor(example["input_ids"]) for example in examples]
+    mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)
+    labels = torch.tensor([example["labels"] for example in examples])
+    return {"input_ids": pad_sequence(ids, batch_first=True), "attention_mask": mask, "labels": labels}
+
+
+def looping(rows: Any, backend: str | None = None) -> Way:
+    """nlptl's loop over some rows; `backend`: of torch.compile, whose warm-up the figure over all steps includes."""
+
+    def way(checkpoint: Path, mode: str, _: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
+        from ours import TimedRows
+        from synthetic import classifier_of
+
+        from nlptl.config import LoraSettings, TrainingConfig
+        from nlptl.models.modes import MODES
+        from nlptl.training.loop import fit
+        from nlptl.training.runtime import start_runtime
+
+        classifier = classifier_of(checkpoint, device)
+        kind = MODES.get(mode)
+        kind().apply(classifier, LoraSettings(rank=8, targets=["query", "value"]))
+        if backend is not None:
+            # nlptl itself has no setting for this: PyTorch compiles the module in place, with symbolic lengths.
+            classifier.encoder.compile(dynamic=True, backend=backend)
+        config = TrainingConfig(
+            epochs=1,
+            batch_size=batch_size,
+            learning_rate=5e-5,
+            layer_decay=1.0,
+        )
+        timed = TimedRows(rows, steps)
+        fit(start_runtime("bf16", progress=False), classifier, timed, config, 0)
+        return timed.report(device)
+
+    return way
+
+
+def encoding(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
+    """Frozen features, computed once: as many rows as the Trainer's steps hold, batches as nlptl plans them."""
+    import numpy as np
+    from peers.steps import now
+    from synthetic import classifier_of
+
+    from nlptl.training.forward import features_of, subset
+    from nlptl.training.runtime import start_runtime
+
+    classifier, runtime = classifier_of(checkpoint, device, 0.0), start_runtime("bf16", progress=False)
+    chosen = subset(texts.encoded, np.arange(min(len(texts.targets), batch_size * steps)))
+    features_of(runtime, classifier, subset(chosen, np.arange(min(64, len(chosen)))), texts.pad_id, None)
+    begun = now(device)
+    features_of(runtime, classifier, chosen, texts.pad_id, None)
+    seconds = now(device) - begun
+    return {
+        "steps": steps,
+        "examples_per_second": len(chosen) / seconds,
+        "tokens_per_second": int(chosen.lengths.sum()) / seconds,
+        "whole_seconds": seconds,
+        "examples_per_second_whole": len(chosen) / seconds,
+    }

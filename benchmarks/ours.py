@@ -1,0 +1,247 @@
+"""nlptl's side of the speed benchmarks: one measurement, one JSON line.
+
+steps    some steps of the training loop, timed one by one, as peers.hf_trainer does
+target   train from the linear probe until validation is good enough, as peers.hf_trainer --target does
+job      a whole `nlptl.train`, to a saved and verified run and its test accuracy
+label    file to file with a finished run, as peers.labelling does
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peers.steps import now, steady
+from peers.texts import say, threads
+
+from nlptl.training.rows import Rows
+
+TASK = "chatbot-intent"
+Assignments = dict[str, Any]
+
+
+@dataclass
+class TimedRows:
+    """The first steps of some rows' plan, with a note of when each began and what it held."""
+
+    inner: Any
+    """LabelledRows, or what has their `encoded`, `plan` and `losses`."""
+    limit: int
+    marks: list[float] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    real: list[int] = field(default_factory=list)
+    fed: list[int] = field(default_factory=list)
+
+    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        planned: list[np.ndarray] = self.inner.plan(batch_size, seed, epoch)
+        return planned[: self.limit]
+
+    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+        lengths = self.inner.encoded.lengths[rows]
+        self.marks.append(now(device))
+        self.rows.append(len(rows))
+        self.real.append(int(lengths.sum()))
+        self.fed.append(int(getattr(self.inner, "fed", _padded)(lengths)))
+        losses: torch.Tensor = self.inner.losses(model, rows, device)
+        return losses
+
+    def report(self, device: torch.device) -> dict[str, float]:
+        """Rates, as soon as the last step has ended."""
+        return steady([*self.marks, now(device)], self.rows, self.real, self.fed)
+
+
+def _padded(lengths: np.ndarray) -> int:
+    return len(lengths) * int(lengths.max())
+
+
+class Reached(Exception):
+    """Validation is good enough; leaves the training loop."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a training starts from."""
+
+    config: Any
+    runtime: Any
+    task: Any
+    encoded: dict[str, Any]
+    targets: dict[str, np.ndarray]
+    pad_id: int
+    classifier: Any
+    mode: Any
+
+    @property
+    def rows(self) -> Rows:
+        """The training rows."""
+        from nlptl.objectives.classification import Classification
+        from nlptl.training.rows import LabelledRows
+
+        smoothing = self.config.training.label_smoothing or 0.0
+        return LabelledRows(self.encoded["train"], self.targets["train"], self.pad_id, Classification(smoothing))
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    arguments = parse()
+    torch.set_num_threads(threads())
+    {"steps": steps, "target": target, "job": job, "label": label}[arguments.what](arguments)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    made.add_argument("what", choices=("steps", "target", "job", "label"))
+    made.add_argument("--data", type=Path, required=True, help="folder with train.csv, validation.csv, test.csv")
+    made.add_argument("--mode", default="full")
+    made.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    made.add_argument("--steps", type=int, default=60)
+    made.add_argument("--target", type=float, default=0.925)
+    made.add_argument("--limit", type=float, default=900, help="give the target up after so many seconds")
+    made.add_argument("--output", type=Path, help="job: the run folder; label: the file with the labels")
+    made.add_argument("--run", type=Path, help="label: the finished run")
+    made.add_argument("--repeats", type=int, default=3, help="label: passes over the file")
+    return made.parse_args()
+
+
+def prepare(arguments: argparse.Namespace) -> Prepared:
+    """Rows, classifier and runtime, with the defaults of task and mode."""
+    from nlptl.checkpoints import resolve_checkpoint
+    from nlptl.config import load_config, parse_assignments
+    from nlptl.data.encoding import encode
+    from nlptl.data.loading import label_targets, load_splits
+    from nlptl.models.classifier import build_classifier, load_tokenizer
+    from nlptl.models.modes import MODES
+    from nlptl.tasks import load_task
+    from nlptl.training.runtime import start_runtime
+
+    task, mode = load_task(TASK), MODES.get(arguments.mode)
+    checkpoint = resolve_checkpoint(task.checkpoint)
+    given = {"data.source": str(arguments.data), **parse_assignments(arguments.settings)}
+    config = load_config(task=TASK, mode=arguments.mode, **given)
+    config = config.filled(
+        task.training_defaults(arguments.mode), {"model.pooling": checkpoint.pooling, **mode.defaults}
+    )
+    splits = load_splits(task, config.data, config.seed)
+    names = splits.task.label_list()
+    tokenizer = load_tokenizer(checkpoint.path)
+    frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    runtime = start_runtime(config.runtime.precision, progress=False)
+    torch.manual_seed(config.seed)
+    classifier = build_classifier(checkpoint.path, str(config.model.pooling), names, False, config.model.dropout)
+    return Prepared(
+        config,
+        runtime,
+        splits.task,
+        {name: encode(frame, tokenizer, config.model.max_length) for name, frame in frames.items()},
+        {name: label_targets(frame, names) for name, frame in frames.items()},
+        int(tokenizer.pad_token_id),
+        classifier.to(runtime.device),
+        mode(),
+    )
+
+
+def steps(arguments: argparse.Namespace) -> None:
+    """Time the loop's steps; nothing is validated, and the head starts from noise, as the peers' does."""
+    from nlptl.training.loop import fit
+
+    begun = time.perf_counter()
+    made = prepare(arguments)
+    made.mode.apply(made.classifier, made.config.lora)
+    timed = TimedRows(made.rows, arguments.steps)
+    training = made.config.training.model_copy(update={"epochs": 1})
+    ready = time.perf_counter()
+    fit(made.runtime, made.classifier, timed, training, made.config.seed)
+    say(
+        **timed.report(made.runtime.device),
+        start_up_seconds=timed.marks[0] - ready,
+        ready_seconds=ready - begun,
+        precision=made.runtime.precision,
+    )
+
+
+def target(arguments: argparse.Namespace) -> None:
+    """Features, linear probe, then epochs, until validation reaches the target; then test."""
+    from nlptl.evaluation.evaluator import quick_metrics
+    from nlptl.models.probe import fit_probe
+    from nlptl.training.forward import features_of, logits_of
+    from nlptl.training.loop import fit
+
+    begun = time.perf_counter()
+    made = prepare(arguments)
+    features, _ = features_of(made.runtime, made.classifier, made.encoded["train"], made.pad_id, None)
+    classes = len(made.task.label_list())
+    head = fit_probe(features, made.targets["train"], classes, [made.config.probe.start])
+    with torch.no_grad():
+        made.classifier.head.weight.copy_(head.weight)
+        made.classifier.head.bias.copy_(head.bias)
+    made.mode.apply(made.classifier, made.config.lora)
+    seen: list[float] = []
+
+    def measured(model: Any, split: str) -> dict[str, float]:
+        logits = logits_of(made.runtime, model, made.encoded[split], made.pad_id, classes, split)
+        return quick_metrics(made.task, logits, made.targets[split])
+
+    def judge(model: Any) -> dict[str, float]:
+        metrics = measured(model, "validation")
+        seen.append(metrics["accuracy"])
+        if seen[-1] >= arguments.target or time.perf_counter() - begun > arguments.limit:
+            raise Reached
+        return metrics
+
+    with suppress(Reached):  # then the classifier is as validation saw it
+        fit(made.runtime, made.classifier, made.rows, made.config.training, made.config.seed, judge)
+    seconds = time.perf_counter() - begun
+    say(
+        seconds_to_target=seconds if seen[-1] >= arguments.target else None,
+        seconds=seconds,
+        epoch=len(seen) - 1,
+        best_validation_accuracy=max(seen),
+        validation_accuracies=seen,
+        test_accuracy=measured(made.classifier, "test")["accuracy"],
+    )
+
+
+def job(arguments: argparse.Namespace) -> None:
+    """A whole run; its own account of the time goes into the line."""
+    import nlptl
+    from nlptl.config import parse_assignments
+
+    begun = time.perf_counter()
+    run = nlptl.train(
+        TASK,
+        data=arguments.data,
+        mode=arguments.mode,
+        output=arguments.output,
+        settings={"runtime.progress": False, **parse_assignments(arguments.settings)},
+    )
+    seconds = time.perf_counter() - begun
+    test = run.metrics["test"]["accuracy"]
+    say(seconds=seconds, test_accuracy=test, **run.metrics["time"], losses=run.metrics["training"]["losses"])
+
+
+def label(arguments: argparse.Namespace) -> None:
+    """Label test.csv `--repeats` times; the first time is told apart."""
+    import nlptl
+
+    begun = time.perf_counter()
+    run = nlptl.load(arguments.run)
+    loaded, seconds, rows = time.perf_counter() - begun, [], 0
+    for _ in range(arguments.repeats):
+        begun = time.perf_counter()
+        # The most probable label is what the peers answer with.
+        rows = run.predict_file(arguments.data / "test.csv", arguments.output, decision="argmax")
+        seconds.append(time.perf_counter() - begun)
+    say(load_seconds=loaded, first_seconds=seconds[0], seconds=sorted(seconds)[len(seconds) // 2], texts=rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""What gpu.py measures on: a random encoder of BERT's shape, and token ids of realistic lengths. No downloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nlptl.data.encoding import Encoded
+from nlptl.training.rows import LabelledRows
+
+LABELS = [f"label {i}" for i in range(8)]
+PAD = 0
+FIRST_WORD = 1000  # below lie BERT's special and unused pieces
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large everything is."""
+
+    hidden: int
+    layers: int
+    heads: int
+    inner: int
+    vocabulary: int
+    longest: int
+    rows: int
+    steps: int
+    batch_sizes: tuple[int, ...]
+    matmul: int
+    """Side of the square matrices whose product measures the peak."""
+    deviation: float
+    """Of the random weights; a narrow model needs more, or all texts look alike and a wrong mask would not show."""
+
+
+BASE = Size(768, 12, 12, 3072, 30522, 512, 20_000, 60, (32, 128, 256), 8192, 0.02)
+TINY = Size(32, 2, 2, 64, 1200, 64, 96, 4, (8,), 128, 0.2)
+
+
+def write_checkpoint(size: Size, folder: Path) -> Path:
+    """A BertModel with random weights, as nlptl and transformers open it."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=size.vocabulary,
+        hidden_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=size.inner,
+        max_position_embeddings=size.longest,
+        pad_token_id=PAD,
+        initializer_range=size.deviation,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def draw_rows(size: Size, seed: int = 0) -> LabelledRows:
+    """Random ids; lengths are log-normal (median 33, a tail to `longest`), as short messages and reviews mixed."""
+    from nlptl.objectives.classification import Classification
+
+    rng = np.random.default_rng(seed)
+    lengths = np.clip(rng.lognormal(3.5, 0.8, size.rows).astype(np.int64), 4, size.longest)
+    tokens = rng.integers(FIRST_WORD, size.vocabulary, int(lengths.sum()), dtype=np.int32)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    targets = rng.integers(0, len(LABELS), size.rows)
+    encoded = Encoded(tokens, offsets, np.zeros(len(tokens), np.uint8))
+    return LabelledRows(encoded, targets, PAD, Classification())
+
+
+def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None = 0.1) -> Any:
+    """nlptl's classifier with transformers' own head, the same weights each time."""
+    from nlptl.models.classifier import build_classifier
+
+    torch.manual_seed(1)
+    return build_classifier(checkpoint, "cls", LABELS, False, dropout).to(device)
+
+
+class RandomOrder:
+    """The same rows in plain random order: what a loop without length-aware batches feeds."""
+
+    def __init__(self, inner: LabelledRows) -> None:
+        self._inner = inner
+        self.encoded = inner.encoded
+
+    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.encoded))
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+        return self._inner.losses(model, rows, device)
+
+
+def packed(rows: LabelledRows) -> Any | None:
+    """nlptl's rows without padding, if it has them: `nlptl.training.rows.PackedRows`, made like LabelledRows."""
+    from nlptl.training import rows as room
+
+    kind = getattr(room, "PackedRows", None)
+    return kind(rows.encoded, rows.targets, rows.pad_id, rows.objective) if kind else None
+
+
+def differences(checkpoint: Path, rows: LabelledRows, device: torch.device, count: int = 24) -> dict[str, float]:
+    """Largest relative differences, in float32 without dropout, of losses and of the gradient over some rows.
+
+    One batch padded to its longest row is the reference; the same rows go through in batches of like length, and
+    packed where nlptl can.
+    """
+    chosen = np.arange(min(count, len(rows.targets)))
+    by_length = chosen[np.argsort(rows.encoded.lengths[chosen], kind="stable")]
+    ways: dict[str, tuple[Any, list[np.ndarray]]] = {"bucketed": (rows, np.array_split(by_length, 4))}
+    without_padding = packed(rows)
+    if without_padding is not None:
+        ways["packed"] = (without_padding, [chosen])
+    losses, gradient = _losses_and_gradient(checkpoint, rows, [chosen], device)
+    found: dict[str, float] = {}
+    for name, (source, batches) in ways.items():
+        others, other = _losses_and_gradient(checkpoint, source, batches, device)
+        found[f"{name}, losses"] = max(abs(others[row] - loss) / abs(loss) for row, loss in losses.items())
+        found[f"{name}, gradient"] = float((other - gradient).norm() / gradient.norm())
+    return found
+
+
+def _losses_and_gradient(
+    checkpoint: Path, source: Any, batches: list[np.ndarray], device: torch.device
+) -> tuple[dict[int, float], torch.Tensor]:
+    model = classifier_of(checkpoint, device, dropout=0.0)
+    losses: dict[int, float] = {}
+    for batch in batches:
+        values = source.losses(model, batch, device)
+        values.sum().backward()
+        losses |= dict(zip(batch.tolist(), values.tolist(), strict=True))
+    return losses, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
