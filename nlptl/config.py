@@ -234,7 +234,7 @@ class RunConfig(Record):
     """Name of a registered task, or several with + between them."""
     mode: str = "full"
     """full, lora or feature_extraction; `baseline` in the run.yaml of a baseline, which trains no encoder."""
-    strategy: str = "fine_tune"
+    strategy: str | None = None
     """fine_tune, contrastive, soup or domain_adaptation."""
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
@@ -257,8 +257,8 @@ class RunConfig(Record):
 
     @field_validator("strategy")
     @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in STRATEGIES:
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in STRATEGIES:
             raise ValueError(unknown("strategy", name, STRATEGIES))
         return name
 

@@ -38,6 +38,21 @@ class Strategy:
         return import_module(self.home).learn
 
 
+FEW = 50
+
+
+def usual_strategy(mode: str, shots: int | None, kind: str) -> str:
+    """The strategy of a run that names none.
+
+    Args:
+        mode: of the run.
+        shots: rows per label, where the run draws so many.
+        kind: of the task; contrast needs one label per text.
+    """
+    few = shots is not None and shots <= FEW
+    return "contrastive" if few and mode == "full" and kind == "single_label" else "fine_tune"
+
+
 STRATEGIES: Registry[Strategy] = Registry("strategy")
 STRATEGIES.add("fine_tune", Strategy("train encoder and head on the labels", "nlptl.transfer.fine_tune"))
 STRATEGIES.add(

@@ -71,7 +71,7 @@ def fine_tune(
         task = load_task(config.task, config.tasks_dir)
         check_metrics(task)
         checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
-        config = fill_in(config, task.checkpoint, checkpoint, task.training_defaults(config.mode))
+        config = fill_in(config, task.checkpoint, checkpoint, task.training_defaults(config.mode), task.kind)
         noted = config.model_copy(update={"output": None})
         with clock.measure("data"):
             splits = load_domains(task, config.data, config.seed, given)
@@ -86,7 +86,7 @@ def fine_tune(
         job = encode_splits(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
         describe(job)
         start_trackers(job, folder)
-        trained = STRATEGIES.get(config.strategy).load()(job, StateFolder(folder / "state"))
+        trained = STRATEGIES.get(str(config.strategy)).load()(job, StateFolder(folder / "state"))
         publish_run(runtime, folder, lambda: save_run(job, trained, folder), publish)
         return folder
 

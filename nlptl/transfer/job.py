@@ -18,7 +18,7 @@ from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.resources import cache_dir
-from nlptl.strategies import STRATEGIES
+from nlptl.strategies import STRATEGIES, usual_strategy
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import Progress
 from nlptl.training.forward import concatenate
@@ -71,7 +71,9 @@ class Trained:
     """Further sections of `metrics.json`."""
 
 
-def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any]) -> RunConfig:
+def fill_in(
+    config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any], kind: str = "single_label"
+) -> RunConfig:
     """The configuration with every open setting filled: by the start from random weights, the task,
     the strategy, the mode, in this order.
 
@@ -80,18 +82,20 @@ def fill_in(config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str
         name: the checkpoint, where the configuration names none.
         checkpoint: gives its pooling.
         task: the task's own defaults.
+        kind: of the task.
 
     Raises:
         ConfigError: an unknown mode, or one that the strategy cannot take, or a setting it needs is missing.
     """
     mode = MODES.get(config.mode)
-    strategy = STRATEGIES.get(config.strategy)
-    strategy.check_mode(config.strategy, config.mode)
+    chosen = config.strategy or usual_strategy(config.mode, config.data.shots, kind)
+    strategy = STRATEGIES.get(chosen)
+    strategy.check_mode(chosen, config.mode)
     for key, message in strategy.needs.items():
         section, _, setting = key.partition(".")
         if getattr(getattr(config, section), setting) is None:
             raise ConfigError(message)
-    defaults = {"checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
+    defaults = {"strategy": chosen, "checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
     scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}

@@ -73,7 +73,7 @@ def multi_task(
         _check(config, tasks, given)
         name = config.checkpoint or tasks[0].checkpoint
         checkpoint = resolve_checkpoint(name)
-        config = fill_in(config, name, checkpoint, {})
+        config = fill_in(config.model_copy(update={"strategy": "fine_tune"}), name, checkpoint, {})
         noted = config.model_copy(update={"output": None})
         with clock.measure("data"):
             loaded = [load_splits(t, _data_of(config, t.name), config.seed, given.get(t.name)) for t in tasks]
@@ -246,7 +246,7 @@ def _check(config: RunConfig, tasks: list[TaskSpec], given: Mapping[str, Any]) -
     """
     names = [task.name for task in tasks]
     settings = config.multi_task
-    if config.strategy != "fine_tune":
+    if config.strategy not in (None, "fine_tune"):
         raise ConfigError(f"Several tasks are trained by fine_tune; strategy {config.strategy!r} takes one task.")
     for key in ("source", "validation", "test"):
         if getattr(config.data, key) is not None:
