@@ -223,6 +223,8 @@ class RuntimeConfig(Record):
     timeout_seconds: Annotated[float, Field(ge=1)] = 300.0
     """How long processes wait for one another before they take the others for lost. A process that dies is noticed at
     once on CPUs; one that hangs or is cut off, after this time."""
+    measure_peak: bool = False
+    """Also measure this machine's matrix-multiply peak (a second), and say what share of it training reached."""
     progress: bool = True
     """Progress bars."""
 

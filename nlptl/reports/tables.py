@@ -46,8 +46,8 @@ def comparison_table(tasks: dict[str, Any]) -> Table:
 
 
 def time_table(metrics: dict[str, Any]) -> Table:
-    """Where the time went."""
-    table = Table(title="Time", title_justify="left")
+    """Where the time went, and what was done in it."""
+    table = Table(title="Time and work", title_justify="left")
     table.add_column("part")
     table.add_column("", justify="right")
     for name, value in metrics["time"].items():

@@ -44,6 +44,11 @@ class Progress:
     epochs: list[dict[str, float]] = field(default_factory=list)
     """Validation metrics after each epoch, entry 0 before the first."""
     seconds: float = 0.0
+    """Of the whole training, with validation and saving."""
+    step_seconds: float = 0.0
+    """Of the optimizer steps alone."""
+    update_seconds: float = 0.0
+    """Of clipping and the optimizer, inside the steps."""
     skipped_steps: int = 0
     """Steps whose gradients overflowed in fp16 and were left out."""
     micro_batch_size: int | None = None

@@ -133,6 +133,8 @@ def _note(progress: Progress, outcome: Outcome, step: OptimizerStep) -> None:
     progress.losses.append(outcome.loss)
     progress.step += 1
     progress.skipped_steps += outcome.skipped
+    progress.step_seconds += outcome.seconds
+    progress.update_seconds += outcome.update_seconds
     if step.shrunk:
         progress.micro_batch_size = step.micro_batch_size
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,10 @@ class Outcome:
     """Some process was asked to stop."""
     save: bool
     """The process that writes wants to save."""
+    seconds: float
+    """The whole step, on this process."""
+    update_seconds: float
+    """Clipping and the optimizer's part of it; kernels of a GPU may still run when it is taken."""
 
 
 class OptimizerStep:
@@ -69,6 +74,7 @@ class OptimizerStep:
             NlptlError: loss or gradients became NaN or infinite, or memory does not suffice for a single row; the
                 weights are as before the step.
         """
+        started = time.perf_counter()
         while True:
             torch.manual_seed(seed)
             loss, full = self._accumulate(step_rows)
@@ -80,12 +86,14 @@ class OptimizerStep:
             self._shrink()
         if not self._runtime.is_sharded:
             add_up_gradients(self._runtime, self._parameters, bool(said[2]))
+        updating = time.perf_counter()
         norm = self._runtime.accelerator.clip_grad_norm_(self._model.parameters(), self._clip)
         self._check_finite(float(said[0]), norm, step_rows)
         self._optimizer.step()
         skipped = bool(getattr(self._optimizer, "step_was_skipped", False))
         self._optimizer.zero_grad()
-        return Outcome(float(said[0]), skipped, bool(said[3]), bool(said[4]))
+        ended = time.perf_counter()
+        return Outcome(float(said[0]), skipped, bool(said[3]), bool(said[4]), ended - started, ended - updating)
 
     def _accumulate(self, step_rows: np.ndarray) -> tuple[float, bool]:
         """This process's part of the mean loss, its gradients in place; and whether memory ran out instead."""

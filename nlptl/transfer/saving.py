@@ -20,6 +20,7 @@ from nlptl.training.checkpointing import StateFolder
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.loop import measure_padding
 from nlptl.training.mixed_rows import MixedRows
+from nlptl.training.profile import encoder_flops, matmul_peak, peak_memory
 from nlptl.training.rows import LabelledRows
 from nlptl.transfer.job import Job, Trained, training_rows
 
@@ -49,7 +50,7 @@ def save_run(job: Job, trained: Trained, folder: Path) -> None:
             job.max_length,
             _verified(job, VERIFIED_ROWS),
         )
-    StateFolder(folder / "state").remove()
+    _conclude(job, facts, folder)
 
 
 def save_together(jobs: list[Job], trained: list[Trained], rows: MixedRows, folder: Path) -> None:
@@ -88,6 +89,13 @@ def save_together(jobs: list[Job], trained: list[Trained], rows: MixedRows, fold
             lead.max_length,
             sample,
         )
+    _conclude(lead, facts, folder)
+
+
+def _conclude(job: Job, facts: dict[str, Any], folder: Path) -> None:
+    """Say how long saving took, too, and let go of the training state."""
+    facts["time"] |= job.clock.report()
+    write_json(folder / "metrics.json", facts)
     StateFolder(folder / "state").remove()
 
 
@@ -130,21 +138,10 @@ def _data(job: Job) -> dict[str, Any]:
 
 def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[str, Any]:
     """What `metrics.json` says besides metrics and data."""
-    seconds = job.clock.seconds
-    frozen = not job.mode.trains_encoder
-    busy = seconds["features"] + seconds["head"] if frozen else seconds.get("training", 0.0)
     parameters = list(trained.classifier.parameters())
     trainable = [p for p in parameters if p.requires_grad] or list(trained.classifier.head.parameters())
-    batch_size = job.config.training.batch_size or 1
-    count = len(rows.encoded)
-    examples = count if frozen else count * len(trained.progress.losses) / max(-(-count // batch_size), 1)
-    padding = measure_padding(rows, batch_size, job.runtime.processes, job.config.seed)
     return {
-        "time": {
-            **job.clock.report(),
-            "train_examples_per_second": examples / busy if busy else None,
-            "padding_share": None if frozen else padding,
-        },
+        "time": {**job.clock.report(), **_work(job, trained, rows)},
         "training": {
             "best_epoch": trained.progress.best_epoch,
             "steps": trained.progress.step,
@@ -168,6 +165,27 @@ def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[s
         },
         "versions": environment(),
         **trained.facts,
+    }
+
+
+def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[str, float | None]:
+    """What training did in its time: rates over the optimizer steps, or over encoding and head of a frozen encoder."""
+    seconds, progress, count = job.clock.seconds, trained.progress, len(rows.encoded)
+    frozen = not job.mode.trains_encoder
+    batch_size = job.config.training.batch_size or 1
+    busy = seconds["features"] + seconds["head"] if frozen else progress.step_seconds
+    examples = count if frozen else count * progress.step / max(-(-count // batch_size), 1)
+    tokens = examples * float(rows.encoded.lengths.mean()) if count else 0.0
+    peak = matmul_peak(job.runtime) if job.config.runtime.measure_peak else None
+    work = encoder_flops(trained.classifier.encoder, round(tokens), training=not frozen)
+    return {
+        "forward_backward_seconds": None if frozen else progress.step_seconds - progress.update_seconds,
+        "optimizer_seconds": None if frozen else progress.update_seconds,
+        "train_examples_per_second": examples / busy if busy else None,
+        "train_tokens_per_second": tokens / busy if busy else None,
+        "padding_share": None if frozen else measure_padding(rows, batch_size, job.runtime.processes, job.config.seed),
+        "peak_memory_gigabytes": peak_memory(job.runtime.device) / 1e9,
+        "share_of_peak": work / busy / peak if peak and busy else None,
     }
 
 

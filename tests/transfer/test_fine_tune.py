@@ -276,3 +276,19 @@ def test_tensorboard_gets_losses_rates_and_validation(train, tiny, obvious, tmp_
     assert [event.step for event in seen.Scalars("validation/accuracy")] == [5, 10]
     assert "train/learning_rate" in seen.Tags()["scalars"]
     load_artifact(run.folder)
+
+
+@pytest.mark.parametrize("mode", ["full", "feature_extraction"])
+def test_metrics_say_where_the_time_went(train, tiny, obvious, tmp_path, mode):
+    settings = {"runtime.measure_peak": True}
+    told = train("sentiment", obvious, tmp_path / "run", settings, mode=mode, checkpoint=tiny["bert"]).run.metrics[
+        "time"
+    ]
+    parts = ["data_seconds", "features_seconds", "head_seconds", "saving_seconds"]
+    if mode == "full":
+        parts += ["training_seconds", "evaluation_seconds", "forward_backward_seconds", "optimizer_seconds"]
+        assert told["forward_backward_seconds"] + told["optimizer_seconds"] <= told["training_seconds"]
+        assert 0 <= told["padding_share"] < 1
+    assert all(told[name] > 0 for name in [*parts, "train_examples_per_second", "peak_memory_gigabytes"])
+    assert 0 < told["share_of_peak"] < 1
+    assert told["train_tokens_per_second"] > told["train_examples_per_second"]
