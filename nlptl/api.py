@@ -1,16 +1,17 @@
-"""The two verbs of the library: train a run, open a run."""
+"""The verbs of the library: train a run, open a run, merge a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from nlptl.artifacts import merge_artifact
 from nlptl.config import RunConfig, load_config
 from nlptl.inference.predictor import Run, load
 from nlptl.reports.model_card import write_card
 from nlptl.transfer.fine_tune import fine_tune
 
-__all__ = ["Run", "load", "train", "train_config"]
+__all__ = ["Run", "load", "merge", "train", "train_config"]
 
 
 def train(
@@ -55,6 +56,17 @@ def train(
         **(settings or {}),
     }
     return train_config(load_config(config, **values), None if named else data, resume)
+
+
+def merge(run: str | Path, output: str | Path) -> Path:
+    """Write a run whose weights stand alone, with a model card of its own.
+
+    Raises:
+        NlptlError: the run cannot be opened, or the output exists or cannot be written.
+    """
+    folder = merge_artifact(Path(run), Path(output))
+    write_card(folder)
+    return folder
 
 
 def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> Run:

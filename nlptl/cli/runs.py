@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nlptl.cli.options import LabelColumn, LabelMap, RunArgument, TasksDir, TextColumn, data_config, out
+from nlptl.cli.options import LabelColumn, LabelMap, RunArgument, TasksDir, TextColumn, check_names, data_config, out
 from nlptl.config import load_config, parse_assignments, parse_label_map
 from nlptl.errors import ConfigError, DataError
-from nlptl.tasks import load_task
 
 EXAMPLES = 3
 
@@ -86,7 +85,7 @@ def train(
     }
     flags = {key: value for key, value in chosen.items() if value is not None}
     resolved = load_config(config, **{**parse_assignments(settings or []), **flags})
-    load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    check_names(resolved)
     from nlptl.api import train_config
 
     run = train_config(resolved, resume=resume)
@@ -132,6 +131,10 @@ def predict(
     decision: Annotated[
         str | None, typer.Option(help="argmax: the most probable label, instead of the run's own decision policy.")
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option("--safe-csv", help="For spreadsheets: an apostrophe before texts that would act as formulas."),
+    ] = False,
     format: Annotated[str, typer.Option(help="For texts: table, json (one object a line) or tsv.")] = "table",
 ) -> None:
     """Predict labels: for texts, standard input, or file to file."""
@@ -139,25 +142,36 @@ def predict(
         raise ConfigError("Give texts, or --input FILE together with --output FILE.")
     if format not in ("table", "json", "tsv"):
         raise ConfigError(f"Unknown format {format!r}. Available: json, table, tsv.")
+    if safe_csv and (output is None or output.suffix.lower() not in (".csv", ".tsv")):
+        raise ConfigError("--safe-csv is for --output FILE.csv or FILE.tsv.")
     from nlptl.api import load
 
     opened = load(run)
     if input is not None and output is not None:
         columns = data_config(text_column, None, None)
-        rows = opened.predict_file(input, output, all_scores, decision, columns)
+        rows = opened.predict_file(input, output, all_scores, decision, columns, safe_csv)
         out.print(f"{rows} predictions written to {output}")
         return
-    asked: list[Any] = list(texts) if texts else [line.rstrip("\r\n") for line in sys.stdin]
+    asked: list[Any] = list(texts) if texts else _standard_input()
     if len(opened.artifact.task.text_columns) == 2:
-        asked = list(zip(asked[::2], asked[1::2], strict=False))
+        if len(asked) % 2:
+            raise DataError(f"This run takes pairs of texts; {len(asked)} texts leave one without its partner.")
+        asked = list(zip(asked[::2], asked[1::2], strict=True))
     _print_predictions(opened, asked, all_scores, decision, format)
 
 
 def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", help="The new run folder.")]) -> None:
     """Fold a run's adapter and its checkpoint into weights that stand alone."""
-    from nlptl.artifacts import merge_artifact
+    from nlptl.api import merge as merged
 
-    out.print(f"Merged run written to {merge_artifact(run, output)}")
+    out.print(f"Merged run written to {merged(run, output)}")
+
+
+def _standard_input() -> list[str]:
+    try:
+        return [line.rstrip("\r\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise DataError(f"Standard input is not valid {error.encoding}: {error.reason}. Convert it first.") from error
 
 
 def _show_run(run: Any) -> None:
@@ -191,7 +205,7 @@ def _print_predictions(
             extra = [gold[i]] if gold else []
             extra += [f"{p:.4f}" for p in scores[i]] if scores is not None else []
             shown = str(text) if len(str(text)) <= 100 else str(text)[:97] + "..."
-            table.add_row(_escape(shown), _escape(str(prediction.label)), f"{prediction.score:.4f}", *extra)
+            table.add_row(shown, str(prediction.label), f"{prediction.score:.4f}", *extra)
         out.print(table)
         return
     for i, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
@@ -203,9 +217,3 @@ def _print_predictions(
             if style == "json"
             else f"{record['label']}\t{record['score']}\t{text}"
         )
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -12,8 +12,9 @@ import pandas as pd
 from nlptl.config import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
-from nlptl.data.sources import Source, column_fault, open_source, read_labelled_file
+from nlptl.data.sources import Source, check_text_columns, column_fault, open_source, read_labelled_file
 from nlptl.data.splits import cut, draw_shots
+from nlptl.errors import DataError, shortened
 from nlptl.tasks import TaskSpec
 
 
@@ -95,7 +96,13 @@ def label_targets(frame: pd.DataFrame, labels: list[str]) -> np.ndarray:
 
 def _audited(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -> dict[str, pd.DataFrame]:
     """All splits in the common columns, without rows that miss a cell; faults go to `audit`."""
+    check_text_columns(source.text_columns, task)
     columns = dict(zip(("text", "text_pair"), source.text_columns, strict=False)) | {"label": source.label_column}
+    if len(set(columns.values())) < len(columns):
+        raise DataError(
+            f"Texts and labels must be columns of their own; asked for were text {', '.join(source.text_columns)} and "
+            f"label {source.label_column}. Choose with --text-column and --label-column."
+        )
     frames = {}
     for split, raw in source.frames.items():
         origin = source.origins[split]
@@ -148,4 +155,8 @@ def label_name(value: Any) -> str:
 def _fix_labels(task: TaskSpec, train: pd.DataFrame) -> TaskSpec:
     if not isinstance(task.labels, str):
         return task
-    return task.with_labels(sorted({str(name) for name in train["label"].explode().dropna()}))
+    found = sorted({str(name) for name in train["label"].explode().dropna()})
+    if len(found) < (2 if task.kind == "single_label" else 1):
+        only = found[0] if found else "none"
+        raise DataError(f"train holds one label only ({shortened(only)!r}); a classifier needs at least two.")
+    return task.with_labels(found)

@@ -29,7 +29,14 @@ from nlptl.training.loop import fit
 from nlptl.training.rows import Rows
 from nlptl.training.runtime import start_runtime
 from nlptl.training.timing import Clock
-from nlptl.transfer.folder import agree_on_folder, describe, keep_log, noted_log, start_trackers
+from nlptl.transfer.folder import (
+    agree_on_folder,
+    describe,
+    keep_log,
+    noted_log,
+    removed_if_nothing_was_learned,
+    start_trackers,
+)
 from nlptl.transfer.job import Job, Trained, encode_splits, training_rows
 from nlptl.transfer.saving import save_run
 
@@ -77,16 +84,20 @@ def fine_tune(
         )
         folder = agree_on_folder(runtime, config, noted, resume)
         # From here on only the main process writes; a failure of its own stops it, and the launcher stops the others.
+        taken_up = True
         if runtime.is_main:
             taken_up = prepare_folder(folder, noted)
             if taken_up:
                 log.info(f"Going on with the unfinished run in {folder}")
             keep_log(notes, folder)
         runtime.barrier()
-        job = encode_splits(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
-        describe(job)
-        start_trackers(job, folder)
-        trained = _train(job, StateFolder(folder / "state"))
+        with removed_if_nothing_was_learned(folder, taken_up):
+            job = encode_splits(
+                noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits
+            )
+            describe(job)
+            start_trackers(job, folder)
+            trained = _train(job, StateFolder(folder / "state"))
         if runtime.is_main:
             save_run(job, trained, folder)
             if publish is not None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from nlptl.artifacts import is_unfinished
 from nlptl.config import RunConfig
+from nlptl.errors import NlptlError
+from nlptl.redaction import RedactSecrets
+from nlptl.resources import user_path
 from nlptl.training.runtime import Runtime
 from nlptl.transfer.job import Job
 
@@ -20,7 +24,7 @@ log = logging.getLogger("nlptl")
 def agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:
     """The run folder, the same on every process."""
     if config.output:
-        return Path(config.output).expanduser()
+        return user_path(config.output)
     unfinished = _newest_unfinished(noted) if resume else None
     name = unfinished or f"{config.task}-{config.mode}-{datetime.now():%Y%m%d-%H%M%S}"
     return Path("runs") / runtime.agree(name)
@@ -53,10 +57,28 @@ def noted_log() -> Iterator[logging.handlers.MemoryHandler]:
 
 def keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    file.addFilter(RedactSecrets())
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     notes.setTarget(file)
     notes.flushLevel = logging.NOTSET  # from here on nothing waits: a run that is killed has its log
     notes.flush()
+
+
+@contextmanager
+def removed_if_nothing_was_learned(folder: Path, taken_up: bool) -> Iterator[None]:
+    """Take a new run folder away again if the run fails before it holds a state to go on from.
+
+    Such a folder notes settings that cannot be trained, and would refuse the corrected command.
+    """
+    try:
+        yield
+    except (NlptlError, OSError):
+        if not taken_up and not any(folder.glob("state*")):
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.parent == Path("runs"):
+                with suppress(OSError):  # holds other runs
+                    folder.parent.rmdir()
+        raise
 
 
 def describe(job: Job) -> None:

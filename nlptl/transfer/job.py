@@ -12,7 +12,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, encode
 from nlptl.data.loading import Splits, label_targets
-from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
+from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.tasks import TaskSpec
@@ -60,11 +60,8 @@ class Trained:
 def encode_splits(
     config: RunConfig, task: TaskSpec, checkpoint: Checkpoint, runtime: Runtime, clock: Clock, splits: Splits
 ) -> Job:
-    from transformers import AutoConfig
-
     tokenizer = load_tokenizer(checkpoint.path)
-    encoder_config = AutoConfig.from_pretrained(checkpoint.path, trust_remote_code=False)
-    max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
+    max_length = longest_input(tokenizer, encoder_config(checkpoint.path), config.model.max_length)
     frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with clock.measure("data"):
         encoded = {name: encode(frame, tokenizer, max_length, _bar(runtime, name)) for name, frame in frames.items()}
