@@ -9,7 +9,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, adapt, adapt_matrix, load, probe, rank, train, train_baseline
+    from nlptl.api import Run, adapt, adapt_matrix, load, merge, probe, rank, train, train_baseline
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
@@ -24,6 +24,7 @@ __all__ = [
     "adapt_matrix",
     "load",
     "load_task",
+    "merge",
     "probe",
     "rank",
     "register_task",
@@ -41,6 +42,7 @@ _HOMES = {
     "adapt_matrix": "nlptl.api",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
+    "merge": "nlptl.api",
     "probe": "nlptl.api",
     "rank": "nlptl.api",
     "register_task": "nlptl.tasks",

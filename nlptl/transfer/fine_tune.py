@@ -19,7 +19,7 @@ from nlptl.tasks import load_task
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.forward import features_of
 from nlptl.training.timing import Clock
-from nlptl.transfer.folder import describe, join_processes, noted_log, open_folder, publish_run, start_trackers
+from nlptl.transfer.folder import describe, join_processes, noted_log, publish_run, run_folder, start_trackers
 from nlptl.transfer.job import Job, Trained, encode_splits, fill_in, training_rows
 from nlptl.transfer.saving import save_run
 from nlptl.transfer.steps import (
@@ -69,12 +69,14 @@ def fine_tune(
         for warning in splits.audit.warnings:
             log.warning(warning)
         runtime = join_processes(config)
-        folder = open_folder(runtime, config, noted, resume, notes)
-        job = encode_splits(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
-        describe(job)
-        start_trackers(job, folder)
-        trained = STRATEGIES.get(config.strategy).load()(job, StateFolder(folder / "state"))
-        publish_run(runtime, folder, lambda: save_run(job, trained, folder), publish)
+        with run_folder(runtime, config, noted, resume, notes) as folder:
+            job = encode_splits(
+                noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits
+            )
+            describe(job)
+            start_trackers(job, folder)
+            trained = STRATEGIES.get(config.strategy).load()(job, StateFolder(folder / "state"))
+            publish_run(runtime, folder, lambda: save_run(job, trained, folder), publish)
         return folder
 
 
