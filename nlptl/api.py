@@ -1,4 +1,4 @@
-"""The verbs of the library: train a run or a baseline, adapt to a domain, open or merge a run, look into checkpoints."""
+"""The verbs of the library: train a run or a baseline, adapt to a domain, open and merge runs, look into encoders."""
 
 from __future__ import annotations
 
