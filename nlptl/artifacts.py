@@ -156,7 +156,8 @@ def prepare_folder(folder: Path, config: RunConfig) -> bool:
                 "Choose another --output, or remove that folder."
             )
         return True
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # A run that was killed while it wrote its very first file has left that file's beginning.
+    if folder.exists() and (not folder.is_dir() or any(path.name != "run.yaml.part" for path in folder.iterdir())):
         raise ArtifactError(f"{folder} exists and is not a run folder. Choose another --output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,10 +169,17 @@ def prepare_folder(folder: Path, config: RunConfig) -> bool:
 
 def is_unfinished(folder: Path, config: RunConfig) -> bool:
     """Whether the folder holds an unfinished run of these settings."""
+    return not (folder / "manifest.json").exists() and _has_settings(folder, config)
+
+
+def is_finished(folder: Path, config: RunConfig) -> bool:
+    """Whether the folder holds a finished run of these settings."""
+    return (folder / "manifest.json").exists() and _has_settings(folder, config)
+
+
+def _has_settings(folder: Path, config: RunConfig) -> bool:
     noted = folder / "run.yaml"
-    if not noted.is_file() or (folder / "manifest.json").exists():
-        return False
-    return validate(RunConfig, read_yaml(noted), str(noted)) == config
+    return noted.is_file() and validate(RunConfig, read_yaml(noted), str(noted)) == config
 
 
 def save_artifact(

@@ -146,6 +146,10 @@ class TrainingConfig(Record):
     """balanced: a label's rows weigh in inverse proportion to their number."""
     patience: Positive | None = None
     """Stop after this many epochs without a better primary metric on validation. None: train all epochs."""
+    save_every: Positive | None = None
+    """Optimizer steps between saved states. None: as often as saving stays under 3 % of the time."""
+    keep_states: Positive = 2
+    """Saved states kept until the run ends; each holds the best weights so far beside the newest."""
     refit: bool | None = None
     """Once validation has chosen epochs or regularisation, train again on train + validation together. None: the
     mode's default, and always with `data.shots`."""
@@ -220,6 +224,9 @@ class RuntimeConfig(Record):
     models become slower. Needs a C compiler."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
+    timeout_seconds: Annotated[float, Field(ge=1)] = 300.0
+    """How long processes wait for one another before they take the others for lost. A process that dies is noticed at
+    once on CPUs; one that hangs or is cut off, after this time."""
     progress: bool = True
     """Progress bars."""
 

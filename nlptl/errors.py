@@ -32,6 +32,18 @@ class LaunchError(NlptlError):
     """The processes were started in a way that cannot train correctly."""
 
 
+class LostProcessError(LaunchError):
+    """Another process of the run ended or can no longer be reached; the run goes on from its last saved state."""
+
+    exit_code = 76
+
+
+class Preempted(NlptlError):
+    """A signal asked training to stop; its state is saved, and the same command goes on from there."""
+
+    exit_code = 75
+
+
 class MissingExtraError(NlptlError):
     """An optional package is needed; names the extra that brings it."""
 

@@ -80,7 +80,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def write_yaml(path: Path, record: Record) -> None:
     """Write a record so that `validate(type(record), read_yaml(path), ...)` gives it back."""
     text = yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
-    path.write_text(text, encoding="utf-8")
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
 
 
 def validate(model: type[R], values: Mapping[str, Any], origin: str) -> R:

@@ -1,16 +1,15 @@
-"""The state of an unfinished training on disk, so that it can go on where it was stopped.
+"""The states of an unfinished training on disk, so that it can go on where it was stopped.
 
 The stream of batches, dropout and learning rate are functions of seed and step, so weights, optimizer moments and a
-few counters are the whole state.
+few counters are the whole state. Each lies in a folder of its own, `step-0000123`, that is whole or not there.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import logging
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nlptl.errors import ArtifactError
+from nlptl.training.sealed import PART, check_sealed, write_sealed
+
+log = logging.getLogger("nlptl")
 
 # A save may cost this share of the training time since the last one.
 SHARE = 0.03
+DAMAGED = "damaged-"
 Weights = dict[str, Tensor]
 
 
@@ -41,68 +44,130 @@ class Progress:
     epochs: list[dict[str, float]] = field(default_factory=list)
     """Validation metrics after each epoch, entry 0 before the first."""
     seconds: float = 0.0
+    skipped_steps: int = 0
+    """Steps whose gradients overflowed in fp16 and were left out."""
+    micro_batch_size: int | None = None
+    """Rows per forward pass and process, where memory made it smaller than the settings say."""
+    processes: int = 1
+    """How many made the last step."""
+    plan: str = ""
+    """Digest of the batches of the first epoch: other rows make another plan."""
+    scaler: dict[str, float] = field(default_factory=dict)
+    """The fp16 gradient scaler's state."""
+
+
+@dataclass
+class Snapshot:
+    """One saved state, as read."""
+
+    weights: Weights
+    best: Weights
+    moments: Weights
+    """Tensors of the optimizer, by `index.name`."""
+    numbers: dict[str, Any]
+    """What the optimizer keeps besides tensors."""
+    progress: Progress
+
+    def restore(self, optimizer: torch.optim.Optimizer) -> None:
+        """Put the moments into the optimizer.
+
+        Raises:
+            ValueError: they are another model's; torch would take them without a word.
+        """
+        shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+        for key, moment in self.moments.items():
+            index = int(key.split(".", 1)[0])
+            if index >= len(shapes) or (moment.ndim and moment.shape != shapes[index]):
+                raise ValueError(f"the optimizer's {key} has no place in this model")
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in [*self.moments.items(), *self.numbers.items()]:
+            place, name = key.split(".", 1)
+            state.setdefault(int(place), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 class StateFolder:
-    """The newest complete state under a run folder; one process writes, all may read."""
+    """The saved states of one training; one process writes and reads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._last_save = time.monotonic()
         self._cost = 1.0
+        self.spent = 0.0
+        """Seconds that saving has taken."""
 
-    @property
-    def _old(self) -> Path:
-        return self.folder.with_name(self.folder.name + ".old")
-
-    def due(self) -> bool:
-        """Whether enough time has passed that another save stays within its share."""
+    def due(self, step: int, every: int | None = None) -> bool:
+        """Whether to save after this step: each `every` steps, or when another save stays within its share."""
+        if every is not None:
+            return step % every == 0
         return time.monotonic() - self._last_save > self._cost / SHARE
+
+    def states(self) -> list[Path]:
+        """The folders of saved states, the oldest first."""
+        return sorted(self.folder.glob("step-*"))
 
     def exists(self) -> bool:
         """Whether there is a state to go on from."""
-        if not self.folder.exists() and self._old.is_dir():  # stopped between the two renames of a save
-            with suppress(FileNotFoundError):  # another process was quicker
-                self._old.rename(self.folder)
-        return (self.folder / "progress.json").is_file()
+        return bool(self.states())
 
-    def save(self, weights: Weights, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write the state aside, then let it take the place of the last one."""
-        started = time.monotonic()
-        aside = self.folder.with_name(self.folder.name + ".part")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        moments, numbers = _flatten(optimizer)
-        _write_tensors(aside / "weights.safetensors", weights)
-        _write_tensors(aside / "best.safetensors", best)
-        _write_tensors(aside / "optimizer.safetensors", moments)
-        with (aside / "progress.json").open("w") as stream:
-            json.dump({"progress": asdict(progress), "optimizer": numbers}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if self.folder.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
-            self.folder.rename(self._old)
-        aside.rename(self.folder)
-        shutil.rmtree(self._old, ignore_errors=True)
-        self._last_save = time.monotonic()
-        self._cost = self._last_save - started
-
-    def load(self, optimizer: torch.optim.Optimizer) -> tuple[Weights, Weights, Progress]:
-        """Weights, best weights and progress; puts the moments into the optimizer.
+    def save(
+        self, weights: Weights, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress, keep: int = 2
+    ) -> Path:
+        """Write a state, then remove all but the newest `keep`; a step that was saved before stays as it is.
 
         Raises:
-            ArtifactError: the state is damaged or belongs to another model.
+            ArtifactError: the disk is full or cannot be written; earlier states are intact.
         """
+        started = time.monotonic()
+        target = self.folder / f"step-{progress.step:07d}"
+        if not target.exists():
+            moments, numbers = _flatten(optimizer)
+
+            def write(folder: Path) -> None:
+                _write_tensors(folder / "weights.safetensors", weights)
+                _write_tensors(folder / "best.safetensors", best)
+                _write_tensors(folder / "optimizer.safetensors", moments)
+                noted = {"progress": asdict(progress), "optimizer": numbers}
+                (folder / "progress.json").write_text(json.dumps(noted))
+
+            write_sealed(target, write)
+        for old in self.states()[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+        self._last_save = time.monotonic()
+        self._cost = self._last_save - started
+        self.spent += self._cost
+        return target
+
+    def read(self) -> Snapshot | None:
+        """The newest good state, or None; damaged ones are named, and kept under another name."""
+        for leftover in self.folder.glob(f"{PART}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for folder in reversed(self.states()):
+            try:
+                check_sealed(folder)
+                return _read(folder)
+            except ArtifactError as error:
+                log.warning(f"The saved state {folder} is damaged and left out: {error}")
+                folder.rename(folder.with_name(f"{DAMAGED}{folder.name}-{time.time_ns()}"))
+        if any(self.folder.glob(f"{DAMAGED}*")):
+            log.warning(f"There is no good state in {self.folder}, so this training starts over")
+        return None
+
+    def load(self, optimizer: torch.optim.Optimizer) -> tuple[Weights, Weights, Progress]:
+        """Weights, best weights and progress of the newest good state; puts the moments into the optimizer.
+
+        Raises:
+            ArtifactError: there is none, or it belongs to another model.
+        """
+        snapshot = self.read()
+        if snapshot is None:
+            raise ArtifactError(f"There is no good training state in {self.folder}. Remove it to start over.")
         try:
-            noted = json.loads((self.folder / "progress.json").read_text())
-            tensors = {n: load_file(self.folder / f"{n}.safetensors") for n in ("weights", "best", "optimizer")}
-            _restore(optimizer, tensors["optimizer"], noted["optimizer"])
-            return tensors["weights"], tensors["best"], Progress(**noted["progress"])
-        except Exception as error:  # safetensors, json, shapes: all mean the same to the user
-            raise ArtifactError(
-                f"The saved training state in {self.folder} cannot be used ({error}). Remove it to start over."
-            ) from error
+            snapshot.restore(optimizer)
+        except (ValueError, KeyError, RuntimeError) as error:
+            raise ArtifactError(f"The training state in {self.folder} belongs to another model ({error}).") from error
+        return snapshot.weights, snapshot.best, snapshot.progress
 
     def save_finished(self, best: Weights, progress: Progress) -> None:
         """Keep only what a finished training gave: for a run that goes on with another."""
@@ -126,15 +191,25 @@ class StateFolder:
             raise ArtifactError(f"The state in {self.folder} cannot be used ({error}). Remove it.") from error
 
     def remove(self) -> None:
-        """Training ended; the state has served."""
+        """Training ended; the states have served."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self._old, ignore_errors=True)
+
+
+def _read(folder: Path) -> Snapshot:
+    try:
+        noted = json.loads((folder / "progress.json").read_text())
+        # Copies: the files may be removed while training goes on.
+        weights, best, moments = (
+            {name: tensor.clone() for name, tensor in load_file(folder / f"{part}.safetensors").items()}
+            for part in ("weights", "best", "optimizer")
+        )
+        return Snapshot(weights, best, moments, noted["optimizer"], Progress(**noted["progress"]))
+    except Exception as error:  # the digests are right, so another version wrote it; whatever fails, it is unreadable
+        raise ArtifactError(f"it cannot be read by this version ({error})") from error
 
 
 def _write_tensors(path: Path, tensors: Weights) -> None:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> tuple[Weights, dict[str, Any]]:
@@ -148,12 +223,3 @@ def _flatten(optimizer: torch.optim.Optimizer) -> tuple[Weights, dict[str, Any]]
             else:
                 numbers[f"{index}.{name}"] = value
     return tensors, numbers
-
-
-def _restore(optimizer: torch.optim.Optimizer, tensors: Weights, numbers: dict[str, Any]) -> None:
-    full = optimizer.state_dict()
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in [*tensors.items(), *numbers.items()]:
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": full["param_groups"]})

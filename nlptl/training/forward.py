@@ -38,7 +38,7 @@ def forward_all(
     fillers = -(-len(batches) // runtime.processes) - len(mine)
     out = np.zeros((len(encoded), width), np.float32)
     with torch.inference_mode(), runtime.autocast():
-        for rows in runtime.track(mine, what):
+        for rows in runtime.stop.until(runtime.track(mine, what)):
             out[rows] = function(collate(encoded, rows, pad_id, runtime.device)).float().cpu().numpy()
         for _ in range(fillers):
             function(collate(encoded, batches[0][:1], pad_id, runtime.device))

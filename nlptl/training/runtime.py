@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch import distributed as dist
 from tqdm.auto import tqdm
 
-from nlptl.errors import ConfigError, LaunchError, MissingExtraError, unknown
+from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
+from nlptl.training.preemption import StopFlag
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -29,6 +33,7 @@ class Runtime:
     accelerator: Any = None
     """The Accelerator of a training run; None for prediction in one process."""
     progress: bool = True
+    stop: StopFlag = field(default_factory=StopFlag, compare=False)
 
     @property
     def is_main(self) -> bool:
@@ -54,22 +59,61 @@ class Runtime:
         """Element-wise sum over the processes, on each of them."""
         if self.processes == 1:
             return array
-        total = self.accelerator.reduce(torch.from_numpy(array).to(self.device), reduction="sum")
-        summed: np.ndarray = total.cpu().numpy()
+        with self.noticing_loss():
+            total = self.accelerator.reduce(torch.from_numpy(array).to(self.device), reduction="sum")
+            summed: np.ndarray = total.cpu().numpy()
         return summed
+
+    def broadcast(self, tensor: Tensor) -> None:
+        """Overwrite a tensor on this device with the main process's."""
+        if self.processes > 1:
+            with self.noticing_loss():
+                dist.broadcast(tensor, 0)
 
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.processes > 1:
-            self.accelerator.wait_for_everyone()
+            with self.noticing_loss():
+                self.accelerator.wait_for_everyone()
 
     def agree(self, text: str) -> str:
         """The main process's text, on each process."""
-        sent = np.zeros(4096, np.int64)
-        letters = text.encode()
-        if self.is_main:
-            sent[: len(letters)] = list(letters)
-        return bytes(self.sum(sent).astype(np.uint8)).rstrip(b"\0").decode()
+        if self.processes == 1:
+            return text
+        letters = np.frombuffer(text.encode() if self.is_main else b"", np.uint8)
+        length = int(self.sum(np.array([len(letters)], np.int64))[0])
+        return self.sum(letters.copy() if self.is_main else np.zeros(length, np.uint8)).tobytes().decode()
+
+    def any(self, here: bool) -> bool:
+        """Whether it holds on at least one process."""
+        return bool(self.sum(np.array([here], np.int64))[0])
+
+    def accumulating(self, model: Any) -> AbstractContextManager[Any]:
+        """A forward and backward pass whose gradients are added to those that are there.
+
+        Sharded models reduce theirs inside the last backward pass of a step; for replicas the step does it.
+        """
+        context: AbstractContextManager[Any] = self.accelerator.accumulate(model) if self.is_sharded else nullcontext()
+        return context
+
+    @contextmanager
+    def noticing_loss(self) -> Iterator[None]:
+        """For exchanges between processes: their failure means that a process is gone.
+
+        Raises:
+            LostProcessError: another process ended, or did not answer in time.
+        """
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise LostProcessError(
+                f"Process {self.rank} lost the other processes: one of them ended or cannot be reached ({reason}). "
+                "Look for the first error among them, then give the same command again (with --resume, or with the "
+                "same --output) to go on from the last saved state."
+            ) from error
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Hand numbers to the trackers, if there are any."""
@@ -89,14 +133,22 @@ def start_runtime(
     trackers: list[str] | None = None,
     deterministic: bool = False,
     progress: bool = True,
+    timeout_seconds: float = 300.0,
 ) -> Runtime:
     """Join the other processes, if the launcher started any, and choose device and precision.
+
+    Args:
+        precision: bf16, fp16, fp32 or auto.
+        trackers: Accelerate's names of experiment trackers.
+        deterministic: ask PyTorch for deterministic kernels.
+        progress: show bars.
+        timeout_seconds: how long processes wait for one another before they take the others for lost.
 
     Raises:
         LaunchError: several processes were launched that do not know each other.
         ConfigError: a precision this device cannot compute, or an unknown tracker.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate import Accelerator, InitProcessGroupKwargs
     from accelerate.state import AcceleratorState, GradientState
 
     launched = int(os.environ.get("WORLD_SIZE", "1"))
@@ -110,7 +162,7 @@ def start_runtime(
         mixed_precision="no" if chosen == "fp32" else chosen,
         log_with=_known_trackers(trackers or []),
         project_dir=".",  # trackers ask for a folder now; theirs is set once the run folder is known
-        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=timeout_seconds))],
     )
     if accelerator.num_processes != launched:
         raise LaunchError(

@@ -31,6 +31,7 @@ from nlptl.transfer.steps import (
     split_logits,
     start,
     train,
+    train_again,
     tuned_features,
 )
 
@@ -56,9 +57,7 @@ def learn(job: Job, state: StateFolder) -> Trained:
         log.info("Training again on train + validation together")
         together = [np.concatenate([part["train"], part["validation"]]) for part in (before, job.targets)]
         model, mode = _prepared(job, *together)
-        # All epochs, down to the schedule's end: a few validation rows say whether training helps, not when to stop.
-        if progress.best_epoch:
-            train(job, model, training_rows(job, "both"), None, None)
+        train_again(job, model, training_rows(job, "both"), state, progress)
         features = tuned_features(job, model.classifier)
         head = refit_head(job, features, head) if probed else model.as_head(_length(features))
         classifier = _finished(model, head)

@@ -14,12 +14,21 @@ from nlptl.evaluation.evaluator import check_metrics
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import MODES
 from nlptl.models.probe import LinearHead
+from nlptl.resources import user_path
 from nlptl.strategies import STRATEGIES
 from nlptl.tasks import load_task
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.forward import features_of
 from nlptl.training.timing import Clock
-from nlptl.transfer.folder import describe, join_processes, noted_log, publish_run, run_folder, start_trackers
+from nlptl.transfer.folder import (
+    describe,
+    finished_before,
+    join_processes,
+    noted_log,
+    publish_run,
+    run_folder,
+    start_trackers,
+)
 from nlptl.transfer.job import Job, Trained, encode_splits, fill_in, training_rows
 from nlptl.transfer.saving import save_run
 from nlptl.transfer.steps import (
@@ -34,6 +43,7 @@ from nlptl.transfer.steps import (
     start,
     store_of,
     train,
+    train_again,
 )
 
 log = logging.getLogger("nlptl")
@@ -48,7 +58,7 @@ def fine_tune(
         config: what to train; unset settings take the task's, the strategy's and the mode's defaults.
         given: Python data instead of `config.data.source`.
         resume: go on with the newest unfinished run of these settings (an unfinished run in `config.output` is
-            always taken up).
+            always taken up). A run in `config.output` that has just been finished stays as it is.
         publish: called once with the finished run folder, by the process that writes.
 
     Returns:
@@ -69,6 +79,10 @@ def fine_tune(
         for warning in splits.audit.warnings:
             log.warning(warning)
         runtime = join_processes(config)
+        if resume and config.output and finished_before(runtime, user_path(config.output), noted):
+            folder = user_path(config.output)
+            publish_run(runtime, folder, StateFolder(folder / "state").remove, publish)
+            return folder
         with run_folder(runtime, config, noted, resume, notes) as folder:
             job = encode_splits(
                 noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits
@@ -97,9 +111,7 @@ def learn(job: Job, state: StateFolder) -> Trained:
         if head is not None:
             head = refit_head(job, features, head)
         start(job, classifier, head, mode)
-        # All epochs, down to the schedule's end: a few validation rows say whether training helps, not when to stop.
-        if progress.best_epoch:
-            train(job, classifier, training_rows(job, "both"), None, None)
+        train_again(job, classifier, training_rows(job, "both"), state, progress)
     notes = {"probe_regularisation": head.regularisation} if head else {}
     return Trained(classifier, mode, validation, split_logits(job, classifier, "test"), progress, notes)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from nlptl.artifacts import is_unfinished, prepare_folder
+from nlptl.artifacts import is_finished, is_unfinished, prepare_folder
 from nlptl.config import RunConfig
-from nlptl.errors import NlptlError
+from nlptl.errors import LostProcessError, NlptlError, Preempted
 from nlptl.redaction import RedactSecrets
 from nlptl.resources import user_path
 from nlptl.training.runtime import Runtime, start_runtime
@@ -28,6 +29,7 @@ def join_processes(config: RunConfig) -> Runtime:
         config.runtime.trackers,
         config.runtime.deterministic,
         config.runtime.progress,
+        config.runtime.timeout_seconds,
     )
 
 
@@ -51,6 +53,8 @@ def run_folder(
     runtime.barrier()
     try:
         yield folder
+    except (LostProcessError, Preempted):  # nothing wrong with the settings: the same command goes on here
+        raise
     except (NlptlError, OSError):
         if not taken_up and not _holds_something_learned(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -63,6 +67,14 @@ def run_folder(
 def _holds_something_learned(folder: Path) -> bool:
     """A state to go on from, or a finished run: its own, or that of one of several tasks alone."""
     return any(any(folder.rglob(name)) for name in ("state*", "manifest.json"))
+
+
+def finished_before(runtime: Runtime, folder: Path, noted: RunConfig) -> bool:
+    """Whether the run is finished, so that a scheduler's repeated command has nothing left to train."""
+    finished = runtime.any(runtime.is_main and is_finished(folder, noted))
+    if finished and runtime.is_main:
+        log.info(f"The run in {folder} is finished already")
+    return finished
 
 
 def publish_run(
@@ -82,7 +94,9 @@ def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resu
     """The run folder, the same on every process."""
     if config.output:
         return user_path(config.output)
-    unfinished = _newest_unfinished(noted) if resume else None
+    # A launcher that starts the group again (--max_restarts) repeats the command as it was given.
+    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    unfinished = _newest_unfinished(noted) if resume or restarted else None
     name = unfinished or f"{config.task}-{config.method}-{datetime.now():%Y%m%d-%H%M%S}"
     return Path("runs") / runtime.agree(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,13 @@ class Job:
     @property
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
+
+    def remembering(self, progress: Progress) -> Job:
+        """The job of a further training, which starts with the micro-batch that memory allowed before."""
+        if progress.micro_batch_size is None:
+            return self
+        training = self.config.training.model_copy(update={"micro_batch_size": progress.micro_batch_size})
+        return replace(self, config=self.config.model_copy(update={"training": training}))
 
 
 @dataclass

@@ -40,6 +40,7 @@ from nlptl.transfer.steps import (
     start,
     store_of,
     train,
+    train_again,
 )
 
 log = logging.getLogger("nlptl")
@@ -158,11 +159,10 @@ def _learn(together: Together, state: StateFolder) -> list[Trained]:
     validation = together.logits(classifier, "validation")
     mode = lead.mode
     if lead.config.training.refit:
-        log.info(f"Training again on train + validation together, for {progress.best_epoch} epochs")
+        log.info("Training again on train + validation together")
         classifier, mode = fresh_classifier(lead, together.labels), MODES.get(lead.config.mode)()
         start(lead, classifier, _joined(_refitted(jobs, starts)), mode)
-        if progress.best_epoch:
-            train(lead, classifier, together.rows("both"), None, None, "mean", stop_after=progress.best_epoch)
+        train_again(lead, classifier, together.rows("both"), state, progress, "mean")
     test = together.logits(classifier, "test")
     return [
         Trained(classifier, mode, v, t, progress, {"forgetting": _forgetting(progress, job.task.name)})

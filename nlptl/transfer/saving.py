@@ -150,6 +150,8 @@ def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[s
             "steps": trained.progress.step,
             "epochs": trained.progress.epochs,
             "losses": trained.progress.losses,
+            "skipped_steps": trained.progress.skipped_steps,
+            "micro_batch_size": trained.progress.micro_batch_size,
             **trained.notes,
         },
         "model": {

@@ -16,7 +16,7 @@ from nlptl.models.probe import LinearHead
 from nlptl.training.checkpointing import Progress, StateFolder, Weights
 from nlptl.transfer.fine_tune import probe_first
 from nlptl.transfer.job import Job, Trained, training_rows
-from nlptl.transfer.steps import fresh_classifier, judge_of, refit_head, split_logits, start, train
+from nlptl.transfer.steps import fresh_classifier, judge_of, refit_head, split_logits, start, train, train_again
 
 log = logging.getLogger("nlptl")
 
@@ -41,7 +41,9 @@ def learn(job: Job, state: StateFolder) -> Trained:
     if job.config.training.refit:
         log.info("Training the soup's members again on train + validation together")
         head = refit_head(job, features, head) if head is not None else None
-        members = [_again(job, head, seeds[i], runs[i].best_epoch) for i in chosen]
+        members = [
+            _again(job, head, StateFolder(state.folder / f"member-{seeds[i]}"), runs[i], seeds[i]) for i in chosen
+        ]
         classifier, mode = _started(job, head)
         put_weights(classifier, average(members))
     if head is not None:
@@ -77,10 +79,9 @@ def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) ->
     return weights, progress
 
 
-def _again(job: Job, head: LinearHead | None, seed: int, epochs: int) -> Weights:
+def _again(job: Job, head: LinearHead | None, state: StateFolder, progress: Progress, seed: int) -> Weights:
     classifier, _ = _started(job, head)
-    if epochs:
-        train(job, classifier, training_rows(job, "both"), None, None, seed=seed, stop_after=epochs)
+    train_again(job, classifier, training_rows(job, "both"), state, progress, seed=seed)
     return trainable_weights(classifier)
 
 

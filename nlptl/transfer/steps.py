@@ -129,7 +129,6 @@ def train(
     judge: Evaluate | None,
     metric: str | None = None,
     seed: int | None = None,
-    stop_after: int | None = None,
     config: TrainingConfig | None = None,
     on_step: Callable[[float], object] | None = None,
 ) -> Progress:
@@ -143,7 +142,6 @@ def train(
         judge: validation metrics after each epoch; None: the last state is kept.
         metric: the one that decides; None: the task's.
         seed: of order and dropout; None: the run's.
-        stop_after: end after this many of the planned epochs.
         config: settings other than the run's.
         on_step: told before each step the share of all steps that lies behind.
     """
@@ -158,11 +156,33 @@ def train(
             judge,
             metric or job.task.metric,
             state,
-            stop_after,
             on_step,
         )
     job.clock.seconds["training"] -= job.clock.seconds.get("evaluation", 0.0) - before
     return progress
+
+
+def train_again(
+    job: Job,
+    model: Any,
+    rows: Rows,
+    state: StateFolder,
+    progress: Progress,
+    metric: str | None = None,
+    seed: int | None = None,
+) -> None:
+    """Train a fresh model as before, on rows that now hold validation's as well.
+
+    It goes through all epochs, down to the schedule's end, where the rate is low: validation says whether training
+    helps (else nothing is done here), but has no say in a training that it is part of.
+
+    Args:
+        job, model, rows, metric, seed: as `train`.
+        state: the first training's; this one's lies inside.
+        progress: of the first training.
+    """
+    if progress.best_epoch:
+        train(job.remembering(progress), model, rows, StateFolder(state.folder / "refit"), None, metric, seed)
 
 
 def judge_of(job: Job, classifier: Any) -> Evaluate:

@@ -1,4 +1,4 @@
-import json
+import subprocess
 
 import pytest
 import torch
@@ -43,11 +43,12 @@ def test_what_was_saved_is_loaded(saved):
         assert all(torch.equal(moments[name], after[index][name]) for name in ("step", "exp_avg", "exp_avg_sq"))
 
 
-def test_a_new_state_takes_the_place_of_the_last_and_nothing_else_stays(saved):
+def test_the_newest_states_are_kept_and_nothing_else(saved):
     state, weights, best, optimizer, _ = saved
-    state.save(weights, best, optimizer, Progress(8))
-    assert state.load(optimizer)[2].step == 8
-    assert [path.name for path in state.folder.parent.iterdir()] == ["state"]
+    for step in (8, 9, 10):
+        state.save(weights, best, optimizer, Progress(step), keep=2)
+    assert state.load(optimizer)[2].step == 10
+    assert sorted(path.name for path in state.folder.iterdir()) == ["step-0000009", "step-0000010"]
 
 
 def test_a_save_that_breaks_off_leaves_the_last_state(saved, monkeypatch):
@@ -56,36 +57,84 @@ def test_a_save_that_breaks_off_leaves_the_last_state(saved, monkeypatch):
     def full_disk(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpointing, "save_file", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        state.save(weights, best, optimizer, Progress(8))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpointing, "save_file", full_disk)
+        with pytest.raises(ArtifactError, match=r"No space left.*saved before is intact.*same command"):
+            state.save(weights, best, optimizer, Progress(8))
+    assert [path.name for path in state.folder.iterdir()] == ["step-0000007"]
     assert state.load(optimizer)[2].step == 7
 
 
-def test_a_save_stopped_between_its_renames_leaves_the_last_state(saved):
+def test_a_killed_save_leaves_the_last_state(saved):
     state, *_, optimizer, _ = saved
-    state.folder.rename(state.folder.with_name("state.old"))
-    assert StateFolder(state.folder).exists()
+    (state.folder / ".part-step-0000008").mkdir()
+    (state.folder / ".part-step-0000008" / "weights.safetensors").write_bytes(b"half")
     assert state.load(optimizer)[2].step == 7
+    assert [path.name for path in state.folder.iterdir()] == ["step-0000007"]
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "best.safetensors", "optimizer.safetensors", "progress.json"])
-def test_a_damaged_state_is_an_artifact_error(saved, name):
-    state, *_, optimizer, _ = saved
-    file = state.folder / name
-    file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(ArtifactError, match="cannot be used .* Remove it to start over"):
-        state.load(optimizer)
+FILES = ["weights.safetensors", "best.safetensors", "optimizer.safetensors", "progress.json", "manifest.json"]
+DAMAGE = {
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:-10]),
+    "deleted": lambda file: file.unlink(),
+    "flipped": lambda file: file.write_bytes(bytes([file.read_bytes()[0] ^ 64]) + file.read_bytes()[1:]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_state_is_named_and_the_one_before_is_used(saved, caplog, name, damage):
+    state, weights, best, optimizer, _ = saved
+    newer = state.save(weights, best, optimizer, Progress(8))
+    DAMAGE[damage](newer / name)
+    assert state.load(optimizer)[2].step == 7
+    assert f"{newer} is damaged and left out: " in caplog.text
+    state.save(weights, best, optimizer, Progress(8))  # what was left out is in nobody's way
+    assert state.load(optimizer)[2].step == 8
+
+
+def test_without_a_good_state_training_starts_over_and_says_so(saved, caplog):
+    state, *_ = saved
+    (state.folder / "step-0000007" / "progress.json").unlink()
+    assert state.read() is None
+    assert "starts over" in caplog.text
+    with pytest.raises(ArtifactError, match="no good training state"):
+        state.load(stepped()[1])
 
 
 def test_a_state_of_another_model_is_an_artifact_error(saved):
-    state = saved[0]
-    other = torch.optim.AdamW(torch.nn.Sequential(torch.nn.Linear(3, 2)).parameters(), lr=0.1)
-    noted = json.loads((state.folder / "progress.json").read_text())
-    noted["progress"]["unheard_of"] = 1
-    (state.folder / "progress.json").write_text(json.dumps(noted))
-    with pytest.raises(ArtifactError, match="cannot be used"):
-        state.load(other)
+    other = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+    with pytest.raises(ArtifactError, match="belongs to another model"):
+        saved[0].load(other)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"mounting a tmpfs is not permitted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_the_last_state(small_disk):
+    _, optimizer = stepped()
+    state = StateFolder(small_disk / "state")
+    state.save({"w": torch.ones(1000)}, {}, optimizer, Progress(1))
+    with pytest.raises(ArtifactError, match=r"(?i)no space left"):
+        state.save({"w": torch.ones(60_000)}, {"w": torch.ones(60_000)}, optimizer, Progress(2))
+    assert [path.name for path in state.folder.iterdir()] == ["step-0000001"]
+    assert state.load(optimizer)[2].step == 1
+
+
+def test_a_fixed_interval_counts_steps(tmp_path):
+    state = StateFolder(tmp_path / "state")
+    assert [step for step in range(1, 10) if state.due(step, 3)] == [3, 6, 9]
 
 
 def test_saves_keep_to_their_share_of_the_time(tmp_path, monkeypatch):
@@ -101,13 +150,13 @@ def test_saves_keep_to_their_share_of_the_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpointing, "save_file", slow)
     now[0] += 1000
-    assert state.due()
+    assert state.due(1)
     state.save(dict(layer.named_parameters()), {}, optimizer, Progress())
-    assert not state.due()
+    assert not state.due(1)
     now[0] += 6.0 / checkpointing.SHARE - 1
-    assert not state.due()
+    assert not state.due(1)
     now[0] += 2
-    assert state.due()
+    assert state.due(1)
 
 
 def test_removed_is_gone(saved):

@@ -141,12 +141,6 @@ def test_without_validation_the_last_state_stays(learn, fresh):
         assert_equal(weights_of(one.classifier), weights_of(two.classifier))
 
 
-def test_stop_after_keeps_to_the_planned_schedule(learn):
-    planned = learn(epochs=4, schedule="linear")
-    short = learn(epochs=4, schedule="linear", stop_after=2)
-    assert short.progress.losses == planned.progress.losses[: 2 * STEPS]
-
-
 def test_the_seed_decides_order_and_dropout(learn):
     losses = {seed: learn(seed=seed, dropout=0.3, epochs=1).progress.losses for seed in (5, 6)}
     assert learn(seed=5, dropout=0.3, epochs=1).progress.losses == losses[5]

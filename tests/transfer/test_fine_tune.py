@@ -60,7 +60,8 @@ def test_a_killed_run_goes_on_to_the_same_end(tiny, obvious, tmp_path, mode):
     command = [sys.executable, "-c", KILLED, json.dumps({**given, "output": str(folder)})]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert read_json(folder / "state" / "progress.json")["progress"]["step"] == 7
+    newest = sorted((folder / "state").glob("step-*"))[-1]
+    assert read_json(newest / "progress.json")["progress"]["step"] == 7
     assert "Task sentiment: 2 labels" in (folder / "log.txt").read_text()
     with pytest.raises(ArtifactError, match=r"unfinished run.*--resume"):
         nlptl.load(folder)

@@ -1,0 +1,51 @@
+"""The best state so far: what decides it, and its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlptl.models.encoder import EncoderModel, put_weights, trainable_weights
+from nlptl.training.checkpointing import Progress, Weights
+from nlptl.training.runtime import Runtime
+
+
+class BestState:
+    """The best trainable weights so far, on the CPU, and the way back into the classifier."""
+
+    def __init__(self, runtime: Runtime, classifier: EncoderModel, model: Any) -> None:
+        self._runtime, self._classifier, self._model = runtime, classifier, model
+        self._names = [name for name, p in classifier.named_parameters() if p.requires_grad]
+        self.weights: Weights = {}
+
+    def current(self) -> Weights:
+        """The trainable weights as they are now."""
+        if self._runtime.is_sharded:
+            full = self._runtime.accelerator.get_state_dict(self._model)
+            return {name: tensor.detach().cpu() for name, tensor in full.items() if name in self._names}
+        return trainable_weights(self._classifier)
+
+    def take(self) -> None:
+        """Remember the present state."""
+        self.weights = self.current()
+
+    def put(self, weights: Weights) -> None:
+        """Copy weights into the classifier."""
+        put_weights(self._classifier, weights)
+
+
+def judge(progress: Progress, metrics: dict[str, float], metric: str, best: BestState) -> None:
+    """Note the metrics of one more epoch, and take the state if it is the best so far."""
+    epoch = len(progress.epochs)
+    before = next((e for e in progress.epochs if e["epoch"] == progress.best_epoch), None)
+    progress.epochs.append({"epoch": epoch, **metrics})
+    if before is None or _rank(metrics, metric) > _rank(before, metric):
+        progress.best_metric, progress.best_epoch, progress.worse_epochs = metrics[metric], epoch, 0
+        best.take()
+    else:
+        progress.worse_epochs += 1
+
+
+def _rank(metrics: dict[str, float], metric: str) -> tuple[float, float]:
+    # Small validation splits tie often; then the lower loss is the better state.
+    loss = -metrics.get("loss", 0.0)
+    return (loss if metric == "loss" else metrics[metric], loss)
