@@ -66,9 +66,9 @@ def train_baseline(config: RunConfig, given: Any = None, publish: Callable[[Path
             rows = {split: _rows(splits, split) for split in ("train", "validation", "test")}
             chosen = _tune(noted, baseline, splits, rows, runtime, clock)
             model = _refitted(noted, baseline, chosen, rows, clock) if noted.training.refit else chosen.model
-            _save(noted, splits, rows, chosen, model, clock, folder)
-            if publish is not None:
-                publish(folder)
+        _save(noted, splits, rows, chosen, model, clock, folder)
+        if publish is not None:
+            publish(folder)
         return folder
 
 

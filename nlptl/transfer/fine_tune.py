@@ -90,7 +90,7 @@ def fine_tune(
             describe(job)
             start_trackers(job, folder)
             trained = STRATEGIES.get(config.strategy).load()(job, StateFolder(folder / "state"))
-            publish_run(runtime, folder, lambda: save_run(job, trained, folder), publish)
+        publish_run(runtime, folder, lambda: save_run(job, trained, folder), publish)
         return folder
 
 

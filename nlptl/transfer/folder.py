@@ -40,8 +40,8 @@ def run_folder(
     """Agree on the run folder and make it, or take up the unfinished run in it.
 
     From here on only the main process writes; a failure of its own stops it, and the launcher stops the others. A new
-    folder is taken away again if the run fails before it holds anything to go on from: it notes settings that cannot
-    be trained, and would refuse the corrected command.
+    folder is taken away again if training fails before there is anything to go on from: it notes settings that cannot
+    be trained, and would refuse the corrected command. What is saved after training is outside of this.
     """
     folder = _agree_on_folder(runtime, config, noted, resume)
     taken_up = True

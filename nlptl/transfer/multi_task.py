@@ -90,7 +90,7 @@ def multi_task(
             start_trackers(jobs[0], folder)
             together = Together(jobs)
             trained = _learn(together, StateFolder(folder / "state"))
-            publish_run(runtime, folder, lambda: save_together(jobs, trained, together.rows("train"), folder), publish)
+        publish_run(runtime, folder, lambda: save_together(jobs, trained, together.rows("train"), folder), publish)
         return folder
 
 
