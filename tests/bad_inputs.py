@@ -16,7 +16,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from unittest import mock
 
@@ -30,10 +30,19 @@ FROZEN = ("--mode", "feature_extraction")
 
 @dataclass(frozen=True)
 class Ground:
-    """What the cases stand on: a tiny checkpoint and a finished run of it, neither ever changed."""
+    """What the cases stand on: a tiny checkpoint and finished runs, none ever changed."""
 
     checkpoint: Path
     run: Path
+    """lora, one task"""
+    together: Path
+    """sentiment and fraud-text on one frozen encoder"""
+    baseline: Path
+
+    def filled(self, arguments: tuple[str, ...]) -> list[str]:
+        """The arguments of a case, `{checkpoint}` and the like being these folders."""
+        places = {f"{{{each.name}}}": str(getattr(self, each.name)) for each in fields(self)}
+        return [places.get(argument, argument) for argument in arguments]
 
 
 Prepare = Callable[[Path, Ground], object]
@@ -47,7 +56,7 @@ def nothing(folder: Path, ground: Ground) -> None:
 class Case:
     """One command.
 
-    `{checkpoint}` and `{run}` in `arguments` stand for the ground's folders. `message` is a pattern that the error
+    `{checkpoint}`, `{run}`, ... in `arguments` stand for the ground's folders. `message` is a pattern that the error
     (or, for a command that must succeed, its output) has to match.
     """
 
@@ -81,7 +90,7 @@ class Outcome:
 
 
 def lay_ground(root: Path) -> Ground:
-    """Write a random BERT of two layers and train one quick run of it, in a few seconds."""
+    """Write a random BERT of two layers and train quick runs, in a few seconds."""
     import torch
     import transformers as tf
 
@@ -98,16 +107,15 @@ def lay_ground(root: Path) -> Ground:
     config = tf.BertConfig(vocab_size=len(pieces), max_position_embeddings=64, **sizes)
     tf.BertModel(config).save_pretrained(checkpoint)
     (root / "data.csv").write_text(TABLE)
+    (root / "mails.csv").write_text(TABLE.replace("positive", "legitimate").replace("negative", "fraud"))
     settings = {"training.epochs": 1, "runtime.precision": "fp32", "runtime.progress": False}
-    nlptl.train(
-        "sentiment",
-        mode="lora",
-        data=root / "data.csv",
-        checkpoint=str(checkpoint),
-        output=root / "run",
-        settings=settings,
-    )
-    return Ground(checkpoint, root / "run")
+    own = {"checkpoint": str(checkpoint), "settings": settings}
+    both = {"sentiment": root / "data.csv", "fraud-text": root / "mails.csv"}
+    ground = Ground(checkpoint, root / "run", root / "together", root / "baseline")
+    nlptl.train("sentiment", mode="lora", data=root / "data.csv", output=ground.run, **own)
+    nlptl.train("sentiment+fraud-text", mode="feature_extraction", data=both, output=ground.together, **own)
+    nlptl.train_baseline("sentiment", data=root / "data.csv", output=ground.baseline, settings=settings)
+    return ground
 
 
 def run_case(case: Case, folder: Path, ground: Ground) -> Outcome:
@@ -116,15 +124,13 @@ def run_case(case: Case, folder: Path, ground: Ground) -> Outcome:
 
     case.prepare(folder, ground)
     before = _files(folder)
-    places = {"{checkpoint}": str(ground.checkpoint), "{run}": str(ground.run)}
-    arguments = [places.get(a, a) for a in case.arguments]
     out, error = io.StringIO(), io.StringIO()
     with (
         _logger_kept(),
         warnings.catch_warnings(),
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, {"COLUMNS": "200", "NO_COLOR": "1", **case.environment}),
-        mock.patch.object(sys, "argv", ["nlptl", *arguments]),
+        mock.patch.object(sys, "argv", ["nlptl", *ground.filled(case.arguments)]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(error),
     ):
@@ -201,11 +207,11 @@ def task(text: str) -> Prepare:
 Change = Callable[[Path], object]
 
 
-def run_with(change: Change) -> Prepare:
+def run_with(change: Change, which: str = "{run}") -> Prepare:
     """A copy of the run in `run/`, changed."""
 
     def prepare(folder: Path, ground: Ground) -> None:
-        shutil.copytree(ground.run, folder / "run")
+        shutil.copytree(ground.filled((which,))[0], folder / "run")
         change(folder / "run")
 
     return prepare
@@ -287,9 +293,9 @@ def bad_task(name: str, text: str, message: str) -> Case:
     return Case(name, ("train", "mail", "--tasks-dir", "tasks"), message, task(text))
 
 
-def bad_run(name: str, change: Change, message: str) -> Case:
+def bad_run(name: str, change: Change, message: str, which: str = "{run}") -> Case:
     """A run folder that cannot be opened."""
-    return Case(name, ("predict", "run", "a text"), message, run_with(change))
+    return Case(name, ("predict", "run", "a text"), message, run_with(change, which))
 
 
 def bad_checkpoint(name: str, change: Change, message: str, *more: str) -> Case:
@@ -388,6 +394,40 @@ CASES: list[Case] = [
     # Names, numbers and paths
     Case("unknown task", ("train", "sentimnet"), "Did you mean 'sentiment'"),
     Case("a task's name with slashes", ("train", "../../etc/passwd"), "Unknown task"),
+    Case("unknown task among several", ("train", "sentiment+fraudtext"), "Did you mean 'fraud-text'"),
+    Case("a task twice", ("train", "sentiment+sentiment"), "names sentiment twice"),
+    Case("several tasks and nothing after the plus", ("train", "sentiment+"), "empty name"),
+    Case(
+        "several tasks and an unknown checkpoint",
+        ("train", "sentiment+fraud-text", "--checkpoint", "minilmm"),
+        "Did you mean 'minilm'",
+    ),
+    Case(
+        "several tasks and data of none",
+        ("train", "sentiment+fraud-text", "--data", "d.csv"),
+        "--data TASK=d.csv",
+        good(),
+    ),
+    Case(
+        "several tasks, one of them with bad data",
+        ("train", "sentiment+fraud-text", "--data", "fraud-text=d.csv", *TRAIN[2:]),
+        "unknown label 'negative'",
+        good(),
+    ),
+    Case("a baseline for several tasks", ("baseline", "sentiment+fraud-text"), "names 2 tasks; this takes one"),
+    Case("adapting several tasks", ("adapt", "sentiment+fraud-text"), "names 2 tasks; this takes one"),
+    Case("unknown baseline", ("baseline", "sentiment", "--model", "knm"), "Did you mean 'knn'"),
+    Case("a baseline of an unknown task", ("baseline", "sentimnet"), "Did you mean 'sentiment'"),
+    Case(
+        "a baseline of texts without words",
+        ("baseline", "sentiment", "--data", "d.csv", "--output", "out"),
+        "no word terms",
+        holding(
+            "d.csv",
+            "text,label\n" + "".join(f"{'?!' * (i + 1)},{('positive', 'negative')[i % 2]}\n" for i in range(30)),
+        ),
+    ),
+    Case("probing an unknown task", ("probe", "sentimnet"), "Did you mean 'sentiment'"),
     bad_setting("unknown mode", "Did you mean 'lora'", "--mode", "loar"),
     bad_setting("unknown checkpoint", "Did you mean 'minilm'", "--checkpoint", "minilmm"),
     bad_setting("a checkpoint outside the Hub's cache", "Unknown checkpoint", "--checkpoint", "../../x"),
@@ -540,6 +580,32 @@ CASES: list[Case] = [
         "Unknown checkpoint",
         run_with(entries("manifest.json", checkpoint={"name": "/nowhere/x", "revision": "r"})),
     ),
+    bad_run(
+        "a run of several tasks whose heads lie elsewhere",
+        entries("manifest.json", heads=["../../etc", "fraud-text"]),
+        r"manifest.json is damaged: heads\.0",
+        "{together}",
+    ),
+    bad_run(
+        "a run of several tasks that lacks a head",
+        entries("manifest.json", heads=["sentiment", "mail"]),
+        "Cannot read",
+        "{together}",
+    ),
+    bad_run("a run of an unknown kind", entries("manifest.json", kind="oracle"), "Unknown kind of run 'oracle'"),
+    Case("several tasks and none chosen", ("predict", "{together}", "a"), "Choose one with --task"),
+    Case(
+        "several tasks and another chosen", ("predict", "{together}", "a", "--task", "mail"), "Unknown task of this run"
+    ),
+    bad_run("a baseline cut short", cut("model/baseline.json"), "baseline.json changed or missing", "{baseline}"),
+    bad_run("a baseline beside a pickle", written("model/model.pkl", "x"), "can run code", "{baseline}"),
+    bad_run(
+        "a baseline whose task has other labels",
+        written("task.yaml", f"{MAIL}labels: [a, b, c]\n"),
+        "does not fit this task",
+        "{baseline}",
+    ),
+    Case("merging a baseline", ("merge", "{baseline}", "--output", "out"), "has no encoder"),
     Case("merging onto a folder", ("merge", "{run}", "--output", "out"), "exists already", holding("out/x", "")),
     Case("merging under a file", ("merge", "{run}", "--output", "d.csv/out"), "cannot be written", good()),
     Case(
@@ -666,5 +732,10 @@ UGLY: list[Case] = [
         r"\.\./\.\./x",
         holding("d.csv", TABLE.replace("positive", "../../x").replace("negative", "[/red]")),
     ),
+    Case("a baseline's answer", ("predict", "{baseline}", "good film"), "positive"),
+    Case(
+        "an answer of several tasks", ("predict", "{together}", "good film", "--task", "sentiment"), "positive|negative"
+    ),
+    Case("merging several tasks", ("merge", "{together}", "--output", "merged"), "written to merged"),
     Case("a text that looks like markup", ("predict", "{run}", "[/bold] a [link=x]"), r"\[/bold\] a \[link=x\]"),
 ]

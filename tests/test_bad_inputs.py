@@ -40,8 +40,7 @@ def test_in_a_process_of_its_own(name, ground, tmp_path):
     case = next(case for case in CASES if case.name == name)
     case.prepare(tmp_path, ground)
     before = sorted(tmp_path.rglob("*"))
-    places = {"{checkpoint}": str(ground.checkpoint), "{run}": str(ground.run)}
-    command = [sys.executable, "-m", "nlptl", *(places.get(a, a) for a in case.arguments)]
+    command = [sys.executable, "-m", "nlptl", *ground.filled(case.arguments)]
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2

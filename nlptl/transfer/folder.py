@@ -66,7 +66,7 @@ def run_folder(
 
 def _holds_something_learned(folder: Path) -> bool:
     """A state to go on from, or a finished run: its own, or that of one of several tasks alone."""
-    return any(any(folder.rglob(name)) for name in ("state*", "manifest.json"))
+    return any(any(folder.rglob(name)) for name in ("progress.json", "manifest.json"))
 
 
 def finished_before(runtime: Runtime, folder: Path, noted: RunConfig) -> bool:

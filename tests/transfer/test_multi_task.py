@@ -124,7 +124,8 @@ def test_a_killed_run_goes_on_to_the_same_end(compared, tiny, data, tmp_path):
     command = [sys.executable, "-c", KILLED, json.dumps({**given, "output": str(folder)})]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert read_json(folder / "state" / "progress.json")["progress"]["step"] == 7
+    newest = sorted((folder / "state").glob("step-*"))[-1]
+    assert read_json(newest / "progress.json")["progress"]["step"] == 7
     resumed = nlptl.train(**given, output=folder)
     np.testing.assert_allclose(resumed.metrics["training"]["losses"], compared.metrics["training"]["losses"], atol=1e-5)
     expected = weights_of(compared.folder)
