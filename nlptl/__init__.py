@@ -13,18 +13,23 @@ if TYPE_CHECKING:
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
+    from nlptl.transfer.discover import Discovery, discover
+    from nlptl.transfer.pretrain import pretrain
 
 __version__ = _version("nlptl")
 __all__ = [
+    "Discovery",
     "NlptlError",
     "Run",
     "RunConfig",
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "discover",
     "load",
     "load_task",
     "merge",
+    "pretrain",
     "probe",
     "rank",
     "register_task",
@@ -39,10 +44,13 @@ _HOMES = {
     "RunConfig": "nlptl.config",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.api",
+    "Discovery": "nlptl.transfer.discover",
     "adapt_matrix": "nlptl.api",
+    "discover": "nlptl.transfer.discover",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.api",
+    "pretrain": "nlptl.transfer.pretrain",
     "probe": "nlptl.api",
     "rank": "nlptl.api",
     "register_task": "nlptl.tasks",

@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from nlptl.errors import ConfigError, shortened, unknown
-from nlptl.schema import Record, fields_at, read_yaml, validate
+from nlptl.schema import R, Record, fields_at, read_yaml, validate
 from nlptl.strategies import STRATEGIES
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
@@ -300,16 +300,25 @@ def load_config(file: str | Path | None = None, **settings: Any) -> RunConfig:
     Raises:
         ConfigError: every fault of the result at once.
     """
+    return load_settings(RunConfig, file, settings)
+
+
+def load_settings(record: type[R], file: str | Path | None, settings: Mapping[str, Any]) -> R:
+    """As `load_config`, for any record of settings."""
     values = read_yaml(Path(file)) if file is not None else {}
     origin = f"{file}" if file is not None else "The configuration"
     for key, value in settings.items():
         if value is not None:
-            _put(values, key.replace("__", "."), value)
-    return validate(RunConfig, values, origin)
+            _put(values, key.replace("__", "."), value, record)
+    return validate(record, values, origin)
 
 
-def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+def parse_assignments(assignments: list[str], record: type[Record] = RunConfig) -> dict[str, Any]:
     """`section.key=value` pairs of `--set`; values are read as YAML (numbers, true/false, lists).
+
+    Args:
+        assignments: the pairs.
+        record: what the settings belong to.
 
     Raises:
         ConfigError: no equals sign, an unknown key, or a value that is not YAML.
@@ -325,7 +334,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {shortened(assignment)!r}: the value is not valid YAML.") from error
         # YAML 1.1 reads `1e-4` as text; a person who writes it means the number.
         parsed[key.strip()] = _number_or(value)
-        _check_key(key.strip())
+        _check_key(key.strip(), record)
     return parsed
 
 
@@ -355,23 +364,23 @@ def _number_or(value: Any) -> Any:
     return value
 
 
-def _check_key(key: str) -> None:
-    known = dotted_keys()
+def _check_key(key: str, record: type[Record]) -> None:
+    known = dotted_keys(record)
     if key not in known:
         raise ConfigError(unknown("setting", key, known))
 
 
-def dotted_keys() -> list[str]:
+def dotted_keys(record: type[Record] = RunConfig) -> list[str]:
     """Every setting as `key` or `section.key`."""
     keys = []
-    for name in RunConfig.model_fields:
-        inner = fields_at(RunConfig, (name,))
+    for name in record.model_fields:
+        inner = fields_at(record, (name,))
         keys += [f"{name}.{key}" for key in inner] if inner else [name]
     return keys
 
 
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    _check_key(key)
+def _put(values: dict[str, Any], key: str, value: Any, record: type[Record]) -> None:
+    _check_key(key, record)
     section, _, name = key.rpartition(".")
     target = values.setdefault(section, {}) if section else values
     if not isinstance(target, dict):

@@ -34,7 +34,7 @@ def imported(*arguments: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("tasks",), ("train", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("tasks",), ("train", "--help"), ("pretrain", "--help")])
 def test_light_commands_import_nothing_heavy(arguments):
     seen = imported(*arguments)
     assert {"nlptl", "typer"} <= seen
@@ -50,6 +50,8 @@ def test_help_names_every_verb():
         "evaluate",
         "predict",
         "merge",
+        "pretrain",
+        "discover",
         "probe",
         "rank",
         "tasks",
@@ -124,6 +126,9 @@ def test_env_says_what_a_bug_report_needs(tmp_path):
         (("train", "sentiment", "--mode", "lorra"), "Did you mean 'lora'?"),
         (("train", "sentiment", "--tasks-dir", "nowhere"), "does not exist. Check --tasks-dir"),
         (("train", "--config", "nowhere.yaml"), "Cannot read nowhere.yaml"),
+        (("pretrain", "--data", "a.txt", "--set", "details.mas=1"), "Did you mean 'details.mask'?"),
+        (("pretrain", "--data", "a.txt", "--label-map", "a=b"), "belong to --task"),
+        (("pretrain", "--task", "sentimnt"), "Did you mean 'sentiment'?"),
         (("tasks", "show", "fraudtext"), "Did you mean 'fraud-text'?"),
         (("configs", "gpu"), "Unknown accelerate config 'gpu'"),
         (("predict", "nowhere", "--input", "a.csv"), "--input FILE together with --output FILE"),
@@ -144,6 +149,8 @@ def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
     [
         (("train", "sentiment", "--checkpoint", "minilmm"), "Did you mean 'minilm'?"),
         (("train", "sentiment", "--checkpoint", "acme/absent"), "'minilm' (bundled)"),
+        (("pretrain", "--data", "nowhere.txt", "--checkpoint", "minilm", "--shape", "tiny"), "not both"),
+        (("discover", "--data", "nowhere.txt", "--output", "found"), "nowhere.txt does not exist"),
         (("train", "sentiment", "--data", "nowhere.csv"), "Unknown data source 'nowhere.csv'"),
         (("predict", "nowhere", "text"), "nowhere"),
     ],

@@ -13,7 +13,9 @@ import typer
 from nlptl.cli.about import checkpoints, configs, env, version
 from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
+from nlptl.cli.discover import discover
 from nlptl.cli.insight import probe, rank
+from nlptl.cli.pretrain import pretrain
 from nlptl.cli.runs import evaluate, merge, predict, train
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
@@ -26,7 +28,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (train, adapt, baseline, evaluate, predict, merge, probe, rank)
+WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
+    train,
+    adapt,
+    baseline,
+    evaluate,
+    predict,
+    merge,
+    pretrain,
+    discover,
+    probe,
+    rank,
+)
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:
     app.command(no_args_is_help=True)(verb)

@@ -41,6 +41,28 @@ def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> l
     return [steps[i] for i in rng.permutation(len(steps))]
 
 
+def plan_stretch(lengths: np.ndarray, batch_size: int, seed: int, first: int, steps: int) -> list[np.ndarray]:
+    """Some optimizer steps out of an endless run of passes, each pass planned as by `plan_epoch`.
+
+    Args:
+        lengths: (rows,) tokens per row.
+        batch_size: rows per optimizer step, over all processes.
+        seed: of the run.
+        first: the first of these steps, counted from 0 over all passes.
+        steps: how many.
+
+    Returns:
+        Arrays of `pass * rows + row`: a number tells the row and, where it draws something, which time it is seen.
+    """
+    per_pass = -(-len(lengths) // batch_size)
+    planned: list[np.ndarray] = []
+    while len(planned) < steps:
+        number, skip = divmod(first + len(planned), per_pass)
+        plan = plan_epoch(lengths, batch_size, seed, number)[skip : skip + steps - len(planned)]
+        planned += [rows + number * len(lengths) for rows in plan]
+    return planned
+
+
 def plan_forward(lengths: np.ndarray, tokens: int = FORWARD_TOKENS) -> list[np.ndarray]:
     """Rows of each forward pass without training: sorted by length, cut at a budget of padded tokens.
 

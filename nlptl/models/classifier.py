@@ -91,7 +91,7 @@ class NativeClassifier(Classifier):
         return logits
 
     def save(self, folder: Path) -> None:
-        with _quiet():
+        with quiet():
             self.model.save_pretrained(folder)
 
 
@@ -128,7 +128,7 @@ class MeanPoolingClassifier(Classifier):
         return self.outputs(inputs)[1]
 
     def save(self, folder: Path) -> None:
-        with _quiet():
+        with quiet():
             self._encoder.save_pretrained(folder / "encoder")
         save_head(self, folder)
 
@@ -166,10 +166,10 @@ def build_classifier(
     if pooling == "cls":
         from transformers import AutoModelForSequenceClassification
 
-        return NativeClassifier(*_open(AutoModelForSequenceClassification, checkpoint, config, random_weights))
+        return NativeClassifier(*open_model(AutoModelForSequenceClassification, checkpoint, config, random_weights))
     from transformers import AutoModel
 
-    encoder, fresh = _open(AutoModel, checkpoint, config, random_weights)
+    encoder, fresh = open_model(AutoModel, checkpoint, config, random_weights)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # not used by the mean: no gradients to wait for, nothing to adapt
     return MeanPoolingClassifier(encoder, len(labels), 0.1 if dropout is None else dropout, fresh)
@@ -274,7 +274,7 @@ def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: flo
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' bars and warnings: a fresh head is what we ask for, and loading takes a moment."""
     from transformers.utils import logging
 
@@ -288,14 +288,18 @@ def _quiet() -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def _open(auto: Any, folder: Path, config: Any, random_weights: bool) -> tuple[Any, set[str]]:
-    """The model, and the names of its parameters that the folder does not hold."""
+def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = False) -> tuple[Any, set[str]]:
+    """The model in float32, and the names of its parameters that the folder does not hold.
+
+    Raises:
+        CheckpointError: the folder cannot be opened as such a model.
+    """
     if random_weights:  # nothing comes from the folder; what counts as the encoder stays the same
         model = auto.from_config(config, dtype=torch.float32)
         attention.use_for(model)
         return model, set()
     try:
-        with _quiet():
+        with quiet():
             model, info = auto.from_pretrained(
                 folder,
                 config=config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,10 @@ class EncoderModel(nn.Module):
     def config(self) -> Any:
         """The checkpoint's transformers configuration."""
         return self.encoder.config
+
+    def save(self, folder: Path) -> None:
+        """Write what was learned, as the subclass says."""
+        raise NotImplementedError
 
     def _note_own(self, fresh: set[str]) -> None:
         """Remember which parameters are not the checkpoint's, before adapters rename anything."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+import nlptl
 from nlptl.resources import bundled
 
 # Dropout is off by default, so losses do not depend on which process sees which row.
@@ -27,9 +29,13 @@ ACCELERATE = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launc
 
 def launch(launcher: list[str], arguments: list[str], folder: Path, **environment: str) -> str:
     settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    return run_launched(launcher, ["train", "sentiment", *arguments, *settings], folder, **environment)
+
+
+def run_launched(launcher: list[str], arguments: list[str], folder: Path, **environment: str) -> str:
     own = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
     done = subprocess.run(
-        [*ACCELERATE, *launcher, "-m", "nlptl", "train", "sentiment", *arguments, *settings],
+        [*ACCELERATE, *launcher, "-m", "nlptl", *arguments],
         cwd=folder,
         env={**own, "NLPTL_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
@@ -78,3 +84,31 @@ def test_the_cpu_config_starts_two_processes_that_share_one_run_folder(train, ti
     assert not list(together.rglob("*.part"))
     alone = train("sentiment", obvious, tmp_path / "alone", SETTINGS, mode="lora", checkpoint=tiny["distilbert"]).run
     assert_same_run(together, alone.folder)
+
+
+def test_two_processes_pretrain_what_one_pretrains(tiny, obvious, tmp_path):
+    """Masks belong to the row and the pass, so without dropout the processes change nothing."""
+    config = json.loads((Path(tiny["bert"]) / "config.json").read_text())
+    still = tmp_path / "still"
+    shutil.copytree(tiny["bert"], still)
+    dropouts = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (still / "config.json").write_text(json.dumps({**config, **dropouts}))
+    settings = {
+        "corpus.held_out": 0.2,
+        "corpus.max_length": 16,
+        "training.batch_size": 8,
+        "training.learning_rate": 1e-3,
+        "evaluations": 2,
+        "runtime.precision": "fp32",
+        "runtime.progress": False,
+    }
+    flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    asked = ["pretrain", "--data", str(obvious), "--checkpoint", str(still), "--steps", "8", *flags]
+    launcher = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    said = run_launched(launcher, [*asked, "--output", "together"], tmp_path, ACCELERATE_USE_CPU="1")
+    assert said.count("Checkpoint folder:") == 1
+    nlptl.pretrain(obvious, checkpoint=still, steps=8, output=tmp_path / "alone", settings=settings)
+    noted = [json.loads((tmp_path / name / "pretraining.json").read_text()) for name in ("together", "alone")]
+    measured = [[entry["loss"] for entry in one["training"]["evaluations"]] for one in noted]
+    np.testing.assert_allclose(*measured, atol=1e-3)
+    assert measured[0][-1] < measured[0][0]

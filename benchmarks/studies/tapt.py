@@ -1,0 +1,87 @@
+"""Masked LM on unlabelled text before the task: in-domain (film reviews) and out-of-domain (wiki), against none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pretrained import accuracy, pretrained
+
+from studies import compared, mean_and_spread
+
+TITLE = "Further pre-training on unlabelled text, then sst2"
+Row = dict[str, Any]
+
+METHODS = {
+    "none": "no further pre-training",
+    "tapt": "film-review sentences (in domain)",
+    "self_taught": "wikitext-2 paragraphs (out of domain)",
+}
+# About as many tokens in each; a wiki paragraph is several times as long as a sentence of a review.
+CORPORA: dict[str, tuple[list[str], int]] = {
+    "tapt": (["movie_reviews_sentences.txt"], 6000),
+    "self_taught": (["wikitext2_valid.txt", "wikitext2_test.txt"], 1500),
+}
+STEPS = 120
+SETTINGS = {"corpus.max_length": 64, "evaluations": 3, "corpus.held_out": 0.02}
+
+
+def cases(quick: bool) -> list[Row]:
+    """Method x mode x number of labels x seed; the seed draws the labelled rows."""
+    draws = {"feature_extraction": 1} if quick else {"feature_extraction": 10, "full": 3}  # frozen features are cheap
+    return [
+        {"method": method, "mode": mode, "labels": labels, "steps": 5 if quick else STEPS, "seed": seed}
+        for mode, seeds in draws.items()
+        for labels in ([100] if quick else [100, 1000])
+        for seed in range(seeds)
+        for method in METHODS
+    ]
+
+
+def measure(root: Path, case: Row) -> Row:
+    """Test accuracy of a run on the encoder that the method gives; perplexity before and after pre-training."""
+    checkpoint, noted = "minilm", {}
+    if case["method"] != "none":
+        files, limit = CORPORA[case["method"]]
+        data = [root / "unlabelled_corpus" / file for file in files]
+        folder = pretrained(
+            {**SETTINGS, "corpus.limit": 300 if case["steps"] < STEPS else limit},
+            data=data,
+            checkpoint="minilm",
+            steps=case["steps"],
+        )
+        checkpoint, noted = str(folder), _perplexities(folder)
+    score = accuracy(root / "sst2", "sentiment", checkpoint, case["mode"], case["labels"], case["seed"], 2)
+    return {"accuracy": score, **noted}
+
+
+def _perplexities(folder: Path) -> Row:
+    from nlptl.artifacts import read_json
+
+    measured = read_json(folder / "pretraining.json")["training"]["evaluations"]
+    return {"perplexity_before": measured[0]["perplexity"], "perplexity_after": min(m["perplexity"] for m in measured)}
+
+
+def table(rows: list[Row]) -> str:
+    """Method x (mode, labels), and a sentence for each comparison with the control."""
+    columns = sorted({(row["mode"], row["labels"]) for row in rows})
+    scores = {
+        (method, *column): [
+            row["accuracy"]
+            for row in sorted(rows, key=lambda row: row["seed"])
+            if row["method"] == method and (row["mode"], row["labels"]) == column
+        ]
+        for method in METHODS
+        for column in columns
+    }
+    lines = [f"| text | {' | '.join(f'`{mode}`, {labels} labels' for mode, labels in columns)} |"]
+    lines.append("|---|" + "---|" * len(columns))
+    for method, said in METHODS.items():
+        lines.append(f"| {said} | {' | '.join(mean_and_spread(scores[method, *column]) for column in columns)} |")
+    lines += ["", "Test accuracy in percent, mean ± standard deviation over draws of the labelled rows.", ""]
+    for method in ("tapt", "self_taught"):
+        for mode, labels in columns:
+            first, control = scores[method, mode, labels], scores["none", mode, labels]
+            if first and len(first) == len(control):
+                lines.append(f"- {compared(f'{METHODS[method]}, `{mode}`, {labels} labels', first, 'none', control)}")
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""`nlptl pretrain`: an encoder learns from unlabelled text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nlptl.cli.options import LabelColumn, LabelMap, TasksDir
+from nlptl.config import load_settings, parse_assignments, parse_label_map
+from nlptl.tasks import load_task
+
+
+def pretrain(
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Texts: .txt (one a line), CSV, TSV, JSONL, Parquet, or a folder of them; can be repeated. "
+            "With --task: as in `nlptl train`.",
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="masked_lm (default): predict hidden tokens. simcse: tell texts apart. tsdae: mend damaged ones."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="NAME|ID|DIR", help="Go on from this one: minilm, a Hub id, a folder.")
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Instead, build a new encoder and its tokenizer: tiny, mini, small or base.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Learn from this task's training texts only (TAPT).")] = None,
+    text_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Default: text.")] = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Of a new encoder: wordpiece, bpe or unigram.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(help="Pieces of the new tokenizer. Default 8000.")] = None,
+    extend_vocabulary: Annotated[
+        int | None, typer.Option(metavar="WORDS", help="Add this many words of the corpus to a checkpoint's tokenizer.")
+    ] = None,
+    whole_words: Annotated[bool, typer.Option("--whole-words", help="Mask all pieces of a word together.")] = False,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimizer steps; 0 writes the untrained encoder. Default: by --epochs.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the corpus. Default: the objective's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: the objective's.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens per row. Default 128.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Default 0.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The checkpoint folder; named again, an unfinished one goes on."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Start from a file, such as CHECKPOINT/pretrain.yaml.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
+    ] = None,
+    tasks_dir: TasksDir = None,
+) -> None:
+    """Pre-train an encoder on unlabelled text; the result is a folder for --checkpoint.
+
+    Examples:
+
+      nlptl pretrain --data reviews.txt --checkpoint minilm --output checkpoints/reviews
+
+      nlptl pretrain --task sentiment --data reviews.csv --checkpoint checkpoints/reviews
+
+      nlptl pretrain --data wiki/ --shape mini --tokenizer bpe
+
+      nlptl pretrain --data chats.csv --text-column message --checkpoint minilm --objective simcse
+    """
+    from nlptl.transfer.pretrain_config import PretrainConfig
+
+    chosen: dict[str, Any] = {
+        "objective": objective,
+        "checkpoint": checkpoint,
+        "shape": shape,
+        "task": task,
+        "steps": steps,
+        "seed": seed,
+        "output": output,
+        "tasks_dir": tasks_dir,
+        "tokenizer.kind": tokenizer,
+        "tokenizer.size": vocabulary,
+        "tokenizer.extend": extend_vocabulary,
+        "details.whole_words": whole_words or None,
+        "training.epochs": epochs,
+        "training.learning_rate": learning_rate,
+        "corpus.max_length": max_length,
+        **_data_settings(task, data, text_column, label_column, label_map),
+    }
+    flags = {key: value for key, value in chosen.items() if value is not None}
+    values = {**parse_assignments(settings or [], PretrainConfig), **flags}
+    resolved = load_settings(PretrainConfig, config, values)
+    if resolved.task is not None:
+        load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    from nlptl.transfer.pretrain import pretrain_config
+
+    pretrain_config(resolved)
+
+
+def _data_settings(
+    task: str | None, data: list[str] | None, text_column: str | None, label_column: str | None, label_map: str | None
+) -> dict[str, Any]:
+    from nlptl.errors import ConfigError
+
+    if task is None:
+        if label_column or label_map:
+            raise ConfigError("--label-column and --label-map belong to --task; unlabelled text has no labels.")
+        return {"corpus.sources": data or None, "corpus.text_column": text_column}
+    if data is not None and len(data) > 1:
+        raise ConfigError("With --task there is one --data, as in `nlptl train`.")
+    return {
+        "data.source": data[0] if data else None,
+        "data.text_columns": [text_column] if text_column else None,
+        "data.label_column": label_column,
+        "data.label_map": parse_label_map(label_map) if label_map else None,
+    }
