@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 
 .PHONY: check lint test audit
-check: lint test
+check: lint audit test
 
 lint:
 	$(PYTHON) -m ruff format --check .

@@ -178,6 +178,10 @@ class StateFolder:
         (aside / "progress.json").write_text(json.dumps(asdict(progress)))
         aside.rename(self.folder)
 
+    def is_finished(self) -> bool:
+        """Whether `save_finished` kept something."""
+        return (self.folder / "progress.json").is_file()
+
     def load_finished(self) -> tuple[Weights, Progress]:
         """What `save_finished` kept.
 

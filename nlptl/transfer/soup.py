@@ -66,7 +66,7 @@ def _started(job: Job, head: LinearHead | None) -> tuple[Classifier, Mode]:
 def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) -> tuple[Weights, Progress]:
     """One training's best weights; from the run folder where it was finished before."""
     finished = StateFolder(state.folder / f"finished-{seed}")
-    if finished.exists():
+    if finished.is_finished():
         return finished.load_finished()
     classifier, _ = _started(job, head)
     ongoing, rows = StateFolder(state.folder / f"member-{seed}"), training_rows(job, "train")

@@ -121,7 +121,7 @@ def test_run_yaml_states_every_setting_that_was_used(trained_tiny):
     noted = yaml.safe_load((trained_tiny("distilbert", "full").run.folder / "run.yaml").read_text())
     training = noted["training"]
     open_ones = {name for name, value in training.items() if value is None}
-    assert open_ones == {"micro_batch_size", "patience"}
+    assert open_ones == {"micro_batch_size", "patience", "save_every"}
     assert noted["model"]["pooling"] == "cls"
     assert noted["output"] is None
 
