@@ -170,29 +170,30 @@ class StateFolder:
         return snapshot.weights, snapshot.best, snapshot.progress
 
     def save_finished(self, best: Weights, progress: Progress) -> None:
-        """Keep only what a finished training gave: for a run that goes on with another."""
-        aside = self.folder.with_name(self.folder.name + ".part")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        _write_tensors(aside / "best.safetensors", best)
-        (aside / "progress.json").write_text(json.dumps(asdict(progress)))
-        aside.rename(self.folder)
-
-    def is_finished(self) -> bool:
-        """Whether `save_finished` kept something."""
-        return (self.folder / "progress.json").is_file()
-
-    def load_finished(self) -> tuple[Weights, Progress]:
-        """What `save_finished` kept.
+        """Keep only what a finished training gave: for a run that goes on with another.
 
         Raises:
-            ArtifactError: it is damaged.
+            ArtifactError: the disk is full or cannot be written.
         """
+
+        def write(aside: Path) -> None:
+            _write_tensors(aside / "best.safetensors", best)
+            (aside / "progress.json").write_text(json.dumps(asdict(progress)))
+
+        write_sealed(self.folder, write)
+
+    def load_finished(self) -> tuple[Weights, Progress] | None:
+        """What `save_finished` kept; None where there is nothing, or nothing whole: then it is trained again."""
+        if not self.folder.is_dir():
+            return None
         try:
+            check_sealed(self.folder)
             progress = Progress(**json.loads((self.folder / "progress.json").read_text()))
             return load_file(self.folder / "best.safetensors"), progress
         except Exception as error:  # as for `load`
-            raise ArtifactError(f"The state in {self.folder} cannot be used ({error}). Remove it.") from error
+            log.warning(f"The finished training in {self.folder} is damaged ({error}); it is repeated")
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return None
 
     def remove(self) -> None:
         """Training ended; the states have served."""

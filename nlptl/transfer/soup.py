@@ -66,8 +66,10 @@ def _started(job: Job, head: LinearHead | None) -> tuple[Classifier, Mode]:
 def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) -> tuple[Weights, Progress]:
     """One training's best weights; from the run folder where it was finished before."""
     finished = StateFolder(state.folder / f"finished-{seed}")
-    if finished.is_finished():
-        return finished.load_finished()
+    before = finished.load_finished()
+    job.runtime.barrier()  # before anybody writes there
+    if before is not None:
+        return before
     classifier, _ = _started(job, head)
     ongoing, rows = StateFolder(state.folder / f"member-{seed}"), training_rows(job, "train")
     progress = train(job, classifier, rows, ongoing, judge_of(job, classifier), seed=seed)

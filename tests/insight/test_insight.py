@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -16,6 +17,9 @@ def test_every_layer_is_probed_before_and_after(trained_tiny, obvious, tmp_path)
         (layer, pooling) for pooling in ("mean", "cls") for layer in range(3)
     ]
     for row in report.rows:
+        if (row["layer"], row["pooling"]) == (0, "cls"):  # the first token's embedding is the same in every text
+            assert math.isnan(row["cka"])
+            continue
         assert 0 <= row["cka"] <= 1 + 1e-9
         assert {"validation", "test", "validation_after", "test_after"} <= row.keys()
     top = next(row for row in report.rows if (row["layer"], row["pooling"]) == (2, "cls"))
@@ -29,7 +33,8 @@ def test_every_layer_is_probed_before_and_after(trained_tiny, obvious, tmp_path)
 def test_an_encoder_that_stayed_frozen_did_not_change(trained_tiny, obvious):
     run = trained_tiny("bert", "feature_extraction").run
     for row in nlptl.probe(run=run.folder, data=obvious, settings=QUIET).rows:
-        assert row["cka"] == pytest.approx(1.0)
+        if (row["layer"], row["pooling"]) != (0, "cls"):
+            assert row["cka"] == pytest.approx(1.0)
         assert row["validation_after"] == row["validation"]
 
 

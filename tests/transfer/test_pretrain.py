@@ -97,7 +97,7 @@ def test_no_steps_is_the_untrained_encoder(corpus, tmp_path):
 def test_a_stopped_training_goes_on_to_the_same_weights(corpus, tiny, tmp_path, monkeypatch):
     settings = {**QUICK, "evaluations": 3}
     learn(corpus, tmp_path / "whole", settings, checkpoint=tiny["bert"], steps=9)
-    monkeypatch.setattr(checkpointing.StateFolder, "due", lambda self: True)
+    monkeypatch.setattr(checkpointing.StateFolder, "due", lambda self, step, every=None: True)
     measure, calls = pretraining.held_out_loss, iter(range(100))
 
     def stop(*given: Any) -> float:
