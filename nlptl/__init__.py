@@ -9,7 +9,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, adapt, adapt_matrix, load, probe, rank, train, train_baseline
+    from nlptl.api import Run, adapt, adapt_matrix, load, merge, probe, rank, train, train_baseline
     from nlptl.config import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.tasks import TaskSpec, load_task, register_task
@@ -28,6 +28,7 @@ __all__ = [
     "discover",
     "load",
     "load_task",
+    "merge",
     "pretrain",
     "probe",
     "rank",
@@ -48,6 +49,7 @@ _HOMES = {
     "discover": "nlptl.transfer.discover",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
+    "merge": "nlptl.api",
     "pretrain": "nlptl.transfer.pretrain",
     "probe": "nlptl.api",
     "rank": "nlptl.api",

@@ -1,4 +1,4 @@
-"""The verbs of the library: train a run or a baseline, adapt to a domain, open a run, look into checkpoints."""
+"""The verbs of the library: train a run or a baseline, adapt to a domain, open and merge runs, look into encoders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nlptl.artifacts import merge_artifact
 from nlptl.baselines.training import train_baseline as fit_baseline
 from nlptl.config import RunConfig, load_config
 from nlptl.data.domains import Domains
@@ -27,6 +28,7 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "load",
+    "merge",
     "probe",
     "rank",
     "train",
@@ -195,6 +197,17 @@ def _name_of(data: Any) -> str | None:
 def _in_python(data: Any) -> Any:
     """The data, unless a path or name stands for it."""
     return None if isinstance(data, str | Path) else data
+
+
+def merge(run: str | Path, output: str | Path) -> Path:
+    """Write a run whose weights stand alone, with a model card of its own.
+
+    Raises:
+        NlptlError: the run cannot be opened, or the output exists or cannot be written.
+    """
+    folder = merge_artifact(Path(run), Path(output))
+    write_card(folder)
+    return folder
 
 
 def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> Run:

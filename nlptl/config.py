@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator
 
-from nlptl.errors import ConfigError, unknown
+from nlptl.errors import ConfigError, shortened, unknown
 from nlptl.schema import R, Record, fields_at, read_yaml, validate
 from nlptl.strategies import STRATEGIES
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -73,6 +73,10 @@ class ModelConfig(Record):
     """Dropout inside the encoder and before the head. None: the mode's default."""
     head_start: Literal["probe", "random"] | None = None
     """Start the head from a linear probe on frozen features, or from noise. None: the mode's default."""
+
+
+BASELINE_NAMES = ("decision_tree", "knn", "linear_svm", "logistic_regression", "naive_bayes")
+"""The baselines by name; how each is fitted is in `baselines/models.py`, which needs scikit-learn."""
 
 
 class BaselineConfig(Record):
@@ -325,11 +329,11 @@ def parse_assignments(assignments: list[str], record: type[Record] = RunConfig) 
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set {assignment!r} has no value. Write section.key=value.")
+            raise ConfigError(f"--set {shortened(assignment)!r} has no value. Write section.key=value.")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {assignment!r}: the value is not valid YAML.") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-99-99
+            raise ConfigError(f"--set {shortened(assignment)!r}: the value is not valid YAML.") from error
         # YAML 1.1 reads `1e-4` as text; a person who writes it means the number.
         parsed[key.strip()] = _number_or(value)
         _check_key(key.strip(), record)

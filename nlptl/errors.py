@@ -48,9 +48,19 @@ class MissingExtraError(NlptlError):
     """An optional package is needed; names the extra that brings it."""
 
 
+LONGEST_NAME = 200
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """The text, or its beginning where it is too long for a message."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was most likely meant to be, or None."""
-    candidates = {k.lower(): k for k in known}
+    if len(name) > LONGEST_NAME:  # no typing error; and the comparison takes time in the square of the length
+        return None
+    candidates = {k.lower(): k for k in known if len(k) <= LONGEST_NAME}
     match = difflib.get_close_matches(name.lower(), candidates, n=1, cutoff=0.6)
     return candidates[match[0]] if match else None
 
@@ -58,6 +68,6 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """One sentence for a name that is not known: lists what is there, suggests the nearest."""
     names = sorted(known)
-    text = f"Unknown {kind} {name!r}. Available: {', '.join(names) or 'none'}."
+    text = f"Unknown {kind} {shortened(name)!r}. Available: {', '.join(names) or 'none'}."
     nearest = closest(name, names)
     return f"{text} Did you mean {nearest!r}?" if nearest else text

@@ -94,7 +94,7 @@ class EncoderPredictor:
             classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
         else:
             noted = manifest["checkpoint"]
-            checkpoint = resolve_checkpoint(noted["name"])
+            checkpoint = resolve_checkpoint(noted["name"], noted["revision"])
             if checkpoint.revision != noted["revision"]:
                 raise ArtifactError(
                     f"{folder} was trained on {noted['name']} at {noted['revision'][:19]}, but here it is at "
@@ -129,7 +129,19 @@ class BaselinePredictor:
     def open(
         cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
     ) -> BaselinePredictor:
-        return cls(BagOfWords.load(folder / MODEL))
+        """Open the model of a run folder.
+
+        Raises:
+            ArtifactError: it is damaged, or has other labels than the task.
+        """
+        model = BagOfWords.load(folder / MODEL)
+        classes = model.logits(pd.DataFrame()).shape[1]
+        if classes != len(joint_labels(tasks)):
+            raise ArtifactError(
+                f"The baseline in {folder / MODEL} does not fit this task: it tells {classes} labels apart, the task "
+                f"has {len(joint_labels(tasks))}."
+            )
+        return cls(model)
 
     @property
     def title(self) -> str:

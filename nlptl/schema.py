@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import reprlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from nlptl.errors import ConfigError, closest
+from nlptl.redaction import holds_secret, redact
 
 
 class Record(BaseModel):
     """Base of everything read from YAML: frozen, and no key passes that is not a field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
+        """What no field may hold, whatever its type."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (annotation, *getattr(annotation, "__args__", ())):
+            raise ValueError("expected a value, not true or false (put a name in quotes)")
+        for text in _texts(value):
+            if "\0" in text:
+                raise ValueError("holds a NUL character")
+            if holds_half_character(text):
+                raise ValueError("holds bytes that are no text; write it in UTF-8")
+            if holds_secret(text):
+                raise ValueError(
+                    "holds a password or access token, which would be written to run.yaml; "
+                    "leave it in the environment (HF_TOKEN, ~/.netrc)"
+                )
+        return value
 
 
 R = TypeVar("R", bound=Record)
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The strings in a value, one level deep: fields hold strings, lists of them, or maps between them."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else [(0, value)]
+    for pair in inner:
+        yield from (part for part in pair if isinstance(part, str))
+
+
+def holds_half_character(text: str) -> bool:
+    """Whether a text holds a lone surrogate, which no encoding can write: from a JSON escape, or undecodable bytes."""
+    return not text.isascii() and _HALF_CHARACTER.search(text) is not None
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -100,5 +139,6 @@ def _sentence(model: type[Record], fault: dict[str, Any]) -> str:
         return f"{key}: required, but not given."
     if fault["type"] in ("value_error", "literal_error", "enum") and not location:
         return message
-    given = repr(fault.get("input"))
-    return f"{key}: {message} (given: {given if len(given) <= 80 else given[:77] + '...'})"
+    # reprlib stops early: a few YAML aliases can stand for more values than fit in memory.
+    given = redact(_SHORT.repr(fault.get("input")))
+    return f"{key}: {message} (given: {given})"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from nlptl.errors import ConfigError, NlptlError
 from nlptl.registry import Registry
-from nlptl.resources import bundled
+from nlptl.resources import bundled, user_path
 from nlptl.schema import Record, read_yaml, validate
 
+ModeName = Literal["feature_extraction", "full", "lora"]
+"""The modes by name; what they do is in `models/modes.py`, which needs torch."""
+MODE_NAMES: tuple[str, ...] = get_args(ModeName)
 SPLITS = ("train", "validation", "test")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
@@ -40,7 +43,16 @@ class NamedData(Record):
             raise ValueError("give either files or hub_id")
         if self.files is not None and "train" not in self.files:
             raise ValueError("files must name at least train")
+        for file in (self.files or {}).values():
+            if not _lies_inside(file):
+                raise ValueError(f"files: {file!r} must lie inside the task's folder; give other paths with --data")
         return self
+
+
+def _lies_inside(file: str) -> bool:
+    """Whether a relative path stays below where it starts, on any system."""
+    paths = (PurePosixPath(file), PureWindowsPath(file))
+    return not any(path.is_absolute() or path.drive or ".." in path.parts for path in paths)
 
 
 class ModeDefaults(Record):
@@ -82,7 +94,7 @@ class TaskSpec(Record):
     """The primary metric: decides on validation."""
     metrics: list[str] = ["accuracy", "macro_f1"]
     checkpoint: str = "minilm"
-    modes: dict[Literal["full", "lora", "feature_extraction"], ModeDefaults] = {}
+    modes: dict[ModeName, ModeDefaults] = {}
     decision: DecisionSpec = DecisionSpec()
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -212,9 +224,9 @@ def joint_labels(tasks: list[TaskSpec]) -> list[str]:
 def _sources(tasks_dir: str | Path | None) -> Iterator[tuple[str, TaskSpec]]:
     for spec in _registered.values():
         yield "register_task", spec
-    folders = [Path(tasks_dir)] if tasks_dir else []
-    folders += [Path(p) for p in os.environ.get("NLPTL_TASKS", "").split(os.pathsep) if p]
-    seen = {folder.expanduser().resolve() for folder in folders}
+    folders = [user_path(tasks_dir)] if tasks_dir else []
+    folders += [user_path(p) for p in os.environ.get("NLPTL_TASKS", "").split(os.pathsep) if p]
+    seen = {folder.resolve() for folder in folders}
     for folder in sorted(seen):
         yield from _in_folder(folder)
     for entry in entry_points(group="nlptl.tasks"):

@@ -94,7 +94,9 @@ def test_the_same_copy_passes_under_its_own_digest(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["minilmm", "no such place", "../models/x", "a/b/c"])
 def test_unknown_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match=r"minilm.*Give a Hub id \(owner/name\) or an existing folder"):
+    with pytest.raises(
+        CheckpointError, match=r"minilm.*Give a Hub id \(owner/name, owner/name@revision\) or an existing folder"
+    ):
         resolve_checkpoint(name)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.artifacts import environment, prepare_folder, save_baseline, write_json
+from nlptl.artifacts import environment, save_baseline, write_json
 from nlptl.baselines.models import BASELINES, Baseline
 from nlptl.baselines.tuning import Chosen, Rows, choose
 from nlptl.config import RunConfig
@@ -23,7 +23,7 @@ from nlptl.models.bag_of_words import BagOfWords, TextVectors
 from nlptl.tasks import load_task
 from nlptl.training.runtime import Runtime, local_runtime
 from nlptl.training.timing import Clock
-from nlptl.transfer.folder import agree_on_folder, keep_log, noted_log
+from nlptl.transfer.folder import noted_log, run_folder
 from nlptl.transfer.saving import VERIFIED_ROWS, write_predictions
 
 log = logging.getLogger("nlptl")
@@ -60,15 +60,12 @@ def train_baseline(config: RunConfig, given: Any = None, publish: Callable[[Path
         for warning in splits.audit.warnings:
             log.warning(warning)
         runtime = local_runtime("fp32", config.runtime.progress)
-        folder = agree_on_folder(runtime, config, noted, resume=False)
-        if prepare_folder(folder, noted):
-            log.info(f"Starting the unfinished run in {folder} again")
-        keep_log(notes, folder)
-        sizes = ", ".join(f"{name} {rows}" for name, rows in splits.sizes().items())
-        log.info(f"Task {splits.task.name}: {len(splits.task.label_list())} labels; rows: {sizes}")
-        rows = {split: _rows(splits, split) for split in ("train", "validation", "test")}
-        chosen = _tune(noted, baseline, splits, rows, runtime, clock)
-        model = _refitted(noted, baseline, chosen, rows, clock) if noted.training.refit else chosen.model
+        with run_folder(runtime, config, noted, False, notes) as folder:
+            sizes = ", ".join(f"{name} {rows}" for name, rows in splits.sizes().items())
+            log.info(f"Task {splits.task.name}: {len(splits.task.label_list())} labels; rows: {sizes}")
+            rows = {split: _rows(splits, split) for split in ("train", "validation", "test")}
+            chosen = _tune(noted, baseline, splits, rows, runtime, clock)
+            model = _refitted(noted, baseline, chosen, rows, clock) if noted.training.refit else chosen.model
         _save(noted, splits, rows, chosen, model, clock, folder)
         if publish is not None:
             publish(folder)

@@ -19,6 +19,7 @@ from nlptl.cli.pretrain import pretrain
 from nlptl.cli.runs import evaluate, merge, predict, train
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
+from nlptl.redaction import RedactSecrets, redact
 
 app = typer.Typer(
     help="Transfer learning for text: tasks onto BERT-family checkpoints, fine-tuned in three modes.",
@@ -57,17 +58,33 @@ def main() -> None:
     except NlptlError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:  # no room, no permission, a name too long: the system's refusal, not a fault of the code
+        if debug:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        _tell(f"The system refused: {error.strerror or error}{where}. --debug shows at which step.")
+        sys.exit(NlptlError.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _tell(message: str) -> None:
+    """One message, without secrets, and without letters that a terminal would act upon or cannot print."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in redact(message))
+    print(f"error: {shown}", file=sys.stderr)
 
 
 def _configure_output(debug: bool) -> None:
     """The package's own messages on standard output; other libraries' only when they are errors, or with --debug."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(RedactSecrets())
     log = logging.getLogger("nlptl")
     log.setLevel(logging.INFO if int(os.environ.get("RANK", "0")) == 0 else logging.ERROR)
     log.addHandler(handler)

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from nlptl.cli.options import LabelColumn, LabelMap, TasksDir, TextColumn, out
-from nlptl.config import load_config, parse_assignments, parse_label_map
+from nlptl.cli.options import LabelColumn, LabelMap, TasksDir, TextColumn, configured, out
+from nlptl.config import parse_label_map
 from nlptl.errors import ConfigError
-from nlptl.tasks import load_task
 
 
 def adapt(
@@ -88,9 +87,7 @@ def adapt(
         "adaptation.method": method,
         "adaptation.oracle": oracle,
     }
-    flags = {key: value for key, value in chosen.items() if value is not None}
-    resolved = load_config(config, **{**parse_assignments(settings or []), **flags})
-    load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+    resolved = configured(config, settings, chosen)
     if domains:
         _cross(resolved, [*domains, *(files or [])])
         return

@@ -58,11 +58,9 @@ def discover(
     )
     if int(os.environ.get("RANK", "0")) != 0:
         return
-    from rich.markup import escape
-
     table = Table("label", "texts", "typical text")
     for group in found.groups[:SHOWN]:
-        table.add_row(escape(group.name), str(group.size), escape(group.examples[0][:100]))
+        table.add_row(group.name, str(group.size), group.examples[0][:100])
     out.print(table)
     if len(found.groups) > SHOWN:
         out.print(f"and {len(found.groups) - SHOWN} more in {output}/groups.md", highlight=False)

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nlptl.config import RunConfig, load_config, parse_assignments, parse_label_map
-from nlptl.errors import ConfigError
-from nlptl.tasks import load_task, task_names
+from nlptl.checkpoints import check_checkpoint
+from nlptl.config import BASELINE_NAMES, RunConfig, load_config, parse_assignments, parse_label_map
+from nlptl.errors import ConfigError, unknown
+from nlptl.tasks import MODE_NAMES, load_task, task_names
 
-out = Console(soft_wrap=True)
+# Without markup: names of labels, columns and files may hold square brackets.
+out = Console(soft_wrap=True, markup=False)
 
 TasksDir = Annotated[str | None, typer.Option(help="A folder with your own tasks; also the variable NLPTL_TASKS.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
@@ -93,13 +95,44 @@ def data_sources(data: list[str], several: bool) -> dict[str, Any]:
     return {"multi_task.sources": {name: source for name, _, source in named}} if named else {}
 
 
-def configured(file: Path | None, settings: list[str] | None, chosen: dict[str, Any]) -> RunConfig:
-    """The configuration of a file, `--set` and flags, the last ones first; a mistyped task is answered at once."""
+def configured(
+    file: Path | None, settings: list[str] | None, chosen: dict[str, Any], several: bool = False
+) -> RunConfig:
+    """The configuration of a file, `--set` and flags, the last ones first; a mistyped name is answered at once.
+
+    Args:
+        file: to start from.
+        settings: of `--set`.
+        chosen: by flags, under dotted keys; None where one was not given.
+        several: whether the command takes several tasks as a+b+c.
+
+    Raises:
+        NlptlError: every fault of the settings, or a name that there is not.
+    """
     flags = {key: value for key, value in chosen.items() if value is not None}
     resolved = load_config(file, **{**parse_assignments(settings or []), **flags})
-    for name in task_names(resolved.task):
-        load_task(name, resolved.tasks_dir)
+    check_names(resolved, several)
     return resolved
+
+
+def check_names(config: RunConfig, several: bool = False) -> None:
+    """Answer a mistyped task, baseline, mode or checkpoint before torch is loaded.
+
+    Raises:
+        NlptlError: names what there is, and the nearest.
+    """
+    names = task_names(config.task)
+    if len(names) > 1 and (config.baseline.model or not several):
+        raise ConfigError(f"{config.task} names {len(names)} tasks; this takes one. Only `nlptl train` takes several.")
+    tasks = [load_task(name, config.tasks_dir) for name in names]
+    if config.baseline.model:
+        if config.baseline.model not in BASELINE_NAMES:
+            raise ConfigError(unknown("baseline", config.baseline.model, BASELINE_NAMES))
+        return
+    if config.mode not in MODE_NAMES:
+        raise ConfigError(unknown("mode", config.mode, MODE_NAMES))
+    for name in [config.checkpoint] if config.checkpoint else [task.checkpoint for task in tasks]:
+        check_checkpoint(name)
 
 
 def data_config(text_column: list[str] | None, label_column: str | None, label_map: str | None) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nlptl.checkpoints import check_checkpoint
 from nlptl.cli.options import LabelColumn, LabelMap, TasksDir
 from nlptl.config import load_settings, parse_assignments, parse_label_map
 from nlptl.tasks import load_task
@@ -97,8 +98,11 @@ def pretrain(
     flags = {key: value for key, value in chosen.items() if value is not None}
     values = {**parse_assignments(settings or [], PretrainConfig), **flags}
     resolved = load_settings(PretrainConfig, config, values)
+    # Mistyped names are answered before torch is loaded.
     if resolved.task is not None:
-        load_task(resolved.task, resolved.tasks_dir)  # a mistyped name is answered before torch is loaded
+        load_task(resolved.task, resolved.tasks_dir)
+    if resolved.checkpoint is not None:
+        check_checkpoint(resolved.checkpoint)
     from nlptl.transfer.pretrain import pretrain_config
 
     pretrain_config(resolved)

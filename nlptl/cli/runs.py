@@ -99,7 +99,8 @@ def train(
         "training.learning_rate": learning_rate,
     }
     asked = task or load_config(config, task=task).task
-    resolved = configured(config, settings, {**chosen, **data_sources(data or [], len(task_names(asked)) > 1)})
+    sources = data_sources(data or [], len(task_names(asked)) > 1)
+    resolved = configured(config, settings, {**chosen, **sources}, several=True)
     from nlptl.api import train_config
 
     run = train_config(resolved, resume=resume)
@@ -147,6 +148,10 @@ def predict(
     decision: Annotated[
         str | None, typer.Option(help="argmax: the most probable label, instead of the run's own decision policy.")
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option("--safe-csv", help="For spreadsheets: an apostrophe before texts that would act as formulas."),
+    ] = False,
     format: Annotated[str, typer.Option(help="For texts: table, json (one object a line) or tsv.")] = "table",
     task: TaskName = None,
 ) -> None:
@@ -155,25 +160,36 @@ def predict(
         raise ConfigError("Give texts, or --input FILE together with --output FILE.")
     if format not in ("table", "json", "tsv"):
         raise ConfigError(f"Unknown format {format!r}. Available: json, table, tsv.")
+    if safe_csv and (output is None or output.suffix.lower() not in (".csv", ".tsv")):
+        raise ConfigError("--safe-csv is for --output FILE.csv or FILE.tsv.")
     from nlptl.api import load
 
     opened = load(run) if task is None else load(run).task(task)
     if input is not None and output is not None:
         columns = data_config(text_column, None, None)
-        rows = opened.predict_file(input, output, all_scores, decision, columns)
+        rows = opened.predict_file(input, output, all_scores, decision, columns, safe_csv)
         out.print(f"{rows} predictions written to {output}")
         return
-    asked: list[Any] = list(texts) if texts else [line.rstrip("\r\n") for line in sys.stdin]
+    asked: list[Any] = list(texts) if texts else _standard_input()
     if opened.text_columns == 2:
-        asked = list(zip(asked[::2], asked[1::2], strict=False))
+        if len(asked) % 2:
+            raise DataError(f"This run takes pairs of texts; {len(asked)} texts leave one without its partner.")
+        asked = list(zip(asked[::2], asked[1::2], strict=True))
     _print_predictions(opened, asked, all_scores, decision, format)
 
 
 def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", help="The new run folder.")]) -> None:
     """Fold a run's adapter and its checkpoint into weights that stand alone."""
-    from nlptl.artifacts import merge_artifact
+    from nlptl.api import merge as merged
 
-    out.print(f"Merged run written to {merge_artifact(run, output)}")
+    out.print(f"Merged run written to {merged(run, output)}")
+
+
+def _standard_input() -> list[str]:
+    try:
+        return [line.rstrip("\r\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise DataError(f"Standard input is not valid {error.encoding}: {error.reason}. Convert it first.") from error
 
 
 def show_run(run: Any) -> None:
@@ -217,7 +233,7 @@ def _print_predictions(
             extra = [gold[i]] if gold else []
             extra += [f"{p:.4f}" for p in scores[i]] if scores is not None else []
             shown = str(text) if len(str(text)) <= 100 else str(text)[:97] + "..."
-            table.add_row(_escape(shown), _escape(str(prediction.label)), f"{prediction.score:.4f}", *extra)
+            table.add_row(shown, str(prediction.label), f"{prediction.score:.4f}", *extra)
         out.print(table)
         return
     for i, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
@@ -229,9 +245,3 @@ def _print_predictions(
             if style == "json"
             else f"{record['label']}\t{record['score']}\t{text}"
         )
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

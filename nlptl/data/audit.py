@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from nlptl.errors import DataError, closest
+from nlptl.errors import DataError, closest, shortened
 
 FEW_ROWS = 5
 SHOWN = 10
@@ -83,6 +83,12 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
                 f"{split}: dropped {int(empty.sum())} rows without {column} ({_where(frame[empty])})",
             )
         bad |= empty
+        strange = frame[column].map(_is_no_text) if column != "label" else empty & False
+        if strange.any():
+            audit.faults.append(
+                f"{_where(frame[strange])}, column {original!r}: a list, an object or bytes, not a text"
+            )
+            bad |= strange
     return frame[~bad]
 
 
@@ -92,12 +98,12 @@ def check_labels(frame: pd.DataFrame, known: list[str], column: str, audit: Audi
     unknown_rows = names[~names.isin(known)]
     if unknown_rows.empty:
         return
-    found = [str(name) for name, _ in Counter(names).most_common(30)]
+    found = [shortened(str(name)) for name, _ in Counter(names).most_common(30)]
     strangers = sorted(set(map(str, unknown_rows)))
-    suggested = ",".join(f"{name}={_suggest(name, known, i)}" for i, name in enumerate(strangers[:10]))
+    suggested = ",".join(f"{shortened(name)}={_suggest(name, known, i)}" for i, name in enumerate(strangers[:10]))
     audit.faults.append(
         f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
-        f"{', '.join(map(repr, strangers[:SHOWN]))}. Labels in the data: {', '.join(found)}. "
+        f"{', '.join(repr(shortened(name)) for name in strangers[:SHOWN])}. Labels in the data: {', '.join(found)}. "
         f"Labels of the task: {', '.join(known[:30])}. Map them, for example: --label-map {suggested}"
     )
 
@@ -166,6 +172,10 @@ def is_empty(value: Any) -> bool:
     if pd.api.types.is_list_like(value):
         return False  # a multi_label row may have no label at all
     return bool(value is None or pd.isna(value))
+
+
+def _is_no_text(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | dict) or pd.api.types.is_list_like(value)
 
 
 def _where(rows: pd.DataFrame) -> str:

@@ -23,6 +23,7 @@ from nlptl.data.encoding import Encoded
 from nlptl.data.files import CHUNK, is_table, read_chunks
 from nlptl.data.sources import pick_columns
 from nlptl.errors import DataError
+from nlptl.resources import user_path
 
 Track = Callable[[Iterable[list[str]]], Iterable[list[str]]]
 
@@ -42,7 +43,7 @@ def read_texts(
         DataError: nothing to read, a file that cannot be read, or an unclear text column.
     """
     left = limit
-    for file in [file for source in sources for file in _files(Path(source).expanduser())]:
+    for file in [file for source in sources for file in _files(user_path(source))]:
         for chunk in _lines(file, encoding) if file.suffix.lower() == ".txt" else _column(file, column, encoding):
             texts = [text for text in chunk if text.strip()][:left]
             if texts:

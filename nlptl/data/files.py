@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any, Self, TextIO
 
 import pandas as pd
 
-from nlptl.errors import DataError
+from nlptl.errors import DataError, shortened
+from nlptl.schema import holds_half_character
 
 CHUNK = 10_000
 _BOMS = [
@@ -22,6 +24,7 @@ _BOMS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
+_JSON = (".json", ".jsonl", ".ndjson")
 DELIMITERS = ",;\t"
 # The default of 128 KB refuses long documents; this is the largest value every platform's C long holds.
 csv.field_size_limit(2**31 - 1)
@@ -46,18 +49,39 @@ def read_chunks(path: Path, rows: int = CHUNK, encoding: str | None = None) -> I
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: unknown format {path.suffix!r}. Use one of {', '.join(_READERS)}.")
-    if not path.is_file():
-        raise DataError(f"{path} does not exist or is not a file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty.")
     try:
-        yield from reader(path, rows, encoding)
+        if not path.is_file():
+            raise DataError(f"{path} does not exist or is not a file.")
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is empty.")
+    except OSError as error:  # such as a name that is too long
+        raise DataError(f"Cannot read {shortened(str(path))}: {error.strerror or error}.") from error
+    try:
+        for chunk in reader(path, rows, encoding):
+            _check_frame(path, chunk)
+            yield chunk
     except UnicodeError as error:
         raise DataError(_undecodable(path, encoding, error)) from error
     except LookupError as error:
         raise DataError(f"{path}: {error}. Python knows names such as utf-8, cp1252, latin-1, utf-16.") from error
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error}") from error
+
+
+def _check_frame(path: Path, frame: pd.DataFrame) -> None:
+    """What would go wrong much later: two columns of one name, text that no encoding can write."""
+    names = list(map(str, frame.columns))
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(f"{path}: column {', '.join(map(repr, twice))} occurs twice.")
+    if any(holds_half_character(name) for name in names):
+        raise DataError(f"{path}: a column name holds half a character (a lone surrogate).")
+    if path.suffix.lower() not in _JSON:
+        return  # decoding leaves no halves of characters; a JSON escape may be one
+    for name in frame.columns:
+        for row, value in enumerate(frame[name], 1):
+            if isinstance(value, str) and holds_half_character(value):
+                raise DataError(f"{path}, column {name!r}, about row {row}: half a character (a lone surrogate).")
 
 
 def is_table(path: Path) -> bool:
@@ -76,6 +100,8 @@ def _encoding(path: Path, chosen: str | None) -> str:
     marked = next((name for bom, name in _BOMS if head.startswith(bom)), None)
     if chosen is None:
         return marked or "utf-8"
+    if "\0" in chosen:
+        raise LookupError("unknown encoding")
     # Asked for as plain UTF-8, a mark would become part of the first column's name.
     return "utf-8-sig" if marked == "utf-8-sig" and codecs.lookup(chosen).name == "utf-8" else chosen
 
@@ -102,7 +128,7 @@ def _read_csv(path: Path, rows: int, encoding: str | None) -> Iterator[pd.DataFr
         delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=header_line.count)
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
-            header = [name.strip() for name in next(reader)]
+            header = [name.strip() for name in next(reader, [])]
             _check_header(path, header)
             records = (record for record in reader if record)
             done = 0
@@ -184,7 +210,10 @@ def _read_parquet(path: Path, rows: int, encoding: str | None) -> Iterator[pd.Da
                 yield batch.to_pandas().astype(object)
             if not file.metadata.num_rows:
                 yield pd.DataFrame(columns=file.schema_arrow.names, dtype=object)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError, NotImplementedError) as error:
+        # Damage also shows as values or types that pandas cannot hold.
+        if isinstance(error, UnicodeError):
+            raise DataError(f"{path} is not a readable Parquet file: a text in it is not UTF-8.") from error
         raise DataError(f"{path} is not a readable Parquet file: {error}") from error
 
 
@@ -203,43 +232,85 @@ class TableWriter:
 
     The file appears under its own name only when everything was written: an interrupted job leaves none, and an
     older file of that name stays as it was.
+
+    Args:
+        path: its ending says the format.
+        safe_csv: in CSV and TSV, put an apostrophe before texts that a spreadsheet would run as formulas.
+
+    Raises:
+        DataError: the format cannot be written, or there is no such folder.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, safe_csv: bool = False) -> None:
         if path.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"):
             raise DataError(f"{path}: cannot write {path.suffix!r}. Use .csv, .tsv, .jsonl or .parquet.")
         if not path.parent.is_dir():
             raise DataError(f"The folder {path.parent} does not exist.")
+        if path.is_dir():
+            raise DataError(f"{path} is a folder. Choose another --output.")
         self.path = path
+        self._safe = safe_csv
+        self._columns: list[Any] | None = None
         self._aside = path.with_name(f".{path.name}.part")
         self._parquet: Any = None
         self._header = True
 
     def write(self, frame: pd.DataFrame) -> None:
-        """Append a chunk; all chunks have the same columns."""
+        """Append a chunk. A column that a later chunk lacks is empty there.
+
+        Raises:
+            DataError: a later chunk has columns of its own, the format cannot hold a value, or the system refuses.
+        """
+        try:
+            self._write(self._aligned(frame))
+        except OSError as error:
+            raise DataError(f"Cannot write {self.path}: {error.strerror or error}.") from error
+
+    def _aligned(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The chunk under the columns of the first one: one table, not several."""
+        if self._columns is None:
+            self._columns = list(frame.columns)
+        new = [str(name) for name in frame.columns if name not in self._columns]
+        if self.path.suffix.lower() in _JSON:
+            return frame  # every record names its own columns
+        if new:
+            raise DataError(
+                f"{', '.join(map(repr, new))}: these columns begin after row {CHUNK}, when the header of {self.path} "
+                "was written already. Write .jsonl, or give every record the same keys."
+            )
+        return frame.reindex(columns=self._columns)
+
+    def _write(self, frame: pd.DataFrame) -> None:
         suffix = self.path.suffix.lower()
         if suffix == ".parquet":
             self._write_parquet(frame)
         elif suffix in (".jsonl", ".ndjson"):
             with self._aside.open("a", encoding="utf-8", newline="") as stream:
                 for record in frame.to_dict("records"):
-                    stream.write(json.dumps(record, ensure_ascii=False, default=_plain) + "\n")
+                    # A key that a record lacked is NaN in the frame, and JSON knows no NaN.
+                    known = {key: value for key, value in record.items() if not _is_nan(value)}
+                    stream.write(json.dumps(known, ensure_ascii=False, default=_plain) + "\n")
         else:
             separator = "\t" if suffix == ".tsv" else ","
             with self._aside.open("a", encoding="utf-8", newline="") as stream:
-                stream.write(_csv_text(frame, separator, self._header))
+                stream.write(_csv_text(without_formulas(frame) if self._safe else frame, separator, self._header))
         self._header = False
 
     def _write_parquet(self, frame: pd.DataFrame) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if self._parquet is None:
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            self._parquet = pq.ParquetWriter(self._aside, table.schema)
-        else:
-            table = pa.Table.from_pandas(frame, schema=self._parquet.schema, preserve_index=False)
-        self._parquet.write_table(table)
+        try:
+            if self._parquet is None:
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                self._parquet = pq.ParquetWriter(self._aside, table.schema)
+            else:
+                table = pa.Table.from_pandas(frame, schema=self._parquet.schema, preserve_index=False)
+            self._parquet.write_table(table)
+        except (pa.ArrowException, OverflowError) as error:
+            raise DataError(
+                f"{self.path}: Parquet cannot hold a column whose values differ in kind: {error}. Write .csv or .jsonl."
+            ) from error
 
     def __enter__(self) -> Self:
         self._aside.unlink(missing_ok=True)
@@ -248,9 +319,10 @@ class TableWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._parquet is not None:
             self._parquet.close()
-        if kind is None and self._aside.exists():
-            self._aside.replace(self.path)
-        else:
+        try:
+            if kind is None and self._aside.exists():
+                self._aside.replace(self.path)
+        finally:
             self._aside.unlink(missing_ok=True)
 
 
@@ -262,6 +334,25 @@ def _csv_text(frame: pd.DataFrame, separator: str, header: bool) -> str:
             None, header=header, index=False, sep=separator, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
         )
     return str(text)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy in which spreadsheets see texts where they would see formulas: those get an apostrophe in front.
+
+    Texts and column names that begin with `=`, `+`, `-`, `@`, tab or carriage return are changed; numbers are not.
+    """
+
+    def plain(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    return frame.map(plain).rename(columns=plain)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,9 @@ import pandas as pd
 from nlptl.config import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
-from nlptl.data.sources import Source, column_fault, open_source, read_labelled_file
+from nlptl.data.sources import Source, check_text_columns, column_fault, open_source, read_labelled_file
 from nlptl.data.splits import cut, draw_shots
+from nlptl.errors import DataError, shortened
 from nlptl.tasks import TaskSpec
 
 
@@ -111,7 +112,17 @@ def audited(
         audit: takes faults and counts.
         labelled: False: a frame may lack the label column, and then has no column `label`; a row may lack its label,
             and then has None there.
+
+    Raises:
+        DataError: the columns asked for cannot be those of the task.
     """
+    check_text_columns(source.text_columns, task)
+    asked = [*source.text_columns, source.label_column]
+    if len(set(asked)) < len(asked):
+        raise DataError(
+            f"Texts and labels must be columns of their own; asked for were text {', '.join(source.text_columns)} and "
+            f"label {source.label_column}. Choose with --text-column and --label-column."
+        )
     frames = {}
     for split, raw in source.frames.items():
         origin = source.origins[split]
@@ -172,4 +183,8 @@ def label_name(value: Any) -> str:
 def _fix_labels(task: TaskSpec, train: pd.DataFrame) -> TaskSpec:
     if not isinstance(task.labels, str):
         return task
-    return task.with_labels(sorted({str(name) for name in train["label"].explode().dropna()}))
+    found = sorted({str(name) for name in train["label"].explode().dropna()})
+    if len(found) < (2 if task.kind == "single_label" else 1):
+        only = found[0] if found else "none"
+        raise DataError(f"train holds one label only ({shortened(only)!r}); a classifier needs at least two.")
+    return task.with_labels(found)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from nlptl.config import DataConfig
 from nlptl.data.files import is_table, read_frame
-from nlptl.errors import DataError, closest, unknown
+from nlptl.errors import DataError, closest, shortened, unknown
+from nlptl.resources import user_path
 from nlptl.tasks import SPLITS, NamedData, TaskSpec
 
 _FILE_NAMES = {
@@ -66,7 +67,7 @@ def open_source(task: TaskSpec, config: DataConfig, given: Any = None) -> Source
         _read_path(source, task, name, config.encoding)
     for split, file in (("validation", config.validation), ("test", config.test)):
         if file is not None:
-            source.frames[split] = read_frame(Path(file), config.encoding)
+            source.frames[split] = read_frame(user_path(file), config.encoding)
             source.origins[split] = file
     if "train" not in source.frames:
         raise DataError(f"{name} holds no train split; it holds {', '.join(source.frames) or 'none'}.")
@@ -86,12 +87,25 @@ def read_labelled_file(path: Path, task: TaskSpec, config: DataConfig) -> Source
     )
 
 
+def check_text_columns(columns: list[str], task: TaskSpec) -> None:
+    """A task of single texts takes one text column, a task of pairs two.
+
+    Raises:
+        DataError: another number was asked for.
+    """
+    if len(columns) != len(task.text_columns):
+        raise DataError(
+            f"The task {task.name!r} takes {len(task.text_columns)} text column(s), but {len(columns)} are given: "
+            f"{', '.join(columns)}. A task of pairs names two text_columns in its task.yaml."
+        )
+
+
 def column_fault(frame: pd.DataFrame, columns: list[str], origin: str, flag: str) -> str | None:
     """What is wrong with the choice of columns: names what is missing, what is there, the nearest name, the flag."""
     missing = [column for column in columns if column not in frame.columns]
     if not missing:
         return None
-    there = [str(column) for column in frame.columns]
+    there = [shortened(str(column)) for column in frame.columns]
     nearest = closest(missing[0], there)
     hint = f" Did you mean {nearest!r}?" if nearest else ""
     return (
@@ -129,7 +143,7 @@ def _read_named(source: Source, task: TaskSpec, name: str, named: NamedData, enc
 
 
 def _read_path(source: Source, task: TaskSpec, name: str, encoding: str | None) -> None:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_file():
         source.frames["train"] = read_frame(path, encoding)
         source.origins["train"] = name

@@ -14,10 +14,11 @@ from nlptl.artifacts import Artifact, Head, load_artifact
 from nlptl.config import DataConfig
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
-from nlptl.data.sources import pick_columns
-from nlptl.errors import ConfigError, DataError
+from nlptl.data.sources import check_text_columns, pick_columns
+from nlptl.errors import ConfigError, DataError, shortened
 from nlptl.evaluation.decisions import Decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.schema import holds_half_character
 from nlptl.training.runtime import Runtime, local_runtime
 
 Text = str | tuple[str, str]
@@ -124,28 +125,41 @@ class Run:
         all_scores: bool = False,
         decision: str | None = None,
         data: DataConfig | None = None,
+        safe_csv: bool = False,
     ) -> int:
         """File to file, chunk by chunk; every column is kept, `predicted`, `score` and `score_LABEL` are added.
+
+        Args:
+            source: CSV, TSV, JSONL, JSON or Parquet.
+            output: CSV, TSV, JSONL or Parquet.
+            all_scores: add the probability of every label.
+            decision: as `predict`.
+            data: which column holds the texts, and the encoding.
+            safe_csv: in CSV and TSV, put an apostrophe before texts that a spreadsheet would run as formulas.
 
         Returns:
             Rows written.
 
         Raises:
-            DataError: the input cannot be read or lacks the text column; then nothing is written.
+            DataError: the input cannot be read, lacks the text column, or has a column of an added one's name; then
+                nothing is written.
         """
         data = data or DataConfig()
         columns = data.text_columns or self._head.task.text_columns
         if source.resolve() == output.resolve():
             raise DataError(f"{output} is the input itself. Choose another --output.")
+        check_text_columns(columns, self._head.task)
         rows = 0
-        with TableWriter(output) as writer, self._runtime.track(None, "predicting", unit="row") as bar:
+        with TableWriter(output, safe_csv) as writer, self._runtime.track(None, "predicting", unit="row") as bar:
             for chunk in read_chunks(source, encoding=data.encoding):
                 pick_columns(chunk, columns, str(source), "--text-column")
                 texts = pd.DataFrame(
                     {name: chunk[c].map(_text) for name, c in zip(("text", "text_pair"), columns, strict=False)}
                 )
                 probabilities = self._probabilities(texts, quiet=True)
-                writer.write(chunk.assign(**self._columns(probabilities, all_scores, decision)))
+                added = self._columns(probabilities, all_scores, decision)
+                _refuse_collision(chunk, added, source)
+                writer.write(chunk.assign(**added))
                 rows += len(chunk)
                 bar.update(len(chunk))
         return rows
@@ -226,8 +240,23 @@ def _shown(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def _refuse_collision(chunk: pd.DataFrame, added: dict[str, Any], source: Path) -> None:
+    taken = [name for name in added if name in chunk.columns]
+    if taken:
+        raise DataError(
+            f"{source} has columns {', '.join(map(repr, taken))} already, which the predictions would overwrite. "
+            "Rename or remove them in the input."
+        )
+
+
 def _text(value: Any) -> str:
-    """A cell as a text; a missing one is the empty text, so that every input row has its output row."""
+    """A cell as a text; a missing one is the empty text, so that every input row has its output row.
+
+    Raises:
+        DataError: a list, an object or bytes.
+    """
+    if isinstance(value, bytes | dict) or pd.api.types.is_list_like(value):
+        raise DataError(f"A cell of the text column holds {shortened(repr(value))}, which is not a text.")
     return value if isinstance(value, str) else "" if value is None or pd.isna(value) else str(value)
 
 
@@ -240,5 +269,8 @@ def _frame(texts: Sequence[Text], columns: int) -> pd.DataFrame:
     )
     if wrong is not None:
         wanted = "a text" if columns == 1 else "a pair of texts"
-        raise DataError(f"Item {wrong} is {texts[wrong]!r}; this task takes {wanted} per item.")
+        raise DataError(f"Item {wrong} is {shortened(repr(texts[wrong]))}; this task takes {wanted} per item.")
+    broken = next((i for i, row in enumerate(rows) if any(holds_half_character(text) for text in row)), None)
+    if broken is not None:
+        raise DataError(f"Item {broken} holds bytes that are no text, or half a character. Write it in UTF-8.")
     return pd.DataFrame(rows, columns=["text", "text_pair"][:columns], dtype=object)

@@ -246,13 +246,22 @@ def longest_input(tokenizer: Any, config: Any, wanted: int) -> int:
     return int(min(wanted, tokenizer.model_max_length, positions))
 
 
-def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: float | None) -> Any:
+def encoder_config(checkpoint: Path) -> Any:
+    """The transformers configuration of a checkpoint; a class that it would bring along is never run.
+
+    Raises:
+        CheckpointError: missing, damaged, or of an architecture that transformers does not know.
+    """
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
+        return AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     except Exception as error:  # OSError, ValueError, KeyError: as transformers finds the damage
         raise CheckpointError(f"{checkpoint / 'config.json'} cannot be read: {error}") from error
+
+
+def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: float | None) -> Any:
+    config = encoder_config(checkpoint)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: i for i, label in enumerate(labels)}
@@ -301,5 +310,13 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
             )
     except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
         raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
+    missing = set(info["missing_keys"])
+    inside = {id(p) for p in model.base_model.parameters()}
+    encoder = {name for name, p in model.named_parameters() if id(p) in inside}
+    if len(encoder & missing) > len(encoder) / 2:
+        raise CheckpointError(
+            f"The weights in {folder} are not those of its config.json: {len(encoder & missing)} of {len(encoder)} "
+            "encoder tensors are missing."
+        )
     attention.use_for(model)
-    return model, set(info["missing_keys"])
+    return model, missing

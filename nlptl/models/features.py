@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nlptl.errors import NlptlError
+
 KEY_BYTES = 16
 
 
@@ -64,9 +66,22 @@ class FeatureStore:
         return list(first.values())
 
     def add(self, keys: list[bytes], features: np.ndarray) -> None:
-        """Write one shard: keys and their features (rows, H) float32."""
+        """Write one shard: keys and their features (rows, H) float32.
+
+        Raises:
+            NlptlError: the folder cannot be written.
+        """
         if not keys:
             return
+        try:
+            self._write(keys, features)
+        except OSError as error:
+            raise NlptlError(
+                f"Features cannot be kept in {self.folder}: {error.strerror or error}. Choose another folder with the "
+                "variable NLPTL_CACHE, or keep none: --set probe.cache=false"
+            ) from error
+
+    def _write(self, keys: list[bytes], features: np.ndarray) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
         table = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)

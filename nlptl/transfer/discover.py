@@ -23,6 +23,7 @@ from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
 from nlptl.models.classifier import load_tokenizer, longest_input
 from nlptl.models.clusters import NOISE, Clustering, cluster, medoids
 from nlptl.models.sentence_encoder import SentenceEncoder, open_encoder
+from nlptl.resources import user_path
 from nlptl.training.forward import forward_all
 from nlptl.training.runtime import Runtime, start_runtime
 
@@ -102,7 +103,7 @@ def discover(
     Raises:
         NlptlError: a name that is not known, too few texts, or an output that exists.
     """
-    folder = Path(output).expanduser()
+    folder = user_path(output)
     _check(folder, method, groups, noise)
     found = resolve_checkpoint(str(checkpoint))
     paths = [data] if isinstance(data, str | Path) else list(data or [])

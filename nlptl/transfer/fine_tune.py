@@ -14,6 +14,7 @@ from nlptl.evaluation.evaluator import check_metrics
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import MODES
 from nlptl.models.probe import LinearHead
+from nlptl.resources import user_path
 from nlptl.strategies import STRATEGIES
 from nlptl.tasks import load_task
 from nlptl.training.checkpointing import Progress, StateFolder
@@ -24,8 +25,8 @@ from nlptl.transfer.folder import (
     finished_before,
     join_processes,
     noted_log,
-    open_folder,
     publish_run,
+    run_folder,
     start_trackers,
 )
 from nlptl.transfer.job import Job, Trained, encode_splits, fill_in, training_rows
@@ -78,15 +79,17 @@ def fine_tune(
         for warning in splits.audit.warnings:
             log.warning(warning)
         runtime = join_processes(config)
-        if resume and config.output and finished_before(runtime, Path(config.output).expanduser(), noted):
-            folder = Path(config.output).expanduser()
+        if resume and config.output and finished_before(runtime, user_path(config.output), noted):
+            folder = user_path(config.output)
             publish_run(runtime, folder, StateFolder(folder / "state").remove, publish)
             return folder
-        folder = open_folder(runtime, config, noted, resume, notes)
-        job = encode_splits(noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits)
-        describe(job)
-        start_trackers(job, folder)
-        trained = STRATEGIES.get(str(config.strategy)).load()(job, StateFolder(folder / "state"))
+        with run_folder(runtime, config, noted, resume, notes) as folder:
+            job = encode_splits(
+                noted, task=splits.task, checkpoint=checkpoint, runtime=runtime, clock=clock, splits=splits
+            )
+            describe(job)
+            start_trackers(job, folder)
+            trained = STRATEGIES.get(str(config.strategy)).load()(job, StateFolder(folder / "state"))
         publish_run(runtime, folder, lambda: save_run(job, trained, folder), publish)
         return folder
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from nlptl.artifacts import is_finished, is_unfinished, prepare_folder
 from nlptl.config import RunConfig
+from nlptl.errors import LostProcessError, NlptlError, Preempted
+from nlptl.redaction import RedactSecrets
+from nlptl.resources import user_path
 from nlptl.training.runtime import Runtime, start_runtime
 from nlptl.transfer.job import Job
 
@@ -29,20 +33,40 @@ def join_processes(config: RunConfig) -> Runtime:
     )
 
 
-def open_folder(
+@contextmanager
+def run_folder(
     runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool, notes: logging.handlers.MemoryHandler
-) -> Path:
+) -> Iterator[Path]:
     """Agree on the run folder and make it, or take up the unfinished run in it.
 
-    From here on only the main process writes; a failure of its own stops it, and the launcher stops the others.
+    From here on only the main process writes; a failure of its own stops it, and the launcher stops the others. A new
+    folder is taken away again if training fails before there is anything to go on from: it notes settings that cannot
+    be trained, and would refuse the corrected command. What is saved after training is outside of this.
     """
-    folder = agree_on_folder(runtime, config, noted, resume)
+    folder = _agree_on_folder(runtime, config, noted, resume)
+    taken_up = True
     if runtime.is_main:
-        if prepare_folder(folder, noted):
+        taken_up = prepare_folder(folder, noted)
+        if taken_up:
             log.info(f"Going on with the unfinished run in {folder}")
         keep_log(notes, folder)
     runtime.barrier()
-    return folder
+    try:
+        yield folder
+    except (LostProcessError, Preempted):  # nothing wrong with the settings: the same command goes on here
+        raise
+    except (NlptlError, OSError):
+        if not taken_up and not _holds_something_learned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.parent == Path("runs"):
+                with suppress(OSError):  # holds other runs
+                    folder.parent.rmdir()
+        raise
+
+
+def _holds_something_learned(folder: Path) -> bool:
+    """A state to go on from, or a finished run: its own, or that of one of several tasks alone."""
+    return any(any(folder.rglob(name)) for name in ("progress.json", "manifest.json"))
 
 
 def finished_before(runtime: Runtime, folder: Path, noted: RunConfig) -> bool:
@@ -66,10 +90,10 @@ def publish_run(
         runtime.accelerator.end_training()
 
 
-def agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:
+def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:
     """The run folder, the same on every process."""
     if config.output:
-        return Path(config.output).expanduser()
+        return user_path(config.output)
     # A launcher that starts the group again (--max_restarts) repeats the command as it was given.
     restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     unfinished = _newest_unfinished(noted) if resume or restarted else None
@@ -104,6 +128,7 @@ def noted_log() -> Iterator[logging.handlers.MemoryHandler]:
 
 def keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    file.addFilter(RedactSecrets())
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     notes.setTarget(file)
     notes.flushLevel = logging.NOTSET  # from here on nothing waits: a run that is killed has its log

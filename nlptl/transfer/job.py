@@ -14,7 +14,7 @@ from nlptl.data.encoding import Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.data.token_cache import encode_kept
 from nlptl.errors import ConfigError
-from nlptl.models.classifier import Classifier, load_tokenizer, longest_input
+from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.resources import cache_dir
@@ -105,11 +105,8 @@ def fill_in(
 def encode_splits(
     config: RunConfig, task: TaskSpec, checkpoint: Checkpoint, runtime: Runtime, clock: Clock, splits: Splits
 ) -> Job:
-    from transformers import AutoConfig
-
     tokenizer = load_tokenizer(checkpoint.path)
-    encoder_config = AutoConfig.from_pretrained(checkpoint.path, trust_remote_code=False)
-    max_length = longest_input(tokenizer, encoder_config, config.model.max_length)
+    max_length = longest_input(tokenizer, encoder_config(checkpoint.path), config.model.max_length)
     frames = splits.frames()
     with clock.measure("data"):
         encoded = {

@@ -28,7 +28,7 @@ from nlptl.training.loop import Evaluate
 from nlptl.training.mixed_rows import MixedRows, shares_of
 from nlptl.training.timing import Clock
 from nlptl.transfer.fine_tune import fine_tune, probe_first
-from nlptl.transfer.folder import describe, join_processes, noted_log, open_folder, publish_run, start_trackers
+from nlptl.transfer.folder import describe, join_processes, noted_log, publish_run, run_folder, start_trackers
 from nlptl.transfer.job import Job, Trained, encode_splits, fill_in, training_rows
 from nlptl.transfer.saving import save_together
 from nlptl.transfer.steps import (
@@ -81,15 +81,15 @@ def multi_task(
             for warning in splits.audit.warnings:
                 log.warning(f"{splits.task.name}: {warning}")
         runtime = join_processes(config)
-        folder = open_folder(runtime, config, noted, resume, notes)
-        if config.multi_task.compare:
-            _train_alone(noted, tasks, given, folder, publish)
-            runtime = join_processes(config)  # each training has an accelerator of its own
-        jobs = [encode_splits(noted, splits.task, checkpoint, runtime, clock, splits) for splits in loaded]
-        describe(*jobs)
-        start_trackers(jobs[0], folder)
-        together = Together(jobs)
-        trained = _learn(together, StateFolder(folder / "state"))
+        with run_folder(runtime, config, noted, resume, notes) as folder:
+            if config.multi_task.compare:
+                _train_alone(noted, tasks, given, folder, publish)
+                runtime = join_processes(config)  # each training has an accelerator of its own
+            jobs = [encode_splits(noted, splits.task, checkpoint, runtime, clock, splits) for splits in loaded]
+            describe(*jobs)
+            start_trackers(jobs[0], folder)
+            together = Together(jobs)
+            trained = _learn(together, StateFolder(folder / "state"))
         publish_run(runtime, folder, lambda: save_together(jobs, trained, together.rows("train"), folder), publish)
         return folder
 

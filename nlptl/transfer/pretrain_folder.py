@@ -13,6 +13,7 @@ from nlptl.artifacts import read_json, write_json
 from nlptl.errors import ArtifactError
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.sentence_encoder import open_encoder
+from nlptl.resources import user_path
 from nlptl.schema import read_yaml, validate, write_yaml
 from nlptl.training.runtime import Runtime
 from nlptl.transfer.pretrain_config import PretrainConfig
@@ -24,7 +25,7 @@ NOTE = "pretraining.json"
 def agree_on_checkpoint_folder(runtime: Runtime, config: PretrainConfig) -> Path:
     """The folder of the result, the same on every process."""
     if config.output:
-        return Path(config.output).expanduser()
+        return user_path(config.output)
     return Path("checkpoints") / runtime.agree(f"{config.objective}-{datetime.now():%Y%m%d-%H%M%S}")
 
 

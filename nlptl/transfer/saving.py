@@ -168,7 +168,7 @@ def _facts(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[s
     }
 
 
-def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[str, float | None]:
+def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[str, float]:
     """What training did in its time: rates over the optimizer steps, or over encoding and head of a frozen encoder."""
     seconds, progress, count = job.clock.seconds, trained.progress, len(rows.encoded)
     frozen = not job.mode.trains_encoder
@@ -178,7 +178,7 @@ def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[st
     tokens = examples * float(rows.encoded.lengths.mean()) if count else 0.0
     peak = matmul_peak(job.runtime) if job.config.runtime.measure_peak else None
     work = encoder_flops(trained.classifier.encoder, round(tokens), training=not frozen)
-    return {
+    told = {
         "forward_backward_seconds": None if frozen else progress.step_seconds - progress.update_seconds,
         "optimizer_seconds": None if frozen else progress.update_seconds,
         "train_examples_per_second": examples / busy if busy else None,
@@ -187,6 +187,7 @@ def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[st
         "peak_memory_gigabytes": peak_memory(job.runtime.device) / 1e9,
         "share_of_peak": work / busy / peak if peak and busy else None,
     }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:

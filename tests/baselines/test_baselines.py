@@ -21,6 +21,7 @@ from nlptl import artifacts
 from nlptl.artifacts import load_artifact, merge_artifact, read_json
 from nlptl.baselines.models import BASELINES
 from nlptl.baselines.tuning import fit_temperature
+from nlptl.config import BASELINE_NAMES
 from nlptl.errors import ArtifactError, ConfigError, DataError, LaunchError
 from nlptl.evaluation.evaluator import mean_loss, probabilities_of
 from nlptl.models.bag_of_words import FEATURES, BagOfWords, TextVectors
@@ -40,6 +41,10 @@ def matrix_of(rows: int, classes: int, seed: int = 0) -> tuple[Any, np.ndarray]:
 
 def fitted(name: str, setting: dict[str, Any], matrix: Any, targets: np.ndarray, classes: int) -> Any:
     return BASELINES.get(name).fit(matrix, targets, classes, setting, False, 0)
+
+
+def test_the_names_known_without_scikit_learn_are_those_of_the_baselines():
+    assert sorted(BASELINE_NAMES) == BASELINES.names()
 
 
 @pytest.mark.parametrize("classes", [2, 4])

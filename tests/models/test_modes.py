@@ -13,6 +13,7 @@ from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.classifier import build_classifier
 from nlptl.models.modes import MODES, linear_layers
+from nlptl.tasks import MODE_NAMES
 
 TEXTS = ["A warm, funny film.", "I want my money back!", "Fine.", "It broke after a day and nobody answered my mails."]
 
@@ -34,6 +35,10 @@ def logits(artifact, classifier) -> np.ndarray:
 
 def weight_files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors")}
+
+
+def test_the_names_known_without_torch_are_those_of_the_modes():
+    assert sorted(MODE_NAMES) == MODES.names()
 
 
 def test_feature_extraction_leaves_every_encoder_weight_as_it_was(trained):

@@ -22,13 +22,14 @@ TUNE = {**QUICK, "training.epochs": 5, "training.learning_rate": 3e-3}
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if not STRATEGIES.get(name).needs])
 def test_every_strategy_gives_a_run_that_says_how_it_was_made(tiny, obvious, tmp_path, name):
     assert STRATEGIES.get(name).description
+    needed = {"domain_adaptation": {"data.target": str(obvious)}, "soup": {"soup.members": 2}}
     run = nlptl.train(
         "sentiment",
         data=obvious,
         strategy=name,
         checkpoint=tiny["distilbert"],
         output=tmp_path / "run",
-        settings={**QUICK, "soup.members": 2},
+        settings={**QUICK, **needed.get(name, {})},
     )
     assert run.artifact.config.strategy == name
     assert not (run.folder / "state").exists()

@@ -1,0 +1,151 @@
+import ast
+import json
+import logging
+import pickle
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nlptl
+from nlptl.checkpoints import check_checkpoint, resolve_checkpoint
+from nlptl.config import load_config
+from nlptl.data.files import TableWriter
+from nlptl.errors import ArtifactError, CheckpointError, ConfigError
+from nlptl.models.classifier import encoder_config, load_tokenizer
+from nlptl.redaction import RedactSecrets, redact
+from nlptl.schema import write_yaml
+from nlptl.signed import refuse_code
+
+SOURCES = sorted(Path(nlptl.__file__).parent.rglob("*.py"))
+UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
+UNSAFE_CALLS = {"torch.load", "torch.save", "pd.read_pickle", "yaml.load", "yaml.unsafe_load", "shutil.unpack_archive"}
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+
+
+class Bomb:
+    """Whoever unpickles this leaves a trace."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = str(trace)
+
+    def __reduce__(self):
+        return (Path.touch, (Path(self.trace),))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_no_source_can_open_a_pickle_an_archive_or_foreign_code(source):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.partition(".")[0] for alias in node.names} & UNSAFE_MODULES
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").partition(".")[0] not in UNSAFE_MODULES
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert called not in UNSAFE_CALLS | {"eval", "exec"}
+            assert keywords.get("trust_remote_code", "False") == "False"
+            assert keywords.get("allow_pickle", "False") == "False"
+            assert called not in ("np.load", "np.save") or "allow_pickle" in keywords
+
+
+def test_a_pickled_checkpoint_is_refused_unopened(tiny, tmp_path):
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    for file in Path(tiny["bert"]).iterdir():
+        if file.suffix != ".safetensors":
+            (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(tmp_path / "trace")))
+    for refuse in (check_checkpoint, resolve_checkpoint):
+        with pytest.raises(CheckpointError, match=r"pytorch_model\.bin, which can run code"):
+            refuse(str(folder))
+    with pytest.raises(ArtifactError, match="can run code"):
+        refuse_code(folder)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_code_in_a_checkpoint_is_not_run(tiny, tmp_path):
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    for file in Path(tiny["bert"]).iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    trace = tmp_path / "trace"
+    (folder / "evil.py").write_text(f"import pathlib\npathlib.Path({str(trace)!r}).touch()\nclass Evil: pass\n")
+    mapped = {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil", "AutoTokenizer": ["evil.Evil", "evil.Evil"]}
+    for name in ("config.json", "tokenizer_config.json"):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**content, "auto_map": mapped}))
+    assert encoder_config(folder).model_type == "bert"  # transformers' own class
+    load_tokenizer(folder)
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "model_type": "evil"}))
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        encoder_config(folder)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "../../x", "/etc/absent", "a/..", "./x", "owner/name@../x", "owner/name@a/../b"]
+)
+def test_a_name_that_climbs_is_no_checkpoint(name):
+    with pytest.raises(CheckpointError, match="Unknown checkpoint"):
+        check_checkpoint(name)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_formulas_become_texts_where_asked_for(tmp_path, suffix):
+    frame = pd.DataFrame({"text": [*FORMULAS, "a=b"], "=cmd()": 1, "number": -1.5})
+    with TableWriter(tmp_path / f"safe.{suffix}", safe_csv=True) as writer:
+        writer.write(frame)
+    with TableWriter(tmp_path / f"plain.{suffix}") as writer:
+        writer.write(frame)
+    separator = "\t" if suffix == "tsv" else ","
+    safe = pd.read_csv(tmp_path / f"safe.{suffix}", sep=separator)
+    assert safe["text"].tolist() == [*(f"'{formula}" for formula in FORMULAS), "a=b"]
+    assert list(safe) == ["text", "'=cmd()", "number"]
+    assert safe["number"].tolist() == [-1.5] * 7
+    assert pd.read_csv(tmp_path / f"plain.{suffix}", sep=separator)["text"].tolist() == [*FORMULAS, "a=b"]
+
+
+SECRETS = [
+    ("https://me:pass@host/x", "https://***@host/x"),
+    ("s3://key:a/b@host? no: a slash ends it", "s3://key:a/b@host? no: a slash ends it"),
+    ("with hf_abcdefghijklmnopqrst inside", "with *** inside"),
+    ("value s3cr3t-v4lue-1 of a variable", "value *** of a variable"),
+    ("https://host:8080/x, nothing secret", "https://host:8080/x, nothing secret"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), SECRETS)
+def test_secrets_are_redacted(text, shown, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "s3cr3t-v4lue-1")
+    assert redact(text) == shown
+
+
+def test_secrets_leave_neither_through_logs_nor_through_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "s3cr3t-v4lue-1")
+    handler = logging.FileHandler(tmp_path / "log.txt")
+    handler.addFilter(RedactSecrets())
+    handler.handle(logging.LogRecord("nlptl", logging.INFO, "", 0, "token %s", ("s3cr3t-v4lue-1",), None))
+    handler.close()
+    assert (tmp_path / "log.txt").read_text() == "token ***\n"
+    for value in ("https://me:s3cr3t@host/x.csv", "s3cr3t-v4lue-1"):
+        with pytest.raises(ConfigError, match="holds a password or access token") as caught:
+            load_config(task="sentiment", **{"data.source": value})
+        assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_run_notes_no_secret(trained_tiny, monkeypatch):
+    run = trained_tiny("bert", "full").run
+    monkeypatch.setenv("HF_TOKEN", "s3cr3t-v4lue-1")
+    write_yaml(run.folder.parent / "again.yaml", run.artifact.config)
+    for path in (run.folder.parent / "again.yaml", *run.folder.glob("*.*")):
+        assert "s3cr3t" not in path.read_text(encoding="utf-8")
+
+
+def test_the_revision_is_recorded(trained_tiny):
+    folder = trained_tiny("bert", "lora").run.folder
+    noted = json.loads((folder / "manifest.json").read_text())["checkpoint"]["revision"]
+    assert noted.startswith("sha256:")
+    assert len(noted) == len("sha256:") + 64
+    assert noted in (folder / "README.md").read_text()
