@@ -13,7 +13,7 @@ import torch
 
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config import RunConfig
-from nlptl.data.encoding import CHUNK, encode
+from nlptl.data.encoding import CHUNK, Encoded, encode
 from nlptl.errors import ArtifactError
 from nlptl.models.bag_of_words import BagOfWords
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
@@ -53,11 +53,14 @@ class Predictor(Protocol):
     def to(self, device: torch.device) -> None:
         """Move there, if it computes on devices."""
 
-    def logits(self, frame: pd.DataFrame, runtime: Runtime) -> np.ndarray:
+    def prepare(self, frame: pd.DataFrame) -> Any:
+        """What `logits` takes, made of the columns `text` and, for pairs, `text_pair`; may run in another thread."""
+
+    def logits(self, prepared: Any, runtime: Runtime) -> np.ndarray:
         """(rows, C) float32.
 
         Args:
-            frame: columns `text` and, for pairs, `text_pair`.
+            prepared: by `prepare`.
             runtime: device, precision and progress bars.
         """
 
@@ -111,10 +114,12 @@ class EncoderPredictor:
     def to(self, device: torch.device) -> None:
         self.classifier.to(device)
 
-    def logits(self, frame: pd.DataFrame, runtime: Runtime) -> np.ndarray:
-        encoded = encode(frame, self.tokenizer, self.max_length)
+    def prepare(self, frame: pd.DataFrame) -> Encoded:
+        return encode(frame, self.tokenizer, self.max_length)
+
+    def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
         classes = self.classifier.head.out_features
-        return logits_of(runtime, self.classifier, encoded, self.tokenizer.pad_token_id, classes, "predicting")
+        return logits_of(runtime, self.classifier, prepared, self.tokenizer.pad_token_id, classes, "predicting")
 
 
 @PREDICTORS.register("baseline")
@@ -150,7 +155,10 @@ class BaselinePredictor:
     def to(self, device: torch.device) -> None:
         """Classical models stay on the CPU."""
 
-    def logits(self, frame: pd.DataFrame, runtime: Runtime) -> np.ndarray:
-        starts = runtime.track(range(0, len(frame), CHUNK), "predicting", unit="chunk")
-        parts = [self.model.logits(frame.iloc[start : start + CHUNK]) for start in starts]
-        return np.concatenate(parts) if parts else self.model.logits(frame)
+    def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame
+
+    def logits(self, prepared: pd.DataFrame, runtime: Runtime) -> np.ndarray:
+        starts = runtime.track(range(0, len(prepared), CHUNK), "predicting", unit="chunk")
+        parts = [self.model.logits(prepared.iloc[start : start + CHUNK]) for start in starts]
+        return np.concatenate(parts) if parts else self.model.logits(prepared)

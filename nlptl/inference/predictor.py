@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from nlptl.artifacts import Artifact, Head, load_artifact
 from nlptl.config import DataConfig
+from nlptl.data.ahead import ahead
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
 from nlptl.data.sources import check_text_columns, pick_columns
@@ -29,6 +30,13 @@ class Prediction(NamedTuple):
 
     label: Any
     score: float
+
+
+class Prepared(NamedTuple):
+    """Texts as the run's predictor takes them, and how many."""
+
+    texts: Any
+    rows: int
 
 
 class Run:
@@ -107,7 +115,7 @@ class Run:
         Raises:
             DataError: not a sequence of texts.
         """
-        return self._probabilities(_frame(texts, self.text_columns))
+        return self._probabilities(self._prepare(_frame(texts, self.text_columns)))
 
     def predict(self, texts: Sequence[Text], decision: str | None = None) -> list[Prediction]:
         """One decided label per text.
@@ -151,12 +159,8 @@ class Run:
         check_text_columns(columns, self._head.task)
         rows = 0
         with TableWriter(output, safe_csv) as writer, self._runtime.track(None, "predicting", unit="row") as bar:
-            for chunk in read_chunks(source, encoding=data.encoding):
-                pick_columns(chunk, columns, str(source), "--text-column")
-                texts = pd.DataFrame(
-                    {name: chunk[c].map(_text) for name, c in zip(("text", "text_pair"), columns, strict=False)}
-                )
-                probabilities = self._probabilities(texts, quiet=True)
+            for chunk, prepared in ahead(self._read(source, columns, data)):
+                probabilities = self._probabilities(prepared, quiet=True)
                 added = self._columns(probabilities, all_scores, decision)
                 _refuse_collision(chunk, added, source)
                 writer.write(chunk.assign(**added))
@@ -171,7 +175,7 @@ class Run:
             DataError: all faults of the file at once.
         """
         frame, audit = load_labelled(source, self._head.task, data or DataConfig())
-        logits = self._logits(frame)
+        logits = self._logits(self._prepare(frame))
         targets = label_targets(frame, self.labels)
         report = full_report(self._head.task, logits, targets, self._head.decision)
         return {**report, "audit": audit.counts}
@@ -198,14 +202,24 @@ class Run:
         labels, scores = policy.apply(probabilities, self.labels)
         return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
 
-    def _probabilities(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
-        return probabilities_of(self._logits(frame, quiet), self._head.task.kind == "multi_label")
+    def _read(self, source: Path, columns: list[str], data: DataConfig) -> Iterator[tuple[pd.DataFrame, Prepared]]:
+        """Each chunk of a file, and its texts as the predictor takes them."""
+        for chunk in read_chunks(source, encoding=data.encoding):
+            pick_columns(chunk, columns, str(source), "--text-column")
+            named = zip(("text", "text_pair"), columns, strict=False)
+            yield chunk, self._prepare(pd.DataFrame({name: chunk[c].map(_text) for name, c in named}))
 
-    def _logits(self, frame: pd.DataFrame, quiet: bool = False) -> np.ndarray:
+    def _prepare(self, frame: pd.DataFrame) -> Prepared:
+        return Prepared(self._artifact.predictor.prepare(frame), len(frame))
+
+    def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
+        return probabilities_of(self._logits(prepared, quiet), self._head.task.kind == "multi_label")
+
+    def _logits(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         runtime = self._runtime
-        if quiet or len(frame) < 1000:
+        if quiet or prepared.rows < 1000:
             runtime = Runtime(runtime.device, runtime.precision, progress=False)
-        return self._artifact.predictor.logits(frame, runtime)[:, self._head.columns]
+        return self._artifact.predictor.logits(prepared.texts, runtime)[:, self._head.columns]
 
     @property
     def _name(self) -> str:
