@@ -151,8 +151,8 @@ class TrainingConfig(Record):
     keep_states: Positive = 2
     """Saved states kept until the run ends; each holds the best weights so far beside the newest."""
     refit: bool | None = None
-    """Once validation has had its say (regularisation, whether training helps at all), train again through all epochs on
-    train + validation together. None: the mode's default, and yes with `data.shots`."""
+    """Once validation has had its say (regularisation, whether training helps at all), train again through all epochs
+    on train + validation together. None: the mode's default, and yes with `data.shots`."""
 
 
 class ContrastiveConfig(Record):
