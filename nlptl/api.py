@@ -57,7 +57,8 @@ def train(
         data: a path, Hub id or named data set; or a pandas DataFrame, a `datasets` object, or a dict of them by split.
             For several tasks: a dict of these by task; a task that is not in it takes its sample.
         mode: full, lora or feature_extraction.
-        strategy: fine_tune, contrastive (few labels) or soup (average of seeds).
+        strategy: fine_tune, contrastive (few labels) or soup (average of seeds). None: contrastive in mode full with
+            `data.shots` up to 50, else fine_tune.
         checkpoint: a name, Hub id or folder.
         output: the run folder.
         config: a YAML file to start from, such as a run's own run.yaml.

@@ -41,7 +41,7 @@ from nlptl.models.bag_of_words import BagOfWords
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.predictors import MODEL, PREDICTORS, BaselinePredictor, EncoderPredictor, Predictor
-from nlptl.schema import read_yaml, validate, write_yaml
+from nlptl.schema import read_record, write_yaml
 from nlptl.signed import check_manifest, refuse_code
 from nlptl.tasks import TaskSpec
 
@@ -149,7 +149,7 @@ def prepare_folder(folder: Path, config: RunConfig) -> bool:
         raise ArtifactError(f"{folder} holds a finished run. Choose another --output, or remove that folder.")
     noted = folder / "run.yaml"
     if noted.exists():
-        before = validate(RunConfig, read_yaml(noted), str(noted))
+        before = read_record(RunConfig, noted)
         if before != config:
             raise ArtifactError(
                 f"{folder} holds an unfinished run with other settings ({_differences(before, config)}). "
@@ -179,7 +179,7 @@ def is_finished(folder: Path, config: RunConfig) -> bool:
 
 def _has_settings(folder: Path, config: RunConfig) -> bool:
     noted = folder / "run.yaml"
-    return noted.is_file() and validate(RunConfig, read_yaml(noted), str(noted)) == config
+    return noted.is_file() and read_record(RunConfig, noted) == config
 
 
 def save_artifact(
@@ -266,7 +266,7 @@ def load_artifact(folder: Path) -> Artifact:
     lacking = sorted(PREDICTORS.get(_kind(manifest)).needs - manifest.keys())
     if lacking:
         raise ArtifactError(f"{folder / 'manifest.json'} is damaged: it lacks {', '.join(lacking)}.")
-    config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
+    config = read_record(RunConfig, folder / "run.yaml")
     refuse_code(folder / MODEL)
     found = _digests(folder / MODEL)
     wrong = sorted(name for name, digest in manifest["files"].items() if found.get(name) != digest)
@@ -392,7 +392,7 @@ def _read_heads(folder: Path, names: list[str]) -> list[Head]:
     homes = [folder / HEADS / name for name in names] or [folder]
     heads: list[Head] = []
     for home in homes:
-        task = validate(TaskSpec, read_yaml(home / "task.yaml"), str(home / "task.yaml"))
+        task = read_record(TaskSpec, home / "task.yaml")
         decision = Decision.from_json(read_json(home / "decision.json"))
         heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0))
     return heads

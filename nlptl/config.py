@@ -151,12 +151,12 @@ class TrainingConfig(Record):
     keep_states: Positive = 2
     """Saved states kept until the run ends; each holds the best weights so far beside the newest."""
     refit: bool | None = None
-    """Once validation has chosen epochs or regularisation, train again on train + validation together. None: the
-    mode's default, and always with `data.shots`."""
+    """Once validation has had its say (regularisation, whether training helps at all), train again through all epochs
+    on train + validation together. None: the mode's default, and yes with `data.shots`."""
 
 
 class ContrastiveConfig(Record):
-    """`strategy: contrastive`, for 8 to 50 labels a class."""
+    """`strategy: contrastive`, for few rows per label."""
 
     temperature: Annotated[float, Field(gt=0)] = 0.05
     """Cosine similarities are divided by it: the lower, the more the nearest other label counts."""
@@ -241,7 +241,8 @@ class RunConfig(Record):
     mode: str = "full"
     """full, lora or feature_extraction; `baseline` in the run.yaml of a baseline, which trains no encoder."""
     strategy: str | None = None
-    """fine_tune, contrastive, soup or domain_adaptation."""
+    """fine_tune, contrastive, soup or domain_adaptation. None: contrastive in mode full with `data.shots` up to 50
+    and one label per text, else fine_tune."""
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -77,8 +77,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_record(model: type[R], path: Path) -> R:
+    """The record in a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, or all faults of what it says.
+    """
+    return validate(model, read_yaml(path), str(path))
+
+
 def write_yaml(path: Path, record: Record) -> None:
-    """Write a record so that `validate(type(record), read_yaml(path), ...)` gives it back."""
+    """Write a record so that `read_record(type(record), path)` gives it back."""
     text = yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
     aside = path.with_name(path.name + ".part")
     aside.write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from nlptl.errors import ConfigError, NlptlError
 from nlptl.registry import Registry
 from nlptl.resources import bundled, user_path
-from nlptl.schema import Record, read_yaml, validate
+from nlptl.schema import Record, read_record, validate
 
 ModeName = Literal["feature_extraction", "full", "lora"]
 """The modes by name; what they do is in `models/modes.py`, which needs torch."""
@@ -171,7 +171,7 @@ def read_task(path: Path) -> TaskSpec:
         ConfigError: all faults of the file.
     """
     file = path / "task.yaml" if path.is_dir() else path
-    spec = validate(TaskSpec, read_yaml(file), str(file))
+    spec = read_record(TaskSpec, file)
     spec._folder = file.resolve().parent
     return spec
 

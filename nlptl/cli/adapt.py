@@ -8,8 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from nlptl.cli.options import LabelColumn, LabelMap, TasksDir, TextColumn, configured, out
-from nlptl.config import parse_label_map
+from nlptl.cli.options import (
+    CheckpointOption,
+    ConfigFile,
+    LabelColumn,
+    LabelMap,
+    Settings,
+    TasksDir,
+    TextColumn,
+    configured,
+    data_settings,
+    out,
+)
 from nlptl.errors import ConfigError
 
 
@@ -35,7 +45,7 @@ def adapt(
         str | None, typer.Option(help="self_training (default), coral, mmd, dann, or none: the source only.")
     ] = None,
     mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
-    checkpoint: Annotated[str | None, typer.Option(metavar="NAME|ID|DIR", help="See `nlptl checkpoints`.")] = None,
+    checkpoint: CheckpointOption = None,
     oracle: Annotated[
         bool | None,
         typer.Option("--oracle/--no-oracle", help="Also train on the target's labels, to compare. Default: yes."),
@@ -48,12 +58,8 @@ def adapt(
     output: Annotated[
         str | None, typer.Option(metavar="DIR", help="The run folder; with --domains, a folder of runs.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
-    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
     tasks_dir: TasksDir = None,
 ) -> None:
     """Train on one domain's labels for another domain whose texts are at hand without labels.
@@ -78,12 +84,9 @@ def adapt(
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
-        "data.source": source,
+        **data_settings(source, None, None, text_column, label_column, label_map, None),
         "data.target": target,
         "data.target_test": target_test,
-        "data.text_columns": text_column or None,
-        "data.label_column": label_column,
-        "data.label_map": parse_label_map(label_map) if label_map else None,
         "adaptation.method": method,
         "adaptation.oracle": oracle,
     }

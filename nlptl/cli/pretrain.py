@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from nlptl.checkpoints import check_checkpoint
-from nlptl.cli.options import LabelColumn, LabelMap, TasksDir
-from nlptl.config import load_settings, parse_assignments, parse_label_map
+from nlptl.cli.options import LabelColumn, LabelMap, Settings, TasksDir, data_settings
+from nlptl.config import load_settings, parse_assignments
+from nlptl.errors import ConfigError
 from nlptl.tasks import load_task
 
 
@@ -58,9 +59,7 @@ def pretrain(
     config: Annotated[
         Path | None, typer.Option(metavar="YAML", help="Start from a file, such as CHECKPOINT/pretrain.yaml.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
-    ] = None,
+    settings: Settings = None,
     tasks_dir: TasksDir = None,
 ) -> None:
     """Pre-train an encoder on unlabelled text; the result is a folder for --checkpoint.
@@ -111,17 +110,11 @@ def pretrain(
 def _data_settings(
     task: str | None, data: list[str] | None, text_column: str | None, label_column: str | None, label_map: str | None
 ) -> dict[str, Any]:
-    from nlptl.errors import ConfigError
-
     if task is None:
         if label_column or label_map:
             raise ConfigError("--label-column and --label-map belong to --task; unlabelled text has no labels.")
         return {"corpus.sources": data or None, "corpus.text_column": text_column}
     if data is not None and len(data) > 1:
         raise ConfigError("With --task there is one --data, as in `nlptl train`.")
-    return {
-        "data.source": data[0] if data else None,
-        "data.text_columns": [text_column] if text_column else None,
-        "data.label_column": label_column,
-        "data.label_map": parse_label_map(label_map) if label_map else None,
-    }
+    columns = [text_column] if text_column else None
+    return data_settings(data[0] if data else None, None, None, columns, label_column, label_map, None)

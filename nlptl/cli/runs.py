@@ -45,7 +45,10 @@ def train(
     mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="fine_tune (default), contrastive (8 to 50 labels a class), or soup (average of seeds)."),
+        typer.Option(
+            help="fine_tune, contrastive (few labels) or soup (average of seeds). "
+            "Default: fine_tune; in mode full with --shots up to 50, contrastive."
+        ),
     ] = None,
     checkpoint: CheckpointOption = None,
     data: DataByTask = None,

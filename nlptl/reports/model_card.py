@@ -10,7 +10,7 @@ from nlptl.config import RunConfig
 from nlptl.reports.adaptation import adaptation_section
 from nlptl.reports.multi_task_card import write_joint_card
 from nlptl.reports.tables import shown
-from nlptl.schema import read_yaml, validate
+from nlptl.schema import read_record
 from nlptl.tasks import TaskSpec
 
 _CARD = """---
@@ -55,8 +55,8 @@ def write_card(folder: Path) -> Path:
     if (folder / HEADS).is_dir():
         return write_joint_card(folder)
     metrics = read_json(folder / "metrics.json")
-    config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
-    task = validate(TaskSpec, read_yaml(folder / "task.yaml"), str(folder / "task.yaml"))
+    config = read_record(RunConfig, folder / "run.yaml")
+    task = read_record(TaskSpec, folder / "task.yaml")
     splits = (metrics["validation"], metrics["test"])
     names = [name for name, value in splits[1].items() if isinstance(value, int | float) or value is None]
     rows = [f"| {name} | {shown(splits[0].get(name))} | {shown(splits[1].get(name))} |" for name in names]

@@ -8,7 +8,7 @@ from typing import Any
 from nlptl.artifacts import head_folder, read_json
 from nlptl.config import RunConfig
 from nlptl.reports.tables import shown
-from nlptl.schema import read_yaml, validate
+from nlptl.schema import read_record
 from nlptl.tasks import TaskSpec, task_names
 
 _CARD = """---
@@ -51,7 +51,7 @@ def write_joint_card(folder: Path) -> Path:
         ArtifactError: the folder is incomplete.
     """
     metrics = read_json(folder / "metrics.json")
-    config = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
+    config = read_record(RunConfig, folder / "run.yaml")
     names = task_names(config.task)
     model = metrics["model"]
     text = _CARD.format(
@@ -84,8 +84,7 @@ def _row(name: str, facts: dict[str, Any]) -> str:
 
 
 def _about(folder: Path, name: str, config: RunConfig, data: dict[str, Any]) -> str:
-    file = head_folder(folder, name, tasks=2) / "task.yaml"
-    task = validate(TaskSpec, read_yaml(file), str(file))
+    task = read_record(TaskSpec, head_folder(folder, name, tasks=2) / "task.yaml")
     labels = task.label_list()
     return (
         f"- {name}: {task.description} Labels ({len(labels)}): {', '.join(labels[:100])}. Data: "

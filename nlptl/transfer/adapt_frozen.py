@@ -16,8 +16,8 @@ from nlptl.objectives.alignment import confident_rows, recolour
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.paired_rows import PairedRows
 from nlptl.transfer.alignments import ALIGNMENTS, belief_shares
-from nlptl.transfer.job import Job, Trained, objective_of
-from nlptl.transfer.steps import Features, class_weights, fresh_classifier, frozen_features, set_head, train
+from nlptl.transfer.job import Job, Trained, class_weights, objective_of
+from nlptl.transfer.steps import Features, fresh_classifier, frozen_features, set_head, train
 
 log = logging.getLogger("nlptl")
 Labelled = tuple[np.ndarray, np.ndarray]

@@ -11,7 +11,7 @@ from nlptl.artifacts import read_json, write_json
 from nlptl.config import RunConfig
 from nlptl.data.domains import Domains
 from nlptl.errors import ArtifactError, ConfigError
-from nlptl.schema import read_yaml, validate
+from nlptl.schema import read_record
 from nlptl.transfer.fine_tune import fine_tune
 
 
@@ -117,7 +117,7 @@ def _run(config: RunConfig, given: Any, publish: Callable[[Path], object] | None
     """A run's metrics; a finished run of these settings is not repeated."""
     folder = Path(str(config.output))
     if (folder / "manifest.json").is_file():
-        noted = validate(RunConfig, read_yaml(folder / "run.yaml"), str(folder / "run.yaml"))
+        noted = read_record(RunConfig, folder / "run.yaml")
         same = all(
             getattr(noted, name) == getattr(config, name) for name in ("task", "mode", "strategy", "seed", "data")
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
@@ -74,8 +75,8 @@ class Trained:
 def fill_in(
     config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any], kind: str = "single_label"
 ) -> RunConfig:
-    """The configuration with every open setting filled: by the start from random weights, the task,
-    the strategy, the mode, in this order.
+    """The configuration with every open setting filled: by what training from random weights needs, the task, the
+    strategy and the mode, in this order.
 
     Args:
         config: as the user gave it.
@@ -125,10 +126,14 @@ def _bar(runtime: Runtime, split: str) -> Callable[[Iterable[int]], Iterable[int
 
 def objective_of(job: Job) -> Classification:
     """The classification loss that the run asks for, weighted by the labels' rows in train where it does."""
-    training = job.config.training
-    balanced = training.class_weights == "balanced"
-    weights = balanced_weights(job.targets["train"], len(job.task.label_list())) if balanced else None
-    return Classification(training.label_smoothing or 0.0, weights)
+    return Classification(job.config.training.label_smoothing or 0.0, class_weights(job))
+
+
+def class_weights(job: Job) -> torch.Tensor | None:
+    """(C,) weights of the labels by their rows in train, where the run asks for them."""
+    if job.config.training.class_weights == "none":
+        return None
+    return balanced_weights(job.targets["train"], len(job.task.label_list()))
 
 
 def training_rows(job: Job, which: str) -> LabelledRows:

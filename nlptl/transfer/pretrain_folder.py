@@ -14,7 +14,7 @@ from nlptl.errors import ArtifactError
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.sentence_encoder import open_encoder
 from nlptl.resources import user_path
-from nlptl.schema import read_yaml, validate, write_yaml
+from nlptl.schema import read_record, write_yaml
 from nlptl.training.runtime import Runtime
 from nlptl.transfer.pretrain_config import PretrainConfig
 
@@ -48,7 +48,7 @@ def prepare_work_folder(folder: Path, config: PretrainConfig) -> bool:
     work = work_folder(folder)
     noted = work / "pretrain.yaml"
     if noted.is_file():
-        if validate(PretrainConfig, read_yaml(noted), str(noted)) != config:
+        if read_record(PretrainConfig, noted) != config:
             raise ArtifactError(
                 f"{work} holds an unfinished pre-training with other settings. Choose another --output, or remove it."
             )

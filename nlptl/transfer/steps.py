@@ -15,13 +15,12 @@ from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.features import FeatureStore
 from nlptl.models.modes import Mode
 from nlptl.models.probe import LinearHead, fit_probe
-from nlptl.objectives.classification import balanced_weights
 from nlptl.resources import cache_dir
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.forward import features_of, logits_of
 from nlptl.training.loop import Evaluate, fit
 from nlptl.training.rows import Rows
-from nlptl.transfer.job import Job
+from nlptl.transfer.job import Job, class_weights
 
 log = logging.getLogger("nlptl")
 Features = dict[str, np.ndarray]
@@ -200,10 +199,3 @@ def split_logits(job: Job, model: Any, split: str, what: str | None = None, widt
     columns = width or len(job.task.label_list())
     with job.clock.measure("evaluation"):
         return logits_of(job.runtime, model, job.encoded[split], job.pad_id, columns, what or f"evaluating {split}")
-
-
-def class_weights(job: Job) -> torch.Tensor | None:
-    """(C,) weights of the labels, where the run asks for them."""
-    if job.config.training.class_weights == "none":
-        return None
-    return balanced_weights(job.targets["train"], len(job.task.label_list()))
