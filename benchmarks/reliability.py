@@ -13,6 +13,7 @@ in what it does; the uninterrupted runs on one process are plain `python -m nlpt
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -35,8 +36,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", ACCELERATE_USE_CPU="1")
 os.environ["PYTHONPATH"] = str(ROOT)
 
-from exact_runs import EXACT, outcome
-from forked import Group
+from exact_runs import EXACT, outcome  # noqa: E402 (found by the path above)
+from forked import Group  # noqa: E402
 
 MODES = ("full", "lora", "feature_extraction")
 PLANS = [(mode, count) for count in (1, 2) for mode in MODES]
@@ -237,13 +238,13 @@ def signals(work: Path) -> Row:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         for count in (1, 2):
             output = work / f"signalled-{number.name}-{count}"
-            group = begin(work, output, "full", count, {"training.epochs": 40})
+            group = begin(work, output, "full", count, {"training.epochs": 6})
             wait_for_state(group, output)
             sent = time.monotonic()
             os.kill(int(group.ranks[-1].pid or 0), number)
             good = group.wait() == [75] * count and "To resume" in group.said()
             seconds.append(time.monotonic() - sent)
-            end(begin(work, output, "full", count, {"training.epochs": 40}))
+            end(begin(work, output, "full", count, {"training.epochs": 6}))
             tried, survived = tried + 1, survived + good
     return {"tried": tried, "survived": survived, "most_seconds_to_stop": round(max(seconds), 1)}
 
@@ -305,10 +306,8 @@ def cost(work: Path, seconds: float) -> Row:
     threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
     settings = {"training.epochs": 10_000, "runtime.progress": False}
     data = ROOT / "tasks" / "sentiment" / "sample"
-    try:
+    with contextlib.suppress(Preempted):
         nlptl.train("sentiment", data=data, mode="full", output=work / "cost", settings=settings)
-    except Preempted:
-        pass
     (state,) = StateFolder(work / "cost" / "state").states()[-1:]
     progress = json.loads((state / "progress.json").read_text())["progress"]
     *wanted, _last = saves

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pkgutil
+import runpy
 import signal
 import socket
 import sys
@@ -53,7 +54,7 @@ class Group:
     """The processes of one command.
 
     Args:
-        arguments: of `nlptl`.
+        arguments: of `nlptl`; or a Python script and its own.
         log: a file for each process's output, its rank added to the name.
         cache: of this command.
         count: processes that train together.
@@ -116,6 +117,10 @@ def _rank(arguments: list[str], log: str, environment: dict[str, str], rank: int
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if blow is not None and blow.rank in (None, rank):
         _arrange(blow)
+    if arguments[0].endswith(".py"):
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
+        return
     sys.argv = ["nlptl", *arguments]
     from nlptl.cli import main
 

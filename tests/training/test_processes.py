@@ -59,7 +59,9 @@ def test_killed_twice_and_resumed_is_bit_for_bit_the_same(tiny, obvious, tmp_pat
     assert whole.wait() == [0] * count, whole.said()
     for blow in blows:
         struck = group("killed", blow)
-        assert -signal.SIGKILL in struck.wait(), f"{blow} never fell:\n{struck.said()}"
+        codes = set(struck.wait())
+        # 76: a process that lives on notices that the others are gone.
+        assert -signal.SIGKILL in codes and codes <= {-signal.SIGKILL, 76}, f"{blow}: {codes}\n{struck.said()}"
     resumed = group("killed")
     assert resumed.wait() == [0] * count, resumed.said()
     assert ("Going on after step" in resumed.said()) == ("frozen" not in case)
