@@ -6,40 +6,41 @@
 A tiny BERT with random weights learns from the first rows of a bundled sample, saving after every step. A kill is a
 SIGKILL to all processes of a run at a random moment; the run is then resumed to its end and compared, bit for bit
 (weights, losses, metrics), with one that was never stopped. Each run computes its features anew, in a cache of its own.
+The processes are forked from one that has imported everything, so that a run takes a second or two and the moments lie
+in what it does; the uninterrupted runs on one process are plain `python -m nlptl`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import platform
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", ACCELERATE_USE_CPU="1")
+os.environ["PYTHONPATH"] = str(ROOT)
+
+from exact_runs import EXACT, outcome  # noqa: E402 (found by the path above)
+from forked import Group  # noqa: E402
+
 MODES = ("full", "lora", "feature_extraction")
 PLANS = [(mode, count) for count in (1, 2) for mode in MODES]
-SETTINGS = {
-    "training.epochs": 3,
-    "training.batch_size": 16,
-    "training.micro_batch_size": 5,
-    "training.learning_rate": 3e-3,
-    "training.save_every": 1,
-    "model.dropout": 0.1,
-    "runtime.precision": "fp32",
-    "runtime.deterministic": True,
-    "runtime.progress": False,
-    "runtime.timeout_seconds": 60,
-}
-LAUNCHER = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--main_process_port", "0"]
 Row = dict[str, Any]
 
 
@@ -47,18 +48,19 @@ def main() -> None:
     """Measure what was asked for and write it down."""
     arguments = parse()
     random.seed(arguments.seed)
-    deadline = time.monotonic() + 60 * arguments.minutes
-    results: Row = {}
+    results: Row = {"about": about()}
+    if arguments.output.is_file():
+        results = {**json.loads(arguments.output.read_text()), **results}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         prepare(work)
         parts: dict[str, Callable[[], Row]] = {
             "damage": lambda: damage(work),
             "disk": lambda: full_disk(work),
-            "inputs": lambda: bad_inputs(work),
             "signals": lambda: signals(work),
-            "cost": lambda: cost(work),
-            "kills": lambda: kills(work, arguments.kills, deadline),
+            "kills": lambda: kills(work, arguments.kills, time.monotonic() + 60 * arguments.minutes),
+            "inputs": lambda: bad_inputs(work),
+            "cost": lambda: cost(work, arguments.seconds),
         }
         for part, measure in parts.items():
             if part in arguments.only:
@@ -71,13 +73,23 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = ["damage", "disk", "inputs", "signals", "cost", "kills"]
+    everything = ["damage", "disk", "signals", "kills", "inputs", "cost"]
     parser.add_argument("--only", nargs="+", choices=everything, default=everything)
-    parser.add_argument("--kills", type=int, default=30, help="random kill points, dealt out over modes and processes")
-    parser.add_argument("--minutes", type=float, default=12.0, help="no further kill is tried after this long")
+    parser.add_argument("--kills", type=int, default=36, help="random kill points, dealt out over modes and processes")
+    parser.add_argument("--minutes", type=float, default=8.0, help="no further kill is tried after this long")
+    parser.add_argument("--seconds", type=float, default=150.0, help="of the training whose saving is timed")
     parser.add_argument("--seed", type=int, default=0, help="of the kill points")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "reliability.json")
     return parser.parse_args()
+
+
+def about() -> Row:
+    """When, where, with what."""
+    packages = ("torch", "transformers", "accelerate", "peft", "safetensors")
+    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
+    return {"date": f"{date.today()}", **machine, "python": platform.python_version()} | {
+        package: version(package) for package in packages
+    }
 
 
 def prepare(work: Path) -> None:
@@ -106,77 +118,77 @@ def prepare(work: Path) -> None:
     tf.AutoModel.from_config(config).save_pretrained(folder)
 
 
-def begin(work: Path, output: Path, mode: str, count: int, settings: Row | None = None) -> subprocess.Popen[str]:
-    """Start `nlptl train` in a session of its own."""
-    chosen = {**SETTINGS, **(settings or {})}
-    launcher = [] if count == 1 else [*LAUNCHER, "--num_processes", str(count)]
+def command(work: Path, output: Path, mode: str, settings: Row | None = None) -> list[str]:
+    chosen = {**EXACT, "training.save_every": 1, **(settings or {})}
     given = ["train", "sentiment", "--data", str(work / "data"), "--checkpoint", str(work / "tiny"), "--mode", mode]
     given += ["--output", str(output), "--resume"]
-    given += [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
-    own = {"ACCELERATE_USE_CPU": "1", "NLPTL_CACHE": f"{output}.cache", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, *launcher, "-m", "nlptl", *given],
-        env={**os.environ, **own},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    return given + [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
 
 
-def end(process: subprocess.Popen[str]) -> str:
-    said, _ = process.communicate(timeout=600)
-    if process.returncode:
-        raise SystemExit(f"A run that should have finished did not:\n{said}")
-    return said
+def begin(work: Path, output: Path, mode: str, count: int = 1, settings: Row | None = None) -> Group:
+    """Start `nlptl train`; features are cached beside the output."""
+    place = work / output.name
+    return Group(command(work, output, mode, settings), place.with_suffix(".log"), place.with_suffix(".cache"), count)
 
 
-def outcome(output: Path) -> dict[str, Any]:
+def end(group: Group) -> str:
+    if any(group.wait()):
+        raise SystemExit(f"A run that should have finished did not:\n{group.said()}")
+    return group.said()
+
+
+def plain(work: Path, output: Path, mode: str) -> None:
+    """The run in a Python of its own."""
+    own = {**os.environ, "NLPTL_CACHE": f"{output}.cache"}
+    command_line = [sys.executable, "-m", "nlptl", *command(work, output, mode)]
+    done = subprocess.run(command_line, env=own, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"A run that should have finished did not:\n{done.stdout}{done.stderr}")
+
+
+def learned(output: Path) -> dict[str, Any]:
     """All that must be the same: weights as bytes, losses, metrics."""
-    metrics = json.loads((output / "metrics.json").read_text())
     weights = {
         str(path.relative_to(output)): path.read_bytes() for path in sorted((output / "model").rglob("*.safetensors"))
     }
-    learned = {key: metrics["training"][key] for key in ("losses", "epochs", "best_epoch", "steps")}
-    return {"test": metrics["test"], "validation": metrics["validation"], **learned, **weights}
-
-
-def kill_group(process: subprocess.Popen[str]) -> None:
-    """SIGKILL for the launcher and its ranks, which may have sessions of their own."""
-    ranks = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    for pid in [process.pid, *(int(rank) for rank in ranks)]:
-        os.kill(pid, signal.SIGKILL)
-    process.communicate()
+    return {**outcome(output), **weights}
 
 
 def kills(work: Path, wanted: int, deadline: float) -> Row:
     """Random kill points over modes and numbers of processes."""
-    tried = survived = 0
-    reference: dict[tuple[str, int], tuple[dict[str, Any], float]] = {}
+    expected: dict[tuple[str, int], dict[str, Any]] = {}
+    seconds: dict[tuple[str, int], float] = {}
+    tried = survived = too_late = 0
     by_plan: dict[str, list[int]] = {}
-    for number in range(wanted):
-        if time.monotonic() > deadline:
-            break
-        mode, count = PLANS[number % len(PLANS)]
-        if (mode, count) not in reference:
-            started = time.monotonic()
+    while tried < wanted and time.monotonic() < deadline:
+        mode, count = PLANS[tried % len(PLANS)]
+        if (mode, count) not in expected:
             whole = work / f"whole-{mode}-{count}"
-            end(begin(work, whole, mode, count))
-            reference[mode, count] = (outcome(whole), time.monotonic() - started)
-        expected, seconds = reference[mode, count]
-        output = work / f"killed-{number}"
-        process = begin(work, output, mode, count)
-        time.sleep(random.uniform(0.3, 0.98) * seconds)
-        if process.poll() is None:
-            kill_group(process)
-        else:
-            process.communicate()
+            started = time.monotonic()
+            if count == 1:
+                plain(work, whole, mode)
+                started = time.monotonic()
+                end(begin(work, work / f"timed-{mode}", mode))
+            else:
+                end(begin(work, whole, mode, count))
+            seconds[mode, count] = time.monotonic() - started
+            expected[mode, count] = learned(whole)
+        output = work / f"killed-{tried}-{too_late}"
+        group = begin(work, output, mode, count)
+        time.sleep(random.uniform(0.02, 1.0) * seconds[mode, count])
+        group.send(signal.SIGKILL)
+        if -signal.SIGKILL not in group.wait():
+            too_late += 1  # it was done before: nothing was killed, so another is tried
+            seconds[mode, count] *= 0.9
+            continue
+        step = max([int(path.name[5:]) for path in (output / "state").glob("step-*")], default=0)
         end(begin(work, output, mode, count))
-        same = outcome(output) == expected
+        same = learned(output) == expected[mode, count]
         tried, survived = tried + 1, survived + same
         cell = by_plan.setdefault(f"{mode}, {count}", [0, 0])
         cell[0], cell[1] = cell[0] + same, cell[1] + 1
-        print(f"kill {number}: {mode}, {count} process(es): {'same' if same else 'DIFFERENT'}", flush=True)
+        said = f"kill {tried}: {mode}, {count} process(es), last state of step {step}"
+        print(f"{said}: {'same' if same else 'DIFFERENT'}", flush=True)
         shutil.rmtree(output)
     return {"tried": tried, "survived": survived, "by_mode_and_processes": by_plan}
 
@@ -214,90 +226,109 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1 << random.randrange(7)]) + content[place + 1 :]
 
 
-def wait_for_state(process: subprocess.Popen[str], output: Path) -> None:
-    while process.poll() is None and not list((output / "state").glob("step-*")):
-        time.sleep(0.02)
+def wait_for_state(group: Group, output: Path) -> None:
+    while any(rank.is_alive() for rank in group.ranks) and not list((output / "state").glob("step-*")):
+        time.sleep(0.005)
 
 
 def signals(work: Path) -> Row:
-    """Each signal to a run in its steps: exit code 75, a state, the way to resume; then the run goes on."""
+    """Each signal to one rank in its steps: exit code 75 of all, a state, the way to resume; then the run goes on."""
     tried = survived = 0
+    seconds = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        output = work / f"signalled-{number.name}"
-        process = begin(work, output, "full", 1)
-        wait_for_state(process, output)
-        process.send_signal(number)
-        said, _ = process.communicate(timeout=600)
-        good = process.returncode == 75 and "To resume" in said
-        end(begin(work, output, "full", 1))
-        tried, survived = tried + 1, survived + good
-    return {"tried": tried, "survived": survived}
+        for count in (1, 2):
+            output = work / f"signalled-{number.name}-{count}"
+            group = begin(work, output, "full", count, {"training.epochs": 6})
+            wait_for_state(group, output)
+            sent = time.monotonic()
+            os.kill(int(group.ranks[-1].pid or 0), number)
+            good = group.wait() == [75] * count and "To resume" in group.said()
+            seconds.append(time.monotonic() - sent)
+            end(begin(work, output, "full", count, {"training.epochs": 6}))
+            tried, survived = tried + 1, survived + good
+    return {"tried": tried, "survived": survived, "most_seconds_to_stop": round(max(seconds), 1)}
 
 
 def full_disk(work: Path) -> Row:
-    """A run on a file system with room for one state: a clear error, and the state is intact."""
+    """A run on a file system with room for a state or two: a clear error, and the last state is intact."""
     small = work / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         return {"skipped": "mounting is not permitted here"}
     try:
-        process = begin(work, small / "run", "full", 1, {"training.keep_states": 9})
-        said, _ = process.communicate(timeout=600)
+        group = begin(work, small / "run", "full", settings={"training.keep_states": 9})
+        code, said = group.wait(), group.said()
         from nlptl.training.checkpointing import StateFolder
 
         kept = StateFolder(small / "run" / "state").read() is not None
-        clear = process.returncode == 2 and "could not be written" in said and "Traceback" not in said
+        clear = code == [2] and "could not be written" in said and "Traceback" not in said
         return {"tried": 1, "survived": int(kept and clear)}
     finally:
         subprocess.run(["umount", str(small)], check=False)
 
 
 def bad_inputs(work: Path) -> Row:
-    """The table of tests/bad_inputs.py, where it is there."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    try:
-        from bad_inputs import CASES
-    except ImportError:
-        return {"skipped": "tests/bad_inputs.py is not there"}
-    test = [sys.executable, "-m", "pytest", "-q", "-k", "bad_input", str(ROOT / "tests")]
-    done = subprocess.run(test, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {"tried": len(CASES), "survived": len(CASES) if done.returncode == 0 else None, "said": done.stdout[-200:]}
+    """The table of tests/bad_inputs.py: exit code 2, one message, no traceback, nothing left behind."""
+    from bad_inputs import CASES, lay_ground, run_case
+
+    ground = lay_ground(work / "ground")
+    faults = {}
+    for number, case in enumerate(CASES):
+        folder = work / f"case-{number}"
+        folder.mkdir()
+        came = run_case(case, folder, ground)
+        fault = came.fault() or (f"exit code {came.code}" if came.code != 2 else None)
+        if fault:
+            faults[case.name] = fault
+    return {"tried": len(CASES), "survived": len(CASES) - len(faults), "faults": faults}
 
 
-def cost(work: Path) -> Row:
-    """Share of training time that saving takes at the default interval, on the bundled checkpoint.
+def cost(work: Path, seconds: float) -> Row:
+    """Share of its time that full fine-tuning of the bundled checkpoint saves in, by default settings.
 
-    Saving is bounded by waiting, after a save that took s seconds, s / 0.03 seconds; so the first saves come late in
-    a short run. Here a state as large as that of full fine-tuning is saved by a loop that does nothing else but wait.
+    The training is told to stop after `seconds`; the save that answers this is not counted, its time neither.
     """
-    import torch
+    import nlptl
+    from nlptl.errors import Preempted
+    from nlptl.training.checkpointing import StateFolder
 
-    from nlptl.training.checkpointing import SHARE, Progress, StateFolder
+    saves: list[tuple[float, float]] = []
+    save = StateFolder.save
 
-    parameter = torch.nn.Parameter(torch.zeros(22_700_000))
-    optimizer = torch.optim.AdamW([parameter])
-    parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
-    weights = {"weight": parameter.detach()}
-    state = StateFolder(work / "cost")
-    started, step = time.monotonic(), 0
-    while time.monotonic() - started < 90:
-        step += 1
-        time.sleep(0.05)
-        if state.due(step):
-            state.save(weights, weights, optimizer, Progress(step))
-    passed = time.monotonic() - started
-    return {"seconds": round(passed, 1), "saving": round(state.spent, 3), "share": state.spent / passed, "bound": SHARE}
+    def timed(*given: Any, **named: Any) -> Path:
+        started = time.monotonic()
+        path = save(*given, **named)
+        saves.append((started, time.monotonic() - started))
+        return path
+
+    StateFolder.save = timed  # type: ignore[method-assign]
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    settings = {"training.epochs": 10_000, "runtime.progress": False}
+    data = ROOT / "tasks" / "sentiment" / "sample"
+    with contextlib.suppress(Preempted):
+        nlptl.train("sentiment", data=data, mode="full", output=work / "cost", settings=settings)
+    (state,) = StateFolder(work / "cost" / "state").states()[-1:]
+    progress = json.loads((state / "progress.json").read_text())["progress"]
+    *wanted, _last = saves
+    saving = sum(took for _, took in wanted)
+    return {
+        "seconds": round(progress["seconds"], 1),
+        "steps": progress["step"],
+        "saves": len(wanted),
+        "saving": round(saving, 2),
+        "share": saving / progress["seconds"],
+        "megabytes": round(sum(file.stat().st_size for file in state.iterdir()) / 1e6),
+    }
 
 
 def table(results: Row) -> str:
     titles = {
-        "kills": "random kills, resumed bit for bit",
+        "kills": "SIGKILL at a random moment, resumed bit for bit",
         "damage": "damaged states, the one before taken",
         "signals": "signals: state saved, exit code 75, resumed",
         "disk": "full disk: clear error, last state intact",
-        "inputs": "bad inputs, cleanly refused",
+        "inputs": "bad inputs: one message, exit code 2, nothing left behind",
     }
     lines = ["| what | survived / tried |", "|---|---|"]
     for part, title in titles.items():
@@ -305,7 +336,13 @@ def table(results: Row) -> str:
             row = results[part]
             lines.append(f"| {title} | {row.get('skipped') or '{survived} / {tried}'.format(**row)} |")
     if "cost" in results:
-        lines.append(f"| share of time that saving takes | {100 * results['cost']['share']:.1f} % |")
+        row = results["cost"]
+        lines.append(
+            f"| share of time that saving takes, full fine-tuning of the bundled checkpoint for {row['seconds']:.0f} s "
+            f"({row['saves']} saves of {row['megabytes']} MB) | {100 * row['share']:.1f} % |"
+        )
+    noted = results["about"]
+    lines += ["", ", ".join(f"{name} {value}" for name, value in noted.items())]
     return "\n".join(lines)
 
 

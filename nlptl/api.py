@@ -213,13 +213,16 @@ def merge(run: str | Path, output: str | Path) -> Path:
 
 def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> Run:
     """Train what a RunConfig says, an encoder or a baseline; see `train`."""
+    return load(train_folder(config, given, resume), config.runtime.precision, config.runtime.progress)
+
+
+def train_folder(config: RunConfig, given: Any = None, resume: bool = False) -> Path:
+    """As `train_config`, without opening the run: only the main process's machine is sure to have it."""
     if config.baseline.model:
-        folder = fit_baseline(config, given, publish=write_card)
-    elif "+" in config.task:
-        folder = multi_task(config, given, resume, publish=write_card)
-    else:
-        folder = fine_tune(config, given, resume, publish=write_card)
-    return load(folder, config.runtime.precision, config.runtime.progress)
+        return fit_baseline(config, given, publish=write_card)
+    if "+" in config.task:
+        return multi_task(config, given, resume, publish=write_card)
+    return fine_tune(config, given, resume, publish=write_card)
 
 
 def probe(

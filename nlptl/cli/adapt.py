@@ -100,11 +100,11 @@ def adapt(
         )
     if resolved.data.source is None or resolved.data.target is None:
         raise ConfigError("Name both domains: --source FILE --target FILE (or several: --domains FILE FILE ...).")
-    from nlptl.api import train_config
+    from nlptl.api import load, train_folder
 
-    run = train_config(resolved, resume=resume)
+    folder = train_folder(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
-        _show(run)
+        _show(load(folder, resolved.runtime.precision, resolved.runtime.progress))
 
 
 def _cross(config: Any, files: list[str]) -> None:

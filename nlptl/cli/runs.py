@@ -104,11 +104,11 @@ def train(
     asked = task or load_config(config, task=task).task
     sources = data_sources(data or [], len(task_names(asked)) > 1)
     resolved = configured(config, settings, {**chosen, **sources}, several=True)
-    from nlptl.api import train_config
+    from nlptl.api import load, train_folder
 
-    run = train_config(resolved, resume=resume)
+    folder = train_folder(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
-        show_run(run)
+        show_run(load(folder, resolved.runtime.precision, resolved.runtime.progress))
 
 
 def evaluate(

@@ -23,7 +23,7 @@ from nlptl.training.sealed import PART, check_sealed, write_sealed
 
 log = logging.getLogger("nlptl")
 
-# A save may cost this share of the training time since the last one.
+# Saving may take this share of the time since the last save, and of all the time so far.
 SHARE = 0.03
 DAMAGED = "damaged-"
 Weights = dict[str, Tensor]
@@ -97,7 +97,7 @@ class StateFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._last_save = time.monotonic()
+        self._started = self._last_save = time.monotonic()
         self._cost = 1.0
         self.spent = 0.0
         """Seconds that saving has taken."""
@@ -106,7 +106,9 @@ class StateFolder:
         """Whether to save after this step: each `every` steps, or when another save stays within its share."""
         if every is not None:
             return step % every == 0
-        return time.monotonic() - self._last_save > self._cost / SHARE
+        now = time.monotonic()
+        # Both: the first save may have taken longer than was guessed, and then the next one has to make up for it.
+        return now - self._last_save > self._cost / SHARE and now - self._started > (self.spent + self._cost) / SHARE
 
     def states(self) -> list[Path]:
         """The folders of saved states, the oldest first."""

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
 from nlptl.training.preemption import StopFlag
+from nlptl.training.rejoining import meeting_place
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -157,12 +158,13 @@ def start_runtime(
     # A second run in the same Python process may want another precision; Accelerate keeps the first one's.
     AcceleratorState._reset_state()
     GradientState._reset_state()
+    group = InitProcessGroupKwargs(init_method=meeting_place(), timeout=timedelta(seconds=timeout_seconds))
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision="no" if chosen == "fp32" else chosen,
         log_with=_known_trackers(trackers or []),
         project_dir=".",  # trackers ask for a folder now; theirs is set once the run folder is known
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=timeout_seconds))],
+        kwargs_handlers=[group],
     )
     if accelerator.num_processes != launched:
         raise LaunchError(

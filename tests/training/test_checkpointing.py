@@ -137,8 +137,12 @@ def test_a_fixed_interval_counts_steps(tmp_path):
     assert [step for step in range(1, 10) if state.due(step, 3)] == [3, 6, 9]
 
 
-def test_saves_keep_to_their_share_of_the_time(tmp_path, monkeypatch):
-    now = [100.0]
+@pytest.mark.parametrize(
+    ("first", "next_one"), [(1000.0, 1006.0 + 6 / checkpointing.SHARE), (40.0, 12 / checkpointing.SHARE)]
+)
+def test_saves_keep_to_their_share_of_the_time(tmp_path, monkeypatch, first, next_one):
+    """Of the time since the last one; and of all the time, which an early one has to make up for."""
+    began, now = 100.0, [100.0]
     monkeypatch.setattr(checkpointing.time, "monotonic", lambda: now[0])
     state = StateFolder(tmp_path / "state")
     layer, optimizer = stepped()
@@ -149,11 +153,11 @@ def test_saves_keep_to_their_share_of_the_time(tmp_path, monkeypatch):
         save_file(*arguments)
 
     monkeypatch.setattr(checkpointing, "save_file", slow)
-    now[0] += 1000
+    assert not state.due(1)
+    now[0] = began + first
     assert state.due(1)
     state.save(dict(layer.named_parameters()), {}, optimizer, Progress())
-    assert not state.due(1)
-    now[0] += 6.0 / checkpointing.SHARE - 1
+    now[0] = began + next_one - 1
     assert not state.due(1)
     now[0] += 2
     assert state.due(1)

@@ -1,12 +1,10 @@
 """What several processes compute together is what one computes, memory faults on one of them included."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from forked import Group
 
 SCRIPT = """
 import json, sys
@@ -79,15 +77,11 @@ def found(tiny, obvious, tmp_path_factory) -> dict[tuple[int, int], dict]:
     """What each rank of one, two and four processes says."""
     folder = tmp_path_factory.mktemp("truth")
     (folder / "script.py").write_text(SCRIPT)
-    own = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
-    own |= {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
     said = {}
     for count in (1, 2, 4):
-        launcher = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--main_process_port", "0"]
-        given = [*launcher, "--num_processes", str(count)] if count > 1 else []
-        command = [sys.executable, *given, str(folder / "script.py"), tiny["bert"], str(obvious), str(folder)]
-        done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        arguments = [str(folder / "script.py"), tiny["bert"], str(obvious), str(folder)]
+        group = Group(arguments, folder / f"log-{count}", folder / "cache", count)
+        assert group.wait() == [0] * count, group.said()
         said |= {(count, rank): json.loads((folder / f"{count}-{rank}.json").read_text()) for rank in range(count)}
     return said
 

@@ -1,4 +1,4 @@
-"""Two real processes under accelerate's launcher learn what one process learns."""
+"""Two real processes learn what one process learns; one pair is started by accelerate's launcher."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import Group
 from safetensors.torch import load_file
 
 import nlptl
@@ -27,28 +28,18 @@ SETTINGS = {
 ACCELERATE = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
 
 
-def launch(launcher: list[str], arguments: list[str], folder: Path, **environment: str) -> str:
-    settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
-    return run_launched(launcher, ["train", "sentiment", *arguments, *settings], folder, **environment)
+SET = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
 
 
-def run_launched(launcher: list[str], arguments: list[str], folder: Path, **environment: str) -> str:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
-    done = subprocess.run(
-        [*ACCELERATE, *launcher, "-m", "nlptl", *arguments],
-        cwd=folder,
-        env={**own, "NLPTL_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def together(arguments: list[str], folder: Path) -> str:
+    """What two processes say."""
+    group = Group(arguments, folder / "log", folder / "cache", 2)
+    assert group.wait() == [0, 0], group.said()
+    return group.said()
 
 
-def assert_same_run(together: Path, alone: Path) -> None:
-    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (together, alone))
+def assert_same_run(shared: Path, alone: Path) -> None:
+    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (shared, alone))
     assert (ours["runtime"]["processes"], theirs["runtime"]["processes"]) == (2, 1)
     assert ours["training"]["steps"] == theirs["training"]["steps"] == 10
     np.testing.assert_allclose(ours["training"]["losses"], theirs["training"]["losses"], atol=1e-4)
@@ -56,9 +47,7 @@ def assert_same_run(together: Path, alone: Path) -> None:
         assert ours[split]["accuracy"] == theirs[split]["accuracy"]
         assert ours[split]["confusion_matrix"] == theirs[split]["confusion_matrix"]
         assert ours[split]["loss"] == pytest.approx(theirs[split]["loss"], abs=1e-4)
-    weights = [
-        {p.name: load_file(p) for p in (folder / "model").rglob("*.safetensors")} for folder in (together, alone)
-    ]
+    weights = [{p.name: load_file(p) for p in (folder / "model").rglob("*.safetensors")} for folder in (shared, alone)]
     assert weights[0].keys() == weights[1].keys()
     for file, tensors in weights[0].items():
         for name, tensor in tensors.items():
@@ -66,9 +55,8 @@ def assert_same_run(together: Path, alone: Path) -> None:
 
 
 def test_two_processes_learn_what_one_learns(train, tiny, obvious, tmp_path):
-    arguments = ["--data", str(obvious), "--checkpoint", tiny["bert"], "--output", "runs/together"]
-    launcher = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
-    said = launch(launcher, arguments, tmp_path, ACCELERATE_USE_CPU="1")
+    arguments = ["--data", str(obvious), "--checkpoint", tiny["bert"], "--output", str(tmp_path / "runs" / "together")]
+    said = together(["train", "sentiment", *arguments, *SET], tmp_path)
     alone = train("sentiment", obvious, tmp_path / "alone", SETTINGS, checkpoint=tiny["bert"]).run
     assert_same_run(tmp_path / "runs" / "together", alone.folder)
     assert said.count("Run folder:") == 1
@@ -78,12 +66,23 @@ def test_two_processes_learn_what_one_learns(train, tiny, obvious, tmp_path):
 
 def test_the_cpu_config_starts_two_processes_that_share_one_run_folder(train, tiny, obvious, tmp_path):
     arguments = ["--data", str(obvious), "--checkpoint", tiny["distilbert"], "--mode", "lora"]
-    launch(["--config_file", str(bundled("accelerate_configs") / "cpu.yaml")], arguments, tmp_path)
-    (together,) = (tmp_path / "runs").iterdir()
-    assert (together / "manifest.json").is_file()
-    assert not list(together.rglob("*.part"))
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
+    config = ["--config_file", str(bundled("accelerate_configs") / "cpu.yaml")]
+    done = subprocess.run(
+        [*ACCELERATE, *config, "-m", "nlptl", "train", "sentiment", *arguments, *SET],
+        cwd=tmp_path,
+        env={**own, "NLPTL_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (shared,) = (tmp_path / "runs").iterdir()
+    assert (shared / "manifest.json").is_file()
+    assert not list(shared.rglob("*.part"))
     alone = train("sentiment", obvious, tmp_path / "alone", SETTINGS, mode="lora", checkpoint=tiny["distilbert"]).run
-    assert_same_run(together, alone.folder)
+    assert_same_run(shared, alone.folder)
 
 
 def test_two_processes_pretrain_what_one_pretrains(tiny, obvious, tmp_path):
@@ -104,8 +103,7 @@ def test_two_processes_pretrain_what_one_pretrains(tiny, obvious, tmp_path):
     }
     flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     asked = ["pretrain", "--data", str(obvious), "--checkpoint", str(still), "--steps", "8", *flags]
-    launcher = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
-    said = run_launched(launcher, [*asked, "--output", "together"], tmp_path, ACCELERATE_USE_CPU="1")
+    said = together([*asked, "--output", str(tmp_path / "together")], tmp_path)
     assert said.count("Checkpoint folder:") == 1
     nlptl.pretrain(obvious, checkpoint=still, steps=8, output=tmp_path / "alone", settings=settings)
     noted = [json.loads((tmp_path / name / "pretraining.json").read_text()) for name in ("together", "alone")]

@@ -1,0 +1,32 @@
+"""How processes find each other that a launcher started again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from torch import distributed as dist
+
+SCHEME = "nlptl-again"
+
+
+def meeting_place() -> str | None:
+    """The address at which this life of the group meets; None: PyTorch's own.
+
+    Accelerate's launcher keeps one store through all lives of a group (`--max_restarts`), and in it the addresses of
+    the dead, to which the living would try to connect. So each later life has names of its own there.
+    """
+    return f"{SCHEME}://" if _life() else None
+
+
+def _life() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def _meet(url: str, **named: Any) -> Iterator[tuple[dist.Store, int, int]]:
+    for store, rank, processes in dist.rendezvous(url.replace(SCHEME, "env", 1), **named):
+        yield dist.PrefixStore(f"life-{_life()}", store), rank, processes
+
+
+dist.register_rendezvous_handler(SCHEME, _meet)
