@@ -58,7 +58,7 @@ STRATEGIES.add("fine_tune", Strategy("train encoder and head on the labels", "nl
 STRATEGIES.add(
     "contrastive",
     Strategy(
-        "for few labels: draw texts of one label together, then fit a head",
+        "for few labels: draw texts to learned prototypes of their labels",
         "nlptl.transfer.contrastive",
         modes=("full", "lora"),
         defaults={"full": {"training.epochs": 6, "training.learning_rate": 2e-4}, "lora": {"training.epochs": 6}},
