@@ -155,10 +155,10 @@ def learned(output: Path) -> dict[str, Any]:
 
 
 def kills(work: Path, wanted: int, deadline: float) -> Row:
-    """Random kill points over modes and numbers of processes."""
+    """Kill points over modes and numbers of processes: at a random time; every other round, after a random step."""
     expected: dict[tuple[str, int], dict[str, Any]] = {}
     seconds: dict[tuple[str, int], float] = {}
-    tried = survived = too_late = 0
+    tried = survived = too_late = went_on = 0
     by_plan: dict[str, list[int]] = {}
     while tried < wanted and time.monotonic() < deadline:
         mode, count = PLANS[tried % len(PLANS)]
@@ -175,14 +175,18 @@ def kills(work: Path, wanted: int, deadline: float) -> Row:
             expected[mode, count] = learned(whole)
         output = work / f"killed-{tried}-{too_late}"
         group = begin(work, output, mode, count)
-        time.sleep(random.uniform(0.02, 1.0) * seconds[mode, count])
+        if tried // len(PLANS) % 2 and mode != "feature_extraction":  # which has no steps
+            wait_for_state(group, output, random.randint(1, 13))
+            time.sleep(random.uniform(0, 0.1))
+        else:
+            time.sleep(random.uniform(0.02, 1.0) * seconds[mode, count])
         group.send(signal.SIGKILL)
         if -signal.SIGKILL not in group.wait():
             too_late += 1  # it was done before: nothing was killed, so another is tried
             seconds[mode, count] *= 0.9
             continue
         step = max([int(path.name[5:]) for path in (output / "state").glob("step-*")], default=0)
-        end(begin(work, output, mode, count))
+        went_on += "Going on after step" in end(begin(work, output, mode, count))
         same = learned(output) == expected[mode, count]
         tried, survived = tried + 1, survived + same
         cell = by_plan.setdefault(f"{mode}, {count}", [0, 0])
@@ -190,7 +194,7 @@ def kills(work: Path, wanted: int, deadline: float) -> Row:
         said = f"kill {tried}: {mode}, {count} process(es), last state of step {step}"
         print(f"{said}: {'same' if same else 'DIFFERENT'}", flush=True)
         shutil.rmtree(output)
-    return {"tried": tried, "survived": survived, "by_mode_and_processes": by_plan}
+    return {"tried": tried, "survived": survived, "went_on_from_a_state": went_on, "by_mode_and_processes": by_plan}
 
 
 def damage(work: Path) -> Row:
@@ -226,8 +230,10 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1 << random.randrange(7)]) + content[place + 1 :]
 
 
-def wait_for_state(group: Group, output: Path) -> None:
-    while any(rank.is_alive() for rank in group.ranks) and not list((output / "state").glob("step-*")):
+def wait_for_state(group: Group, output: Path, step: int = 1) -> None:
+    while any(rank.is_alive() for rank in group.ranks):
+        if any(int(path.name[5:]) >= step for path in (output / "state").glob("step-*")):
+            return
         time.sleep(0.005)
 
 
@@ -324,7 +330,7 @@ def cost(work: Path, seconds: float) -> Row:
 
 def table(results: Row) -> str:
     titles = {
-        "kills": "SIGKILL at a random moment, resumed bit for bit",
+        "kills": "SIGKILL at a random moment or step, resumed bit for bit",
         "damage": "damaged states, the one before taken",
         "signals": "signals: state saved, exit code 75, resumed",
         "disk": "full disk: clear error, last state intact",
@@ -334,7 +340,9 @@ def table(results: Row) -> str:
     for part, title in titles.items():
         if part in results:
             row = results[part]
-            lines.append(f"| {title} | {row.get('skipped') or '{survived} / {tried}'.format(**row)} |")
+            went_on = row.get("went_on_from_a_state")
+            more = f" ({went_on} from a saved state; the others had none yet)" if went_on else ""
+            lines.append(f"| {title}{more} | {row.get('skipped') or '{survived} / {tried}'.format(**row)} |")
     if "cost" in results:
         row = results["cost"]
         lines.append(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import distributed as dist
+from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 
 SCHEME = "nlptl-again"
 
@@ -24,9 +25,9 @@ def _life() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
-def _meet(url: str, **named: Any) -> Iterator[tuple[dist.Store, int, int]]:
-    for store, rank, processes in dist.rendezvous(url.replace(SCHEME, "env", 1), **named):
-        yield dist.PrefixStore(f"life-{_life()}", store), rank, processes
+def _meet(url: str, **named: Any) -> Iterator[tuple[Any, int, int]]:
+    for store, rank, processes in rendezvous(url.replace(SCHEME, "env", 1), **named):
+        yield dist.PrefixStore(f"life-{_life()}", store), rank, processes  # type: ignore[attr-defined]
 
 
-dist.register_rendezvous_handler(SCHEME, _meet)
+register_rendezvous_handler(SCHEME, _meet)  # type: ignore[no-untyped-call]
