@@ -341,7 +341,7 @@ def table(results: Row) -> str:
         if part in results:
             row = results[part]
             went_on = row.get("went_on_from_a_state")
-            more = f" ({went_on} from a saved state; the others had none yet)" if went_on else ""
+            more = f" ({went_on} from a saved state; the others, too early or frozen, had none)" if went_on else ""
             lines.append(f"| {title}{more} | {row.get('skipped') or '{survived} / {tried}'.format(**row)} |")
     if "cost" in results:
         row = results["cost"]
