@@ -59,7 +59,9 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
         if config.checkpoint not in (None, noted):
             raise ConfigError(f"{run} started from {noted}, not from {config.checkpoint}. Leave --checkpoint out.")
         config = config.model_copy(update={"checkpoint": noted, "model": artifact.config.model})
-    task = artifact.task if artifact else load_task(config.task, config.tasks_dir)
+    # A run's own task no longer knows where the bundled sample lies; the registered one does.
+    own_data = given is None and config.data.source is None
+    task = artifact.task if artifact and not own_data else load_task(config.task, config.tasks_dir)
     checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
     runtime = local_runtime(config.runtime.precision, config.runtime.progress)
     material = load_material(config, given, most, task)

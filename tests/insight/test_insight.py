@@ -80,3 +80,8 @@ def test_the_commands(tiny, obvious, tmp_path):
     assert done.exit_code == 0, done.output
     assert len(json.loads((tmp_path / "out.json").read_text())["layers"]) == 6
     assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_without_data_is_probed_on_its_tasks_sample(trained_tiny):
+    report = nlptl.probe(run=trained_tiny("bert", "full").run.folder, rows=40, settings=QUIET)
+    assert report.rows
