@@ -85,7 +85,16 @@ def test_code_in_a_checkpoint_is_not_run(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "../../x", "/etc/absent", "a/..", "./x", "owner/name@../x", "owner/name@a/../b"]
+    "name",
+    [
+        "../absent-x",
+        "../../absent-x",
+        "/etc/absent",
+        "absent-a/..",
+        "./absent-x",
+        "owner/name@../x",
+        "owner/name@a/../b",
+    ],
 )
 def test_a_name_that_climbs_is_no_checkpoint(name):
     with pytest.raises(CheckpointError, match="Unknown checkpoint"):
