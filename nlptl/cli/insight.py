@@ -55,14 +55,9 @@ def probe(
 
       nlptl probe chatbot-intent --data banking77/ --run runs/my-run --plot layers.png
     """
-    chosen = {
-        "task": task,
-        "checkpoint": checkpoint,
-        "seed": seed,
-        "tasks_dir": tasks_dir,
-        **data_settings(data, None, None, text_column, label_column, label_map, shots),
-    }
-    config = configured(None, settings, chosen)
+    asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
+    common = {"task": task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
+    config = configured(None, settings, {**common, **asked})
     from nlptl.artifacts import write_json
     from nlptl.insight.layers import probe_layers
     from nlptl.reports.plots import plot_layers
@@ -111,13 +106,8 @@ def rank(
     candidates = [*(checkpoints or []), *(more or [])]
     if not candidates:
         raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A B C")
-    chosen = {
-        "task": task,
-        "seed": seed,
-        "tasks_dir": tasks_dir,
-        **data_settings(data, None, None, text_column, label_column, label_map, shots),
-    }
-    config = configured(None, settings, chosen)
+    asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
+    config = configured(None, settings, {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked})
     from nlptl.artifacts import write_json
     from nlptl.insight.ranking import rank_checkpoints
     from nlptl.reports.tables import rows_table

@@ -3,7 +3,7 @@
 As in SetFit (Tunstall et al. 2022) the encoder is tuned by contrast. SetFit draws pairs of texts and fits a head
 afterwards; here each text meets one learned prototype per label, which contrasts it with every label at once, in memory
 linear in the texts, and gives each row a loss of its own, whatever batch or process it is in. The prototypes then are
-the head: on rows held out of banking77's training texts they beat a probe on the tuned features.
+the head.
 """
 
 from __future__ import annotations
@@ -69,5 +69,5 @@ def _finished(job: Job, model: PrototypeModel) -> Classifier:
     """The plain classifier, its head made of the prototypes at the training rows' mean length of features."""
     features = tuned_features(job, model.classifier)
     model.classifier.head.requires_grad_(True)
-    set_head(model.classifier, model.as_head(float(np.linalg.norm(features["train"], axis=1).mean())))
+    set_head(model.classifier, model.as_head(float(np.linalg.norm(features, axis=1).mean())))
     return model.classifier

@@ -84,13 +84,10 @@ def frozen_features(job: Job, classifier: Classifier, splits: Sequence[str] = ("
     return features
 
 
-def tuned_features(job: Job, classifier: Classifier) -> Features:
-    """(rows, H) of train and validation under an encoder that has learned, computed anew."""
+def tuned_features(job: Job, classifier: Classifier) -> np.ndarray:
+    """(rows, H) of train under an encoder that has learned, computed anew."""
     with job.clock.measure("features"):
-        return {
-            split: features_of(job.runtime, classifier, job.encoded[split], job.pad_id, None)[0]
-            for split in ("train", "validation")
-        }
+        return features_of(job.runtime, classifier, job.encoded["train"], job.pad_id, None)[0]
 
 
 def fit_head(job: Job, features: Features, path: list[float]) -> LinearHead:
