@@ -38,6 +38,11 @@ class TimedRows:
     real: list[int] = field(default_factory=list)
     fed: list[int] = field(default_factory=list)
 
+    @property
+    def tokens(self) -> np.ndarray | None:
+        known: np.ndarray | None = self.inner.tokens
+        return known
+
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         planned: list[np.ndarray] = self.inner.plan(batch_size, seed, epoch)
         return planned[: self.limit]

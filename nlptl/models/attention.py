@@ -40,7 +40,9 @@ def attend(
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if attention_mask is not None:
         scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-    shares = torch.softmax(scores, -1, dtype=torch.float32).to(value.dtype)
+    # The kernel sums in float32 by itself; autocast would make float32 copies of what goes in and comes out.
+    with torch.autocast("cpu", enabled=False):
+        shares = torch.softmax(scores, -1)
     shares = nn.functional.dropout(shares, dropout, module.training)
     return (shares @ value).transpose(1, 2).contiguous(), None
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models import attention
+from nlptl.models import activations, attention
 from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]
@@ -296,7 +296,7 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
     """
     if random_weights:  # nothing comes from the folder; what counts as the encoder stays the same
         model = auto.from_config(config, dtype=torch.float32)
-        attention.use_for(model)
+        _use_our_kernels(model)
         return model, set()
     try:
         with quiet():
@@ -318,5 +318,10 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
             f"The weights in {folder} are not those of its config.json: {len(encoder & missing)} of {len(encoder)} "
             "encoder tensors are missing."
         )
-    attention.use_for(model)
+    _use_our_kernels(model)
     return model, missing
+
+
+def _use_our_kernels(model: Any) -> None:
+    attention.use_for(model)
+    activations.use_for(model)

@@ -15,6 +15,8 @@ import numpy as np
 from nlptl.errors import NlptlError
 
 KEY_BYTES = 16
+# Raised whenever the same encoder gives a text other features than before, beyond its batch's rounding.
+NUMERICS = 2
 
 
 def feature_key(tokens: np.ndarray, types: np.ndarray | None) -> bytes:
@@ -34,7 +36,7 @@ class FeatureStore:
     """
 
     def __init__(self, root: Path, identity: str) -> None:
-        self.folder = root / "features" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+        self.folder = root / "features" / hashlib.sha256(f"{NUMERICS}/{identity}".encode()).hexdigest()[:24]
         self._places: dict[bytes, tuple[int, int]] = {}
         self._shards: list[np.ndarray] = []
         self._seen: set[str] = set()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from nlptl.config import TrainingConfig
 from nlptl.data.batching import padding_share
 from nlptl.models.encoder import EncoderModel
+from nlptl.models.lightening import frozen_weights_in, only_used_words
 from nlptl.training.best import BestState, judge
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.mixed_rows import MixedRows
@@ -60,9 +61,24 @@ def fit(
         Preempted: a signal asked to stop; the state is saved.
         ArtifactError: the state cannot be written, or the one that is there belongs to another training.
     """
+    classifier.to(runtime.device)
+    with _lightened(runtime, classifier, rows):
+        return _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step)
+
+
+def _train(
+    runtime: Runtime,
+    classifier: EncoderModel,
+    rows: Rows,
+    config: TrainingConfig,
+    seed: int,
+    evaluate: Evaluate | None,
+    metric: str,
+    state: StateFolder | None,
+    on_step: Callable[[float], object] | None,
+) -> Progress:
     assert config.epochs is not None and config.batch_size is not None  # filled before training
     torch.manual_seed(seed)
-    classifier.to(runtime.device)
     model, optimizer = _prepare(runtime, classifier, build_optimizer(classifier, config), config)
     best = BestState(runtime, classifier, model)
     first_epoch = rows.plan(config.batch_size, seed, 0)
@@ -121,6 +137,16 @@ def measure_padding(rows: LabelledRows | MixedRows, batch_size: int, processes: 
     """Share of padding tokens in the first epoch."""
     plan = rows.plan(batch_size, seed, 0)
     return padding_share(rows.encoded.lengths, [step[r::processes] for step in plan for r in range(processes)])
+
+
+@contextmanager
+def _lightened(runtime: Runtime, classifier: EncoderModel, rows: Rows) -> Iterator[None]:
+    # Sharded weights are spread as the checkpoint has them.
+    if runtime.is_sharded:
+        yield
+        return
+    with only_used_words(classifier.encoder, rows.tokens), frozen_weights_in(runtime.dtype, classifier):
+        yield
 
 
 def _show(bar: Any, runtime: Runtime, progress: Progress, rate: float) -> None:

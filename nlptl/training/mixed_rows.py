@@ -14,7 +14,7 @@ from nlptl.config import MultiTaskConfig
 from nlptl.data.batching import plan_epoch
 from nlptl.data.encoding import Encoded, collate
 from nlptl.training.forward import concatenate
-from nlptl.training.rows import LabelledRows
+from nlptl.training.rows import LabelledRows, tokens_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class MixedRows:
     def starts(self) -> np.ndarray:
         """(tasks + 1,) where each task's rows begin."""
         return np.cumsum([0, *(len(part.targets) for part in self.parts)])
+
+    @property
+    def tokens(self) -> np.ndarray:
+        return tokens_of(self.encoded, self.parts[0].pad_id)
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         drawn = np.concatenate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ class PairedRows:
     """Of the alignment beside the mean classification loss."""
     distance: Distance | None = None
     """Between features (S, H) and (T, H); None: the discriminator's losses, its gradient reversed."""
+    tokens: ClassVar[None] = None
     done: float = 0.0
     """Share of all steps that lies behind; sets the strength of the reversal."""
 

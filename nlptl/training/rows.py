@@ -21,6 +21,10 @@ class Rows(Protocol):
     the arguments of `plan`; so a resumed run repeats it.
     """
 
+    @property
+    def tokens(self) -> np.ndarray | None:
+        """(U,) sorted ids of all tokens that `losses` can meet; None: not known, or all of them matter."""
+
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         """Row numbers of each optimizer step of one epoch; every epoch has as many steps."""
 
@@ -38,9 +42,18 @@ class LabelledRows:
     pad_id: int
     objective: Objective
 
+    @property
+    def tokens(self) -> np.ndarray:
+        return tokens_of(self.encoded, self.pad_id)
+
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         return plan_epoch(self.encoded.lengths, batch_size, seed, epoch)
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         inputs = collate(self.encoded, rows, self.pad_id, device)
         return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
+
+
+def tokens_of(encoded: Encoded, pad_id: int) -> np.ndarray:
+    """(U,) sorted int64 ids of the tokens in these texts, and of padding."""
+    return np.union1d(encoded.tokens, [pad_id]).astype(np.int64)

@@ -51,10 +51,14 @@ class Runtime:
         """Whether the weights of a prepared model are spread over the processes (FSDP, DeepSpeed)."""
         return self.accelerator is not None and str(self.accelerator.distributed_type.value) in ("FSDP", "DEEPSPEED")
 
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """What autocast computes in; None where nothing is cast."""
+        return _DTYPES.get(self.precision)
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The forward pass's precision."""
-        dtype = _DTYPES.get(self.precision)
-        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
+        return torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Element-wise sum over the processes, on each of them."""

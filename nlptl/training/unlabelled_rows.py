@@ -36,6 +36,8 @@ class UnlabelledRows:
     """(V,) bool, tokens that are neither masked nor deleted."""
 
     dropout_when_measured: ClassVar[bool] = False
+    # What a word's row becomes matters beyond these texts, and a decoder may share it.
+    tokens: ClassVar[None] = None
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         return plan_stretch(self.encoded.lengths, batch_size, seed, epoch * self.steps, self.steps)

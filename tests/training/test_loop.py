@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from nlptl.data.batching import plan_epoch
 from nlptl.data.encoding import collate
 from nlptl.errors import NlptlError
+from nlptl.models.lightening import UsedEmbedding
 from nlptl.objectives.classification import Classification
 from nlptl.training.checkpointing import StateFolder
 from nlptl.training.loop import measure_padding
@@ -15,7 +16,12 @@ STEPS = 5  # per epoch: 67 rows in batches of 16
 
 
 def weights_of(classifier) -> dict[str, torch.Tensor]:
-    return {name: p.detach().clone() for name, p in classifier.named_parameters()}
+    """All parameters, also in the midst of a training, which holds the used words only."""
+    whole = {name: p.detach().clone() for name, p in classifier.named_parameters()}
+    words = classifier.encoder.get_input_embeddings()
+    if isinstance(words, UsedEmbedding):
+        whole["_encoder.embeddings.word_embeddings.weight"] = words.put_back().weight.detach().clone()
+    return whole
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], atol: float = 0.0) -> None:
