@@ -72,8 +72,15 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
     return {"input_ids": pad_sequence(ids, batch_first=True), "attention_mask": mask, "labels": labels}
 
 
-def looping(rows: Any, backend: str | None = None) -> Way:
-    """nlptl's loop over some rows; `backend`: of torch.compile, whose warm-up the figure over all steps includes."""
+def looping(rows: Any, backend: str | None = None, dropout: float = 0.1, packed: bool = False) -> Way:
+    """nlptl's loop over some rows.
+
+    Args:
+        rows: what is fed.
+        backend: of torch.compile, whose warm-up the figure over all steps includes; None: not compiled.
+        dropout: 0.1 is the checkpoint's, and so the Trainer's; 0 is nlptl's default.
+        packed: without padding.
+    """
 
     def way(checkpoint: Path, mode: str, _: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
         from ours import TimedRows
@@ -84,12 +91,11 @@ def looping(rows: Any, backend: str | None = None) -> Way:
         from nlptl.training.loop import fit
         from nlptl.training.runtime import start_runtime
 
-        classifier = classifier_of(checkpoint, device)
+        classifier = classifier_of(checkpoint, device, dropout, packed)
         kind = MODES.get(mode)
         kind().apply(classifier, LoraSettings(rank=8, targets=["query", "value"]))
         if backend is not None:
-            # nlptl itself has no setting for this: PyTorch compiles the module in place, with symbolic lengths.
-            classifier.encoder.compile(dynamic=True, backend=backend)
+            classifier.compile(dynamic=True, backend=backend)  # as runtime.compile does, but for a tiny run's backend
         config = TrainingConfig(
             epochs=1,
             batch_size=batch_size,
@@ -103,7 +109,9 @@ def looping(rows: Any, backend: str | None = None) -> Way:
     return way
 
 
-def encoding(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
+def encoding(
+    checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int, packed: bool = False
+) -> dict[str, float]:
     """Frozen features, computed once: as many rows as the Trainer's steps hold, batches as nlptl plans them."""
     import numpy as np
     from peers.steps import now
@@ -112,7 +120,7 @@ def encoding(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: i
     from nlptl.training.forward import features_of, subset
     from nlptl.training.runtime import start_runtime
 
-    classifier, runtime = classifier_of(checkpoint, device, 0.0), start_runtime("bf16", progress=False)
+    classifier, runtime = classifier_of(checkpoint, device, 0.0, packed), start_runtime("bf16", progress=False)
     chosen = subset(texts.encoded, np.arange(min(len(texts.targets), batch_size * steps)))
     features_of(runtime, classifier, subset(chosen, np.arange(min(64, len(chosen)))), texts.pad_id, None)
     begun = now(device)

@@ -31,7 +31,7 @@ class TimedRows:
     """The first steps of some rows' plan, with a note of when each began and what it held."""
 
     inner: Any
-    """LabelledRows, or what has their `encoded`, `plan` and `losses`."""
+    """LabelledRows, or what has their `encoded`, `plan` and `losses`; for a model that packs, without padding."""
     limit: int
     marks: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -52,17 +52,13 @@ class TimedRows:
         self.marks.append(now(device))
         self.rows.append(len(rows))
         self.real.append(int(lengths.sum()))
-        self.fed.append(int(getattr(self.inner, "fed", _padded)(lengths)))
+        self.fed.append(int(lengths.sum()) if model.packs else len(lengths) * int(lengths.max()))
         losses: torch.Tensor = self.inner.losses(model, rows, device)
         return losses
 
     def report(self, device: torch.device) -> dict[str, float]:
         """Rates, as soon as the last step has ended."""
         return steady([*self.marks, now(device)], self.rows, self.real, self.fed)
-
-
-def _padded(lengths: np.ndarray) -> int:
-    return len(lengths) * int(lengths.max())
 
 
 class Reached(Exception):

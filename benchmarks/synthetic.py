@@ -72,12 +72,15 @@ def draw_rows(size: Size, seed: int = 0) -> LabelledRows:
     return LabelledRows(encoded, targets, PAD, Classification())
 
 
-def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None = 0.1) -> Any:
+def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None = 0.1, packed: bool = False) -> Any:
     """nlptl's classifier with transformers' own head, the same weights each time."""
     from nlptl.models.classifier import build_classifier
 
     torch.manual_seed(1)
-    return build_classifier(checkpoint, "cls", LABELS, False, dropout).to(device)
+    classifier = build_classifier(checkpoint, "cls", LABELS, False, dropout)
+    if packed:
+        classifier.pack()
+    return classifier.to(device)
 
 
 class RandomOrder:
@@ -85,7 +88,7 @@ class RandomOrder:
 
     def __init__(self, inner: LabelledRows) -> None:
         self._inner = inner
-        self.encoded = inner.encoded
+        self.encoded, self.tokens = inner.encoded, inner.tokens
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         order = np.random.default_rng([seed, epoch]).permutation(len(self.encoded))
@@ -95,42 +98,52 @@ class RandomOrder:
         return self._inner.losses(model, rows, device)
 
 
-def packed(rows: LabelledRows) -> Any | None:
-    """nlptl's rows without padding, if it has them: `nlptl.training.rows.PackedRows`, made like LabelledRows."""
-    from nlptl.training import rows as room
-
-    kind = getattr(room, "PackedRows", None)
-    return kind(rows.encoded, rows.targets, rows.pad_id, rows.objective) if kind else None
-
-
 def differences(checkpoint: Path, rows: LabelledRows, device: torch.device, count: int = 24) -> dict[str, float]:
     """Largest relative differences, in float32 without dropout, of losses and of the gradient over some rows.
 
     One batch padded to its longest row is the reference; the same rows go through in batches of like length, and
-    packed where nlptl can.
+    packed.
     """
     chosen = np.arange(min(count, len(rows.targets)))
     by_length = chosen[np.argsort(rows.encoded.lengths[chosen], kind="stable")]
-    ways: dict[str, tuple[Any, list[np.ndarray]]] = {"bucketed": (rows, np.array_split(by_length, 4))}
-    without_padding = packed(rows)
-    if without_padding is not None:
-        ways["packed"] = (without_padding, [chosen])
+    ways = {"bucketed": (np.array_split(by_length, 4), False), "packed": ([chosen], True)}
     losses, gradient = _losses_and_gradient(checkpoint, rows, [chosen], device)
     found: dict[str, float] = {}
-    for name, (source, batches) in ways.items():
-        others, other = _losses_and_gradient(checkpoint, source, batches, device)
+    for name, (batches, packed) in ways.items():
+        others, other = _losses_and_gradient(checkpoint, rows, batches, device, packed)
         found[f"{name}, losses"] = max(abs(others[row] - loss) / abs(loss) for row, loss in losses.items())
         found[f"{name}, gradient"] = float((other - gradient).norm() / gradient.norm())
     return found
 
 
 def _losses_and_gradient(
-    checkpoint: Path, source: Any, batches: list[np.ndarray], device: torch.device
+    checkpoint: Path, rows: LabelledRows, batches: list[np.ndarray], device: torch.device, packed: bool = False
 ) -> tuple[dict[int, float], torch.Tensor]:
-    model = classifier_of(checkpoint, device, dropout=0.0)
+    model = classifier_of(checkpoint, device, 0.0, packed)
     losses: dict[int, float] = {}
     for batch in batches:
-        values = source.losses(model, batch, device)
+        values = rows.losses(model, batch, device)
         values.sum().backward()
         losses |= dict(zip(batch.tolist(), values.tolist(), strict=True))
     return losses, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def attention_difference(rows: LabelledRows, device: torch.device, count: int = 24, heads: int = 4) -> float:
+    """Largest relative difference of packed attention in bfloat16 (output, gradients) from itself in float32.
+
+    On a GPU that has it, bfloat16 is computed by the kernel for texts of varying length, float32 never is.
+    """
+    from nlptl.data.encoding import collate
+    from nlptl.models.packing import Layout, attend
+
+    layout = Layout.of(collate(rows.encoded, np.arange(count), rows.pad_id, device, packed=True))
+    torch.manual_seed(0)
+    drawn = torch.randn(3, 1, heads, len(layout.places), 64, device=device)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        inputs = [part.to(dtype).requires_grad_() for part in drawn]
+        out, _ = attend(torch.nn.Module(), *inputs, None, layout=layout)
+        out.float().sin().sum().backward()
+        found.append([out.detach(), *(part.grad for part in inputs if part.grad is not None)])
+    exact, rounded = found
+    return max(float((b.float() - a).norm() / a.norm()) for a, b in zip(exact, rounded, strict=True))

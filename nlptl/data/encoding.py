@@ -72,18 +72,21 @@ def encode(
 
 
 def collate(
-    encoded: Encoded, rows: np.ndarray, pad_id: int, device: torch.device | None = None
+    encoded: Encoded, rows: np.ndarray, pad_id: int, device: torch.device | None = None, packed: bool = False
 ) -> dict[str, torch.Tensor]:
-    """The model's inputs for some rows, padded to the longest of them.
+    """The model's inputs for some rows: padded to the longest of them (L), or packed, all T tokens in one row.
 
     Args:
         encoded: the texts.
         rows: (B,) row numbers.
         pad_id: the tokenizer's padding id.
         device: where the tensors go.
+        packed: for models that take it (`EncoderModel.packs`).
 
     Returns:
-        `input_ids`, `attention_mask` and, where the encoder has them, `token_type_ids`: (B, L) int64.
+        `input_ids`, `attention_mask` and, where the encoder has them, `token_type_ids`: (B, L) int64. Packed, ids and
+        types are (1, T), the mask is as before, and there are `places` (T,) int64, where each token would stand in
+        the flattened padded batch, and `offsets` (B + 1,) int32, where texts begin and the last one ends.
     """
     starts, lengths = encoded.offsets[rows], encoded.lengths[rows]
     columns = np.arange(max(int(lengths.max(initial=0)), 1))
@@ -96,4 +99,20 @@ def collate(
     }
     if encoded.types is not None:
         inputs["token_type_ids"] = np.where(mask, encoded.types[places], 0)
-    return {name: torch.from_numpy(array.astype(np.int64)).to(device) for name, array in inputs.items()}
+    tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in inputs.items()}
+    if packed:
+        tensors = _without_padding(tensors, lengths)
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _without_padding(padded: dict[str, torch.Tensor], lengths: np.ndarray) -> dict[str, torch.Tensor]:
+    # A text without any token is fed as one padding token: every text needs a first one.
+    counts = torch.from_numpy(np.maximum(lengths, 1))
+    fed = torch.arange(padded["attention_mask"].shape[1]) < counts[:, None]
+    tensors = {name: tensor[fed].unsqueeze(0) for name, tensor in padded.items() if name != "attention_mask"}
+    return {
+        **tensors,
+        "attention_mask": padded["attention_mask"],
+        "places": fed.flatten().nonzero().squeeze(1),
+        "offsets": torch.nn.functional.pad(counts.cumsum(0), (1, 0)).to(torch.int32),
+    }

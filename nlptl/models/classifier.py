@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models import activations, attention
+from nlptl.models import activations, attention, packing
 from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]
@@ -51,6 +51,14 @@ class Classifier(EncoderModel):
         """Write encoder and head so that `load_classifier` gives them back."""
         raise NotImplementedError
 
+    def pack(self) -> None:
+        """From now on take packed inputs too (`nlptl.data.encoding.collate`), with the same outputs.
+
+        Raises:
+            ConfigError: the architecture cannot.
+        """
+        packing.use_for(self.encoder)
+
 
 class NativeClassifier(Classifier):
     """The architecture's own sequence classifier (`BertForSequenceClassification` and its like)."""
@@ -81,14 +89,18 @@ class NativeClassifier(Classifier):
         seen: list[Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         try:
-            logits = self.model(**inputs).logits
+            logits = self.forward(inputs)
         finally:
             hook.remove()
         return seen[0], logits
 
     def forward(self, inputs: Inputs) -> Tensor:
-        logits: Tensor = self.model(**inputs).logits
+        logits: Tensor = self.model(**packing.arguments(self.config, inputs)).logits
         return logits
+
+    def pack(self) -> None:
+        super().pack()
+        packing.show_first_tokens(self.encoder)
 
     def save(self, folder: Path) -> None:
         with quiet():
@@ -118,7 +130,7 @@ class MeanPoolingClassifier(Classifier):
         return self._head
 
     def features(self, inputs: Inputs) -> Tensor:
-        return mean_states(self._encoder(**inputs).last_hidden_state, inputs["attention_mask"])
+        return mean_states(packing.token_states(self._encoder, inputs), inputs["attention_mask"])
 
     def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         features = self.features(inputs)
@@ -241,7 +253,7 @@ def longest_input(tokenizer: Any, config: Any, wanted: int) -> int:
     """Tokens per text: what was asked for, but no more than tokenizer and positions allow."""
     positions = getattr(config, "max_position_embeddings", wanted)
     # RoBERTa-like models number positions from padding id + 1.
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"):
+    if config.model_type in packing.NUMBERED_FROM_PADDING:
         positions -= config.pad_token_id + 1
     return int(min(wanted, tokenizer.model_max_length, positions))
 

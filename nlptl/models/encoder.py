@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nlptl.models import packing
+
 
 class EncoderModel(nn.Module):
     """A transformer encoder and what stands on it."""
@@ -24,6 +26,11 @@ class EncoderModel(nn.Module):
     def config(self) -> Any:
         """The checkpoint's transformers configuration."""
         return self.encoder.config
+
+    @property
+    def packs(self) -> bool:
+        """Whether it takes packed inputs beside padded ones (`Classifier.pack`)."""
+        return getattr(self.config, "_attn_implementation", None) == packing.NAME
 
     def save(self, folder: Path) -> None:
         """Write what was learned, as the subclass says."""

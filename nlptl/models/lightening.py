@@ -71,7 +71,7 @@ def only_used_words(encoder: Any, tokens: np.ndarray | None) -> Iterator[None]:
         encoder: a transformers model.
         tokens: (U,) ids that training can meet; None: not known.
     """
-    whole = encoder.get_input_embeddings() if tokens is not None else None
+    whole: Any = encoder.get_input_embeddings() if tokens is not None else None
     if tokens is None or not _can_shrink(whole) or len(tokens) > WORTH * whole.num_embeddings:
         yield
         return

@@ -17,17 +17,24 @@ from nlptl.training.runtime import Runtime
 
 
 def forward_all(
-    runtime: Runtime, function: Callable[[Inputs], Tensor], encoded: Encoded, pad_id: int, width: int, what: str
+    runtime: Runtime,
+    function: Callable[[Inputs], Tensor],
+    encoded: Encoded,
+    pad_id: int,
+    width: int,
+    what: str,
+    packed: bool = False,
 ) -> np.ndarray:
     """Apply a model's function to every text.
 
     Args:
         runtime: the rows are dealt out over its processes; each gets the whole result.
-        function: inputs (B, L) to outputs (B, width).
+        function: inputs of B texts to outputs (B, width).
         encoded: the texts.
         pad_id: the tokenizer's padding id.
         width: columns of the result.
         what: the progress bar's words.
+        packed: give the function packed inputs.
 
     Returns:
         (texts, width) float32, in the order of the texts.
@@ -39,9 +46,9 @@ def forward_all(
     out = np.zeros((len(encoded), width), np.float32)
     with torch.inference_mode(), runtime.autocast():
         for rows in runtime.stop.until(runtime.track(mine, what)):
-            out[rows] = function(collate(encoded, rows, pad_id, runtime.device)).float().cpu().numpy()
+            out[rows] = function(collate(encoded, rows, pad_id, runtime.device, packed)).float().cpu().numpy()
         for _ in range(fillers):
-            function(collate(encoded, batches[0][:1], pad_id, runtime.device))
+            function(collate(encoded, batches[0][:1], pad_id, runtime.device, packed))
     # Every row was filled by one process and is zero on the others.
     return runtime.sum(out)
 
@@ -50,7 +57,7 @@ def logits_of(runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, class
     """Logits (texts, classes) float32 in eval mode; the module, wrapped for training or not, is left as it was."""
     was_training = model.training
     model.eval()
-    logits = forward_all(runtime, model, encoded, pad_id, classes, what)
+    logits = forward_all(runtime, model, encoded, pad_id, classes, what, model.packs)
     model.train(was_training)
     return logits
 
@@ -66,7 +73,8 @@ def features_of(
     classifier.eval()
     width = classifier.head.in_features
     if store is None:
-        return forward_all(runtime, classifier.features, encoded, pad_id, width, "features"), len(encoded)
+        every = forward_all(runtime, classifier.features, encoded, pad_id, width, "features", classifier.packs)
+        return every, len(encoded)
     keys = _keys(encoded)
     store.refresh()
     lacking = np.zeros(len(keys), np.int64)
@@ -76,7 +84,8 @@ def features_of(
     features = np.empty((len(keys), width), np.float32)
     fresh: dict[bytes, int] = {}
     if len(todo):
-        computed = forward_all(runtime, classifier.features, subset(encoded, todo), pad_id, width, "features")
+        some = subset(encoded, todo)
+        computed = forward_all(runtime, classifier.features, some, pad_id, width, "features", classifier.packs)
         fresh = {keys[row]: position for position, row in enumerate(todo)}
         if runtime.is_local_main:
             new = [i for i, row in enumerate(todo) if lacking[row]]

@@ -59,7 +59,7 @@ class MixedRows:
         return [drawn[step] for step in plan_epoch(self.encoded.lengths[drawn], batch_size, seed, epoch)]
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
-        logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device))
+        logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, packed=model.packs))
         losses = torch.zeros(len(rows), device=device)
         for part, columns, weight, start, stop in zip(
             self.parts, self.columns, self.weights, self.starts[:-1], self.starts[1:], strict=True

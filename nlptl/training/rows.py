@@ -50,7 +50,7 @@ class LabelledRows:
         return plan_epoch(self.encoded.lengths, batch_size, seed, epoch)
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
-        inputs = collate(self.encoded, rows, self.pad_id, device)
+        inputs = collate(self.encoded, rows, self.pad_id, device, packed=model.packs)
         return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
 
 

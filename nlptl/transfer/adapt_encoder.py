@@ -38,7 +38,7 @@ def align_encoder(job: Job, state: StateFolder) -> Trained:
     both = concatenate(job.encoded["train"], job.encoded["target"])
     weight = job.config.adaptation.weight
     rows = PairedRows(
-        inputs=lambda numbers, device: collate(both, numbers, job.pad_id, device),
+        inputs=lambda numbers, device: collate(both, numbers, job.pad_id, device, packed=classifier.packs),
         lengths=both.lengths,
         targets=job.targets["train"],
         objective=objective_of(job),

@@ -15,6 +15,7 @@ from nlptl.data.encoding import Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.data.token_cache import encode_kept
 from nlptl.errors import ConfigError
+from nlptl.models import packing
 from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, longest_input
 from nlptl.models.modes import MODES, Mode
 from nlptl.objectives.classification import Classification, balanced_weights
@@ -86,9 +87,12 @@ def fill_in(
         kind: of the task.
 
     Raises:
-        ConfigError: an unknown mode, or one that the strategy cannot take, or a setting it needs is missing.
+        ConfigError: an unknown mode, or one that the strategy cannot take, or a setting it needs is missing, or an
+            architecture that cannot be packed where the run asks for it.
     """
     mode = MODES.get(config.mode)
+    if config.runtime.packing == "on":
+        packing.check(encoder_config(checkpoint.path))
     chosen = config.strategy or usual_strategy(config.mode, config.data.shots, kind)
     strategy = STRATEGIES.get(chosen)
     strategy.check_mode(chosen, config.mode)

@@ -140,6 +140,11 @@ def _complete(config: PretrainConfig, given: Any) -> tuple[PretrainConfig, Check
         raise ConfigError("There is nothing to learn from. Give --data with files of texts, or --task.")
     if (config.checkpoint is None) == (config.shape is None):
         raise ConfigError("Give --checkpoint to go on from a checkpoint, or --shape to build a new encoder; not both.")
+    if config.runtime.packing == "on":
+        raise ConfigError(
+            "runtime.packing is on, but pre-training computes padded batches (rows of corpus.packed are full anyway). "
+            "Packing is for nlptl train and adapt; leave it at auto here."
+        )
     if config.shape is not None:
         SHAPES.get(config.shape)
         if objective.from_scratch is None:

@@ -183,11 +183,17 @@ def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[st
         "optimizer_seconds": None if frozen else progress.update_seconds,
         "train_examples_per_second": examples / busy if busy else None,
         "train_tokens_per_second": tokens / busy if busy else None,
-        "padding_share": None if frozen else measure_padding(rows, batch_size, job.runtime.processes, job.config.seed),
+        "padding_share": None if frozen else _padding(job, trained, rows),
         "peak_memory_gigabytes": peak_memory(job.runtime.device) / 1e9,
         "share_of_peak": work / busy / peak if peak and busy else None,
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _padding(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> float:
+    if trained.classifier.packs:
+        return 0.0
+    return measure_padding(rows, job.config.training.batch_size or 1, job.runtime.processes, job.config.seed)
 
 
 def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:

@@ -30,16 +30,20 @@ def fresh_classifier(job: Job, labels: list[str] | None = None) -> Classifier:
     """The checkpoint's encoder under a random head, the same one each time.
 
     Args:
-        job: checkpoint, pooling, dropout, seed.
+        job: checkpoint, pooling, dropout, seed, packing.
         labels: of the head; None: the task's.
     """
     torch.manual_seed(job.config.seed)
     several = job.task.kind == "multi_label" and labels is None
     labels = labels or job.task.label_list()
     model = job.config.model
-    return build_classifier(
+    classifier = build_classifier(
         job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
-    ).to(job.runtime.device)
+    )
+    # auto packs nowhere until a measurement says where it pays (benchmarks/gpu.py).
+    if job.config.runtime.packing == "on":
+        classifier.pack()
+    return classifier.to(job.runtime.device)
 
 
 def start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode) -> None:

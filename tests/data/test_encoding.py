@@ -5,7 +5,7 @@ import torch
 
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.data import encoding
-from nlptl.data.encoding import collate, encode
+from nlptl.data.encoding import Encoded, collate, encode
 from nlptl.models.classifier import load_tokenizer
 
 TEXTS = ["short", "a somewhat longer text, with a comma", "", "naïve café 😀", "word " * 60]
@@ -76,6 +76,28 @@ def test_an_encoder_without_types_gets_none(tokenizer, monkeypatch):
     encoded = encode(pd.DataFrame({"text": TEXTS, "text_pair": PAIRS}), tokenizer, 32)
     assert encoded.types is None
     assert set(collate(encoded, np.array([0]), 0)) == {"input_ids", "attention_mask"}
+
+
+def test_packed_rows_are_the_padded_ones_without_their_padding(tokenizer, frame):
+    encoded, rows = encode(frame, tokenizer, 32), np.array([4, 0, 2])
+    padded, packed = (collate(encoded, rows, tokenizer.pad_token_id, packed=on) for on in (False, True))
+    real = padded["attention_mask"].bool()
+    for name in ("input_ids", "token_type_ids"):
+        assert packed[name].shape == (1, encoded.lengths[rows].sum())
+        assert torch.equal(packed[name][0], padded[name][real])
+    assert torch.equal(packed["attention_mask"], padded["attention_mask"])
+    assert torch.equal(packed["places"], real.flatten().nonzero()[:, 0])
+    assert packed["offsets"].tolist() == [0, *np.cumsum(encoded.lengths[rows])]
+    assert packed["offsets"].dtype == torch.int32
+
+
+def test_a_text_without_tokens_is_packed_as_one_padding_token():
+    encoded = Encoded(np.array([5, 6, 7], np.int32), np.array([0, 2, 2, 3]), None)
+    packed = collate(encoded, np.array([0, 1, 2]), 9, packed=True)
+    assert packed["input_ids"].tolist() == [[5, 6, 9, 7]]
+    assert packed["offsets"].tolist() == [0, 2, 3, 4]
+    assert packed["places"].tolist() == [0, 1, 2, 4]
+    assert packed["attention_mask"].tolist() == [[1, 1], [0, 0], [1, 0]]
 
 
 def test_chunks_make_no_difference(tokenizer, frame, monkeypatch):

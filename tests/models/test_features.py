@@ -23,10 +23,10 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     plain = forward.forward_all
 
-    def counting(runtime, function, encoded, pad_id, width, what):
+    def counting(runtime, function, encoded, pad_id, width, what, packed):
         if what == "features":
             counts.append(len(encoded))
-        return plain(runtime, function, encoded, pad_id, width, what)
+        return plain(runtime, function, encoded, pad_id, width, what, packed)
 
     monkeypatch.setattr(forward, "forward_all", counting)
     return counts

@@ -8,7 +8,7 @@ import torch
 from nlptl.data.encoding import encode
 from nlptl.models.classifier import load_tokenizer
 from nlptl.training import forward
-from nlptl.training.forward import concatenate, forward_all, logits_of, subset
+from nlptl.training.forward import concatenate, features_of, forward_all, logits_of, subset
 
 
 def texts_of(encoded) -> list[list[int]]:
@@ -49,6 +49,18 @@ def test_logits_do_not_depend_on_the_batching_and_leave_the_mode_alone(runtime, 
     assert not classifier.training
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert together.dtype == np.float32
+
+
+def test_packed_passes_give_the_same_logits_and_features(runtime, rows, fresh, small_passes):
+    padded, packed = fresh().to(runtime.device), fresh().to(runtime.device)
+    packed.pack()
+    fed = []
+    packed.register_forward_pre_hook(lambda _, given: fed.append(given[0]["input_ids"].shape[0]))
+    logits = [logits_of(runtime, c, rows.encoded, rows.pad_id, 2, "x") for c in (padded, packed)]
+    np.testing.assert_allclose(*logits, atol=1e-5)
+    assert len(fed) > 5 and set(fed) == {1}
+    features = [features_of(runtime, c, rows.encoded, rows.pad_id, None)[0] for c in (padded, packed)]
+    np.testing.assert_allclose(*features, atol=1e-5)
 
 
 def test_no_text_gives_no_row(runtime, rows, fresh):

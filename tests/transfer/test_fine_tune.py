@@ -1,9 +1,11 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from transformers import AlbertConfig, AutoModel
 
 import nlptl
 from nlptl.artifacts import load_artifact, read_json
@@ -261,6 +264,35 @@ def test_a_failed_run_takes_its_log_with_it(tiny, obvious, tmp_path, monkeypatch
 def test_mistakes_are_told_before_a_folder_is_made(tmp_path, given, error, message):
     with pytest.raises(error, match=message):
         nlptl.train(**{"task": "sentiment", **given}, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_packing_changes_no_number_and_leaves_no_padding(train, tiny, obvious, tmp_path):
+    found = {}
+    for way in ("off", "on"):
+        settings = {"runtime.packing": way, "training.epochs": 2, "probe.cache": False}
+        found[way] = train("sentiment", obvious, tmp_path / way, settings, checkpoint=tiny["roberta"]).run
+    padded, packed = (found[way].metrics for way in ("off", "on"))
+    np.testing.assert_allclose(packed["training"]["losses"], padded["training"]["losses"], atol=1e-4)
+    assert packed["test"]["loss"] == pytest.approx(padded["test"]["loss"], abs=1e-4)
+    assert packed["time"]["padding_share"] == 0 < padded["time"]["padding_share"]
+    frame = pd.read_csv(obvious / "test.csv")
+    answers = [run.predict_proba(frame["text"].tolist()) for run in found.values()]
+    np.testing.assert_allclose(*answers, atol=1e-4)
+
+
+def test_what_cannot_be_packed_is_told_before_a_folder_is_made(tiny, obvious, tmp_path):
+    checkpoint = Path(shutil.copytree(tiny["bert"], tmp_path / "albert"))  # for its tokenizer
+    config = AlbertConfig(vocab_size=60, embedding_size=16, hidden_size=32, num_attention_heads=2)
+    AutoModel.from_config(config).save_pretrained(checkpoint)
+    with pytest.raises(ConfigError, match=r"albert.*cannot be packed.*distilbert.*runtime\.packing=off"):
+        nlptl.train(
+            "sentiment",
+            data=obvious,
+            checkpoint=str(checkpoint),
+            output=tmp_path / "run",
+            settings={"runtime.packing": "on"},
+        )
     assert not (tmp_path / "run").exists()
 
 
