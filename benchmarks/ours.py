@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -23,6 +24,14 @@ from peers.texts import say, threads
 from nlptl.training.rows import Rows
 
 TASK = "chatbot-intent"
+# What makes a step cheaper: where it is called from, and what stands in when it is left out.
+SAVINGS: dict[str, tuple[str, Any]] = {
+    "used words": ("nlptl.training.loop.only_used_words", lambda *_: nullcontext()),
+    "narrow activations": ("nlptl.models.activations.use_for", lambda _: None),
+    "short-text attention": ("nlptl.models.attention.use_for", lambda _: None),
+    "frozen weights rounded once": ("nlptl.training.loop.linear_weights_in", lambda *_: nullcontext()),
+    "shorter adapters": ("nlptl.models.modes.tighten", lambda _: None),
+}
 Assignments = dict[str, Any]
 
 
@@ -92,7 +101,9 @@ def main() -> None:
     """Measure what was asked for."""
     arguments = parse()
     torch.set_num_threads(threads())
-    {"steps": steps, "target": target, "job": job, "label": label}[arguments.what](arguments)
+    left_out = patch(*SAVINGS[arguments.without]) if arguments.without else nullcontext()
+    with left_out:
+        {"steps": steps, "target": target, "job": job, "label": label}[arguments.what](arguments)
 
 
 def parse() -> argparse.Namespace:
@@ -105,6 +116,7 @@ def parse() -> argparse.Namespace:
     made.add_argument("--mode", default="full")
     made.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     made.add_argument("--steps", type=int, default=60)
+    made.add_argument("--without", choices=SAVINGS, help="leave one of the savings out")
     made.add_argument("--target", type=float, default=0.925)
     made.add_argument("--limit", type=float, default=900, help="give the target up after so many seconds")
     made.add_argument("--output", type=Path, help="job: the run folder; label: the file with the labels")

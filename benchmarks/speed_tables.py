@@ -18,6 +18,7 @@ def training(rows: list[Row]) -> str:
     for section, title, table in (
         ("full", "Full fine-tuning, some steps", steps),
         ("lora", "LoRA, some steps", steps),
+        ("savings", "What each saving gives, some steps", savings),
         ("features", "Feature extraction, the whole job to test accuracy", jobs),
         ("target", "Time to a given accuracy; validation decides when", to_target),
         ("few_shot", "A few rows per label, the whole job", jobs),
@@ -78,6 +79,17 @@ def steps(rows: list[Row], machine: Row | None) -> str:
         f"multiply-adds of real tokens, {PASSES[mode]} forward passes' worth for this mode, against the measured peak."
     )
     return f"{markdown([*head, 'rounds'], lines)}\n\n{note}"
+
+
+def savings(rows: list[Row], machine: Row | None) -> str:
+    """Rates with everything, and with each saving left out."""
+    whole: dict[str, float | None] = {}
+    lines = []
+    for name, of in grouped(rows):
+        rate, mode = middle(of, "examples_per_second"), name.split(",")[0]
+        whole.setdefault(mode, rate)
+        lines.append([name, spread(of, "examples_per_second"), times(rate, whole[mode]), len(of)])
+    return markdown(["", "examples/s", "x with all", "rounds"], lines)
 
 
 def jobs(rows: list[Row], machine: Row | None) -> str:

@@ -23,11 +23,16 @@ from measuring import HERE, Contender, alternate
 from records import Row, read
 
 DATASET = "banking77"
-SECTIONS = ("full", "lora", "features", "target", "few_shot")
+SECTIONS = ("full", "lora", "savings", "features", "target", "few_shot")
 # nlptl leaves dropout out by default; the peers keep the checkpoint's 0.1. Both are measured.
 OUR_STEPS = {
     "full": {"nlptl": [], "nlptl, dropout 0.1": ["model.dropout=0.1"]},
     "lora": {"nlptl": [], "nlptl, PEFT example's adapters": ["lora.rank=8", "lora.targets=[query, value]"]},
+}
+# What makes a step cheaper; each is left out in turn.
+SAVINGS = {
+    "full": ("used words", "narrow activations", "short-text attention"),
+    "lora": ("frozen weights rounded once", "shorter adapters", "narrow activations", "short-text attention"),
 }
 # Learning rate and planned epochs: TrainingArguments' own rate needs many epochs on 77 labels.
 TARGET_PEERS = {"default": ("5e-5", 10), "best": ("2e-4", 6)}
@@ -89,6 +94,9 @@ def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int
         if section in OUR_STEPS:
             identity["asked_steps"] = arguments.steps
             cast = [*peers_steps(section, common, arguments.steps), *our_steps(section, data, arguments.steps)]
+        elif section == "savings":
+            identity["asked_steps"] = arguments.steps
+            cast = savings(data, arguments.steps)
         elif section == "features":
             cast = features(data, common, folder)
         elif section == "target":
@@ -158,6 +166,16 @@ def our_steps(mode: str, data: Path, steps: int) -> list[Contender]:
     """nlptl's loop, with its defaults and with the peers' settings."""
     command = ["-m", "ours", "steps", "--data", str(data), "--mode", mode, "--steps", str(steps)]
     return [Contender(name, [*command, *CUT, *assigned(settings)]) for name, settings in OUR_STEPS[mode].items()]
+
+
+def savings(data: Path, steps: int) -> list[Contender]:
+    """nlptl's loop as it is, and with each of its savings left out."""
+    return [
+        Contender(f"{mode}{f', without {one}' * bool(one)}", [*of.command, *(("--without", one) if one else ())])
+        for mode, named in SAVINGS.items()
+        for of in our_steps(mode, data, steps)[:1]
+        for one in ("", *named)
+    ]
 
 
 def features(data: Path, common: list[str], folder: Path) -> list[Contender]:

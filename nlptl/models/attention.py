@@ -1,7 +1,7 @@
-"""Attention for short texts on a CPU in bfloat16, where PyTorch's fused kernel has a slow backward pass.
+"""Attention for short texts on a CPU in bfloat16: explicit matrix products where they beat PyTorch's fused kernel.
 
-For texts of about 16 tokens the fused kernel's backward takes several times as long as the explicit matrix products;
-from about 256 tokens on it is the other way round. Everything else goes to PyTorch's kernels as before.
+Up to which length that holds depends on whether a backward pass follows: the fused kernel's is slow. Everything else
+goes to PyTorch's kernels as before. `benchmarks/attention.py` measures both.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 NAME = "nlptl_short_texts"
 SHORT = 192
+"""Tokens up to which the products are faster, forward and backward together."""
+SHORT_FORWARD = 12
+"""The same for a forward pass alone."""
 
 
 def attend(
@@ -29,7 +32,8 @@ def attend(
 
     `others` belongs to that interface and is only handed back to it.
     """
-    short = key.shape[2] <= SHORT and query.shape[:2] == key.shape[:2]
+    longest = SHORT if torch.is_grad_enabled() else SHORT_FORWARD
+    short = key.shape[2] <= longest and query.shape[:2] == key.shape[:2]
     if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not short:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 

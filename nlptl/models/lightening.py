@@ -1,6 +1,6 @@
-"""What a model need not carry while it trains: words that never occur, and frozen weights in more than it computes in.
+"""What a model need not carry while it works: words that never occur, and weights in more than it computes in.
 
-Both change where numbers lie, not what is computed. They last for one training and are undone after it.
+Both change where numbers lie, not what is computed, for as long as one training or one series of passes lasts.
 """
 
 from __future__ import annotations
@@ -88,21 +88,23 @@ def _can_shrink(whole: Any) -> bool:
 
 
 @contextmanager
-def frozen_weights_in(dtype: torch.dtype | None, model: nn.Module) -> Iterator[None]:
-    """Hold the frozen weights of linear layers in the type that autocast multiplies them in, while this lasts.
+def linear_weights_in(dtype: torch.dtype | None, model: nn.Module, frozen_alone: bool = False) -> Iterator[None]:
+    """Hold the weights of linear layers in the type that autocast multiplies them in, while this lasts.
 
-    Autocast rounds a frozen weight anew in every forward pass; rounded once, it gives the same products.
+    Autocast would round them anew in every forward pass; rounded once, they give the same products.
 
     Args:
         dtype: bfloat16 or float16; None: nothing is rounded.
-        model: as its mode left it; layers that learn are left alone.
+        model: its exact weights come back afterwards.
+        frozen_alone: leave those that learn, for training; else nothing may learn meanwhile.
     """
     held: list[tuple[nn.Parameter, Tensor]] = []
     # DoRA also takes the norms of frozen weights, and those exactly.
     exactly = any(len(getattr(layer, "lora_magnitude_vector", ())) for layer in model.modules())
     for layer in model.modules() if dtype is not None and not exactly else ():
         if isinstance(layer, nn.Linear):
-            held += [(p, p.data) for p in layer.parameters(recurse=False) if not p.requires_grad]
+            parameters = layer.parameters(recurse=False)
+            held += [(p, p.data) for p in parameters if not (frozen_alone and p.requires_grad)]
     for parameter, exact in held:
         parameter.data = exact.to(dtype)
     try:

@@ -13,6 +13,7 @@ from nlptl.data.batching import plan_forward
 from nlptl.data.encoding import Encoded, collate
 from nlptl.models.classifier import Classifier, Inputs
 from nlptl.models.features import FeatureStore, feature_key
+from nlptl.models.lightening import linear_weights_in
 from nlptl.training.runtime import Runtime
 
 
@@ -57,7 +58,7 @@ def logits_of(runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, class
     """Logits (texts, classes) float32 in eval mode; the module, wrapped for training or not, is left as it was."""
     was_training = model.training
     model.eval()
-    logits = forward_all(runtime, model, encoded, pad_id, classes, what, model.packs)
+    logits = _through(runtime, model, model, encoded, pad_id, classes, what)
     model.train(was_training)
     return logits
 
@@ -73,7 +74,7 @@ def features_of(
     classifier.eval()
     width = classifier.head.in_features
     if store is None:
-        every = forward_all(runtime, classifier.features, encoded, pad_id, width, "features", classifier.packs)
+        every = _through(runtime, classifier, classifier.features, encoded, pad_id, width, "features")
         return every, len(encoded)
     keys = _keys(encoded)
     store.refresh()
@@ -85,7 +86,7 @@ def features_of(
     fresh: dict[bytes, int] = {}
     if len(todo):
         some = subset(encoded, todo)
-        computed = forward_all(runtime, classifier.features, some, pad_id, width, "features", classifier.packs)
+        computed = _through(runtime, classifier, classifier.features, some, pad_id, width, "features")
         fresh = {keys[row]: position for position, row in enumerate(todo)}
         if runtime.is_local_main:
             new = [i for i, row in enumerate(todo) if lacking[row]]
@@ -97,6 +98,21 @@ def features_of(
     if known:
         features[known] = store.read([keys[row] for row in known])
     return features, len(todo)
+
+
+def _through(
+    runtime: Runtime,
+    model: Any,
+    function: Callable[[Inputs], Tensor],
+    encoded: Encoded,
+    pad_id: int,
+    width: int,
+    what: str,
+) -> np.ndarray:
+    """`forward_all` through a model whose linear weights are rounded once for all passes."""
+    # Sharded weights are gathered by hooks that expect them as they were spread.
+    with linear_weights_in(None if runtime.is_sharded else runtime.dtype, model):
+        return forward_all(runtime, function, encoded, pad_id, width, what, model.packs)
 
 
 def _keys(encoded: Encoded) -> list[bytes]:

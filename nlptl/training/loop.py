@@ -13,7 +13,7 @@ import torch
 from nlptl.config import TrainingConfig
 from nlptl.data.batching import padding_share
 from nlptl.models.encoder import EncoderModel
-from nlptl.models.lightening import frozen_weights_in, only_used_words
+from nlptl.models.lightening import linear_weights_in, only_used_words
 from nlptl.training.best import BestState, judge
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.mixed_rows import MixedRows
@@ -145,7 +145,7 @@ def _lightened(runtime: Runtime, classifier: EncoderModel, rows: Rows) -> Iterat
     if runtime.is_sharded:
         yield
         return
-    with only_used_words(classifier.encoder, rows.tokens), frozen_weights_in(runtime.dtype, classifier):
+    with only_used_words(classifier.encoder, rows.tokens), linear_weights_in(runtime.dtype, classifier, True):
         yield
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -39,6 +40,13 @@ def test_a_script_explains_itself(script):
 def test_what_the_scripts_start_can_be_imported(module):
     for name in CHILDREN:
         assert callable(module(name).main)
+
+
+def test_the_savings_that_are_left_out_are_there(module):
+    known = module("ours").SAVINGS
+    for target, _ in known.values():
+        assert callable(resolve_name(target)), target
+    assert {one for named in module("training_speed").SAVINGS.values() for one in named} == set(known)
 
 
 def speed_rows(contender, seconds, **more):

@@ -39,15 +39,25 @@ def test_outputs_and_gradients_are_those_of_the_fused_kernel(masked):
         torch.testing.assert_close(ours, theirs, atol=0.06, rtol=0.03)  # bfloat16 rounds at 2^-8
 
 
-@pytest.mark.parametrize(("length", "dtype"), [(12, torch.float32), (attention.SHORT + 1, torch.bfloat16)])
-def test_long_texts_and_exact_arithmetic_keep_the_fused_kernel(length, dtype, monkeypatch):
+@pytest.mark.parametrize(
+    ("length", "dtype", "learning", "fused"),
+    [
+        (12, torch.float32, True, True),
+        (attention.SHORT, torch.bfloat16, True, False),
+        (attention.SHORT + 1, torch.bfloat16, True, True),
+        (attention.SHORT_FORWARD, torch.bfloat16, False, False),
+        (attention.SHORT_FORWARD + 1, torch.bfloat16, False, True),
+    ],
+)
+def test_long_texts_and_exact_arithmetic_keep_the_fused_kernel(length, dtype, learning, fused, monkeypatch):
     called = []
     real = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
         torch.nn.functional, "scaled_dot_product_attention", lambda *a, **k: called.append(1) or real(*a, **k)
     )
-    attention.attend(Layer(), *shaped(length, dtype), None)
-    assert called
+    with torch.set_grad_enabled(learning):
+        attention.attend(Layer(), *shaped(length, dtype), None)
+    assert bool(called) == fused
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])

@@ -11,7 +11,7 @@ from torch import nn
 
 from nlptl.config import LoraSettings
 from nlptl.models.classifier import build_classifier
-from nlptl.models.lightening import UsedEmbedding, frozen_weights_in, only_used_words
+from nlptl.models.lightening import UsedEmbedding, linear_weights_in, only_used_words
 from nlptl.models.modes import MODES
 
 USED = np.array([0, 3, 4, 7, 9])
@@ -91,6 +91,17 @@ def test_frozen_or_widely_used_or_unknown_words_stay_whole(classifier):
         assert classifier.encoder.get_input_embeddings() is embedding
 
 
+def test_a_forward_pass_gives_the_same_with_all_weights_rounded_beforehand(classifier):
+    inputs, exact = batch([3, 4, 7, 9]), classifier.head.weight.data
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = classifier.eval()(inputs)
+        with linear_weights_in(torch.bfloat16, classifier):
+            assert classifier.head.weight.dtype == torch.bfloat16
+            assert classifier.encoder.get_input_embeddings().weight.dtype == torch.float32
+            torch.testing.assert_close(classifier(inputs), expected, atol=0, rtol=0)
+    assert classifier.head.weight.data is exact or torch.equal(classifier.head.weight.data, exact)
+
+
 @pytest.mark.parametrize("dora", [False, True])
 def test_frozen_weights_are_narrow_for_a_while(classifier, dora):
     MODES.get("lora")().apply(classifier, LoraSettings(rank=2, dora=dora))
@@ -99,7 +110,7 @@ def test_frozen_weights_are_narrow_for_a_while(classifier, dora):
     inputs = batch([3, 4, 7, 9])
     with torch.autocast("cpu", torch.bfloat16):
         expected = classifier.eval()(inputs)
-        with frozen_weights_in(torch.bfloat16, classifier):
+        with linear_weights_in(torch.bfloat16, classifier, frozen_alone=True):
             types = {name: p.dtype for name, p in classifier.named_parameters()}
             found = classifier(inputs)
     assert len(frozen) == 24
