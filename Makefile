@@ -1,5 +1,7 @@
 # Short names for what a developer does all day; `make check` is what CI runs after installing.
 PYTHON ?= .venv/bin/python
+# Tests that run side by side, one core each.
+WORKERS ?= 2
 
 .PHONY: check lint test audit
 check: lint audit test
@@ -14,7 +16,7 @@ lint:
 audit:
 	$(PYTHON) .ci/audit.py
 
-# The test runner's line comes last.
+# Each worker takes whole files: what a file's tests share is made once. The test runner's line comes last.
 test:
-	$(PYTHON) -m pytest --cov --cov-report=term:skip-covered
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
 
