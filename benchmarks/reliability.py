@@ -201,7 +201,7 @@ def damage(work: Path) -> Row:
     """Each file of the newest of two states truncated, deleted, one bit flipped; the older one must be taken."""
     import torch
 
-    from nlptl.training.checkpointing import Progress, StateFolder
+    from nlptl.training.checkpointing import Progress, Snapshot, StateFolder
 
     parameter = torch.nn.Parameter(torch.ones(8))
     optimizer = torch.optim.AdamW([parameter])
@@ -218,8 +218,8 @@ def damage(work: Path) -> Row:
     for name in names:
         for way, spoil in ways.items():
             state = StateFolder(work / f"state-{name}-{way}")
-            state.save(weights, weights, optimizer, Progress(1))
-            spoil(state.save(weights, weights, optimizer, Progress(2)) / name)
+            state.save(Snapshot.take(weights, weights, optimizer, Progress(1)))
+            spoil(state.save(Snapshot.take(weights, weights, optimizer, Progress(2))) / name)
             found = state.read()
             tried, survived = tried + 1, survived + (found is not None and found.progress.step == 1)
     return {"tried": tried, "survived": survived}

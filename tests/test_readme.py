@@ -72,7 +72,9 @@ def test_make_target_of_the_test_command_reaches_the_tools_it_names() -> None:
         "-m ruff check": "ruff",
         "-m mypy": "mypy",
         "lint-imports": "import-linter",
+        ".ci/audit.py": "pip-audit",
         "-m pytest": "pytest",
+        "--dist": "pytest-xdist",
         "--cov": "pytest-cov",
     }.items():
         assert call in plan

@@ -2,6 +2,7 @@ import ast
 import json
 import logging
 import pickle
+import runpy
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from nlptl.redaction import RedactSecrets, redact
 from nlptl.schema import write_yaml
 from nlptl.signed import refuse_code
 
+ROOT = Path(__file__).parent.parent
 SOURCES = sorted(Path(nlptl.__file__).parent.rglob("*.py"))
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "pd.read_pickle", "yaml.load", "yaml.unsafe_load", "shutil.unpack_archive"}
@@ -158,3 +160,31 @@ def test_the_revision_is_recorded(trained_tiny):
     assert noted.startswith("sha256:")
     assert len(noted) == len("sha256:") + 64
     assert noted in (folder / "README.md").read_text()
+
+
+def installed(folder: Path, name: str, version: str, *needs: str) -> None:
+    """A distribution that is nothing but its metadata."""
+    home = folder / f"{name}-{version}.dist-info"
+    home.mkdir(parents=True)
+    extras = "Provides-Extra: more\n" if "extra ==" in "".join(needs) else ""
+    lines = "".join(f"Requires-Dist: {need}\n" for need in needs)
+    (home / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{extras}{lines}")
+
+
+def test_the_audit_names_what_is_installed_but_not_recorded(tmp_path, monkeypatch):
+    audit = runpy.run_path(str(ROOT / ".ci" / "audit.py"))
+    installed(tmp_path, "toy_root", "1.0", "Toy_Known>=1", "toy-newer", "toy-absent; extra == 'more'")
+    installed(
+        tmp_path, "toy_known", "1.5+cpu", "toy-pinned==3", "toy-loose>=1", "toy-elsewhere; sys_platform == 'none'"
+    )
+    installed(tmp_path, "toy_newer", "2.1", "toy-extra; extra == 'more'", "toy-known")
+    for name in ("toy_pinned", "toy_loose", "toy_elsewhere", "toy_extra"):
+        installed(tmp_path, name, "3")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "record.txt").write_text("# a record\ntoy.known==1.5\ntoy-newer==2.0\n")
+    count, faults = audit["unrecorded"](audit["recorded"](tmp_path / "record.txt"), "toy_root")
+    assert count == 4
+    assert faults == [
+        "toy-loose 3 is installed, nothing is recorded",
+        "toy-newer 2.1 is installed, 2.0 is recorded",
+    ]

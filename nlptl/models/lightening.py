@@ -33,7 +33,7 @@ class UsedEmbedding(nn.Module):
     def __init__(self, whole: nn.Embedding, used: Tensor) -> None:
         super().__init__()
         self._whole = [whole]  # in a list, so that its parameter is not this module's
-        self._used = used
+        self.used = used
         self._places = torch.zeros(whole.num_embeddings, dtype=torch.long, device=whole.weight.device)
         self._places[used] = torch.arange(len(used), device=used.device)
         padded = whole.padding_idx is not None and bool((used == whole.padding_idx).any())
@@ -56,7 +56,7 @@ class UsedEmbedding(nn.Module):
         """The whole embedding, with what was learned in its place."""
         whole = self._whole[0]
         with torch.no_grad():
-            whole.weight[self._used] = self.weight
+            whole.weight[self.used] = self.weight
         return whole
 
 
@@ -80,6 +80,11 @@ def only_used_words(encoder: Any, tokens: np.ndarray | None) -> Iterator[None]:
         yield
     finally:
         encoder.set_input_embeddings(encoder.get_input_embeddings().put_back())
+
+
+def used_rows(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters of which only some rows are trained, by name, and those rows (U,)."""
+    return {f"{name}.weight": m.used for name, m in model.named_modules() if isinstance(m, UsedEmbedding)}
 
 
 def _can_shrink(whole: Any) -> bool:

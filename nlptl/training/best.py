@@ -4,33 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from nlptl.models.encoder import EncoderModel, put_weights, trainable_weights
+from torch import Tensor
+
+from nlptl.models.encoder import EncoderModel, put_weights
+from nlptl.models.lightening import used_rows
 from nlptl.training.checkpointing import Progress, Weights
 from nlptl.training.runtime import Runtime
+from nlptl.training.shards import cut_like, whole
 
 
 class BestState:
-    """The best trainable weights so far, on the CPU, and the way back into the classifier."""
+    """The best trainable weights so far, whole and on the CPU, and the way back into the model that learns.
 
-    def __init__(self, runtime: Runtime, classifier: EncoderModel, model: Any) -> None:
-        self._runtime, self._classifier, self._model = runtime, classifier, model
-        self._names = [name for name, p in classifier.named_parameters() if p.requires_grad]
+    Args:
+        runtime: with sharded weights, every process has to call each of the methods.
+        learner: what is trained.
+        model: the same as Accelerate prepared it.
+    """
+
+    def __init__(self, runtime: Runtime, learner: EncoderModel, model: Any) -> None:
+        self._runtime, self._learner, self._model = runtime, learner, model
+        self._names = [name for name, p in learner.named_parameters() if p.requires_grad]
         self.weights: Weights = {}
 
     def current(self) -> Weights:
         """The trainable weights as they are now."""
-        if self._runtime.is_sharded:
+        if self._runtime.uses_deepspeed:
             full = self._runtime.accelerator.get_state_dict(self._model)
             return {name: tensor.detach().cpu() for name, tensor in full.items() if name in self._names}
-        return trainable_weights(self._classifier)
+        own = dict(self._learner.named_parameters())
+        with self._runtime.noticing_loss():
+            return {name: whole(own[name].detach()).to("cpu", copy=True) for name in self._names}
 
     def take(self) -> None:
         """Remember the present state."""
         self.weights = self.current()
 
     def put(self, weights: Weights) -> None:
-        """Copy weights into the classifier."""
-        put_weights(self._classifier, weights)
+        """Copy weights into what learns."""
+        own = dict(self._learner.named_parameters())
+        put_weights(self._learner, {name: cut_like(tensor, own[name]) for name, tensor in weights.items()})
+
+    def used_rows(self) -> list[tuple[str, Tensor, Tensor]]:
+        """Name, parameter and rows of what is trained in some of its rows only."""
+        own = dict(self._learner.named_parameters())
+        return [(name, own[name], rows) for name, rows in used_rows(self._learner).items()]
 
 
 def judge(progress: Progress, metrics: dict[str, float], metric: str, best: BestState) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nlptl.errors import ArtifactError
 from nlptl.training.sealed import PART, check_sealed, write_sealed
+from nlptl.training.shards import cut_like, whole
 
 log = logging.getLogger("nlptl")
 
@@ -63,7 +64,7 @@ class Progress:
 
 @dataclass
 class Snapshot:
-    """One saved state, as read."""
+    """All that a state holds; its tensors are whole, however many processes share them out."""
 
     weights: Weights
     best: Weights
@@ -73,21 +74,56 @@ class Snapshot:
     """What the optimizer keeps besides tensors."""
     progress: Progress
 
+    @classmethod
+    def take(
+        cls, weights: Weights, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress, keep: bool = True
+    ) -> Snapshot:
+        """The present state.
+
+        Args:
+            weights: as they are now.
+            best: those of the best epoch.
+            optimizer: its moments are made whole, for which every process has to call this.
+            progress: where training stands.
+            keep: False: only take part in that.
+        """
+        moments, numbers = {}, {}
+        for index, entries in optimizer.state_dict()["state"].items():
+            for name, value in entries.items():
+                if not isinstance(value, Tensor):
+                    numbers[f"{index}.{name}"] = value
+                    continue
+                full = whole(value)
+                if keep:  # on the CPU where it was made whole, so that only one at a time fills the device
+                    moments[f"{index}.{name}"] = full if full is value else full.cpu()
+        return cls(weights, best, moments, numbers, progress)
+
+    def keep_rows(self, name: str, parameter: Tensor, rows: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Of a parameter that was saved with all its rows, keep those that this training has."""
+        parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
+        index = f"{parameters.index(id(parameter))}."
+        for part in (self.weights, self.best, self.moments):
+            for key, saved in part.items():
+                its = key == name or (part is self.moments and key.startswith(index))
+                if its and saved.ndim and len(saved) > len(rows):
+                    part[key] = saved[rows.to(saved.device)]
+
     def restore(self, optimizer: torch.optim.Optimizer) -> None:
         """Put the moments into the optimizer.
 
         Raises:
             ValueError: they are another model's; torch would take them without a word.
         """
-        shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for key, moment in self.moments.items():
             index = int(key.split(".", 1)[0])
-            if index >= len(shapes) or (moment.ndim and moment.shape != shapes[index]):
+            if index >= len(parameters) or (moment.ndim and moment.shape != parameters[index].shape):
                 raise ValueError(f"the optimizer's {key} has no place in this model")
         state: dict[int, dict[str, Any]] = {}
         for key, value in [*self.moments.items(), *self.numbers.items()]:
             place, name = key.split(".", 1)
-            state.setdefault(int(place), {})[name] = value
+            is_moment = isinstance(value, Tensor) and value.ndim > 0
+            state.setdefault(int(place), {})[name] = cut_like(value, parameters[int(place)]) if is_moment else value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
@@ -118,24 +154,21 @@ class StateFolder:
         """Whether there is a state to go on from."""
         return bool(self.states())
 
-    def save(
-        self, weights: Weights, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress, keep: int = 2
-    ) -> Path:
+    def save(self, snapshot: Snapshot, keep: int = 2) -> Path:
         """Write a state, then remove all but the newest `keep`; a step that was saved before stays as it is.
 
         Raises:
             ArtifactError: the disk is full or cannot be written; earlier states are intact.
         """
         started = time.monotonic()
-        target = self.folder / f"step-{progress.step:07d}"
+        target = self.folder / f"step-{snapshot.progress.step:07d}"
         if not target.exists():
-            moments, numbers = _flatten(optimizer)
 
             def write(folder: Path) -> None:
-                _write_tensors(folder / "weights.safetensors", weights)
-                _write_tensors(folder / "best.safetensors", best)
-                _write_tensors(folder / "optimizer.safetensors", moments)
-                noted = {"progress": asdict(progress), "optimizer": numbers}
+                _write_tensors(folder / "weights.safetensors", snapshot.weights)
+                _write_tensors(folder / "best.safetensors", snapshot.best)
+                _write_tensors(folder / "optimizer.safetensors", snapshot.moments)
+                noted = {"progress": asdict(snapshot.progress), "optimizer": snapshot.numbers}
                 (folder / "progress.json").write_text(json.dumps(noted))
 
             write_sealed(target, write)
@@ -222,16 +255,3 @@ def _read(folder: Path) -> Snapshot:
 
 def _write_tensors(path: Path, tensors: Weights) -> None:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
-
-
-def _flatten(optimizer: torch.optim.Optimizer) -> tuple[Weights, dict[str, Any]]:
-    """Optimizer moments as named tensors; what is not a tensor as JSON."""
-    state = optimizer.state_dict()["state"]
-    tensors, numbers = {}, {}
-    for index, entries in state.items():
-        for name, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"{index}.{name}"] = value
-            else:
-                numbers[f"{index}.{name}"] = value
-    return tensors, numbers

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nlptl.data.batching import plan_forward
@@ -45,7 +44,7 @@ def forward_all(
     # Sharded models gather weights in every pass, so all processes make equally many; fillers are not kept.
     fillers = -(-len(batches) // runtime.processes) - len(mine)
     out = np.zeros((len(encoded), width), np.float32)
-    with torch.inference_mode(), runtime.autocast():
+    with runtime.measuring(), runtime.autocast():
         for rows in runtime.stop.until(runtime.track(mine, what)):
             out[rows] = function(collate(encoded, rows, pad_id, runtime.device, packed)).float().cpu().numpy()
         for _ in range(fillers):

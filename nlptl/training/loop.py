@@ -12,7 +12,7 @@ import torch
 
 from nlptl.config import TrainingConfig
 from nlptl.data.batching import padding_share
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import EncoderModel, put_weights
 from nlptl.models.lightening import linear_weights_in, only_used_words
 from nlptl.training.best import BestState, judge
 from nlptl.training.checkpointing import Progress, StateFolder
@@ -22,6 +22,7 @@ from nlptl.training.recovery import Recovery
 from nlptl.training.replicas import share_model
 from nlptl.training.rows import LabelledRows, Rows
 from nlptl.training.runtime import Runtime
+from nlptl.training.shards import copy_to_shard
 from nlptl.training.step import OptimizerStep, Outcome, share, step_seed
 
 Evaluate = Callable[[Any], dict[str, float]]
@@ -79,18 +80,23 @@ def _train(
 ) -> Progress:
     assert config.epochs is not None and config.batch_size is not None  # filled before training
     torch.manual_seed(seed)
-    model, optimizer = _prepare(runtime, classifier, build_optimizer(classifier, config), config)
-    best = BestState(runtime, classifier, model)
+    share_model(runtime, classifier)
+    learner = copy_to_shard(runtime.accelerator, classifier) if runtime.is_sharded else classifier
+    model, optimizer = _prepare(runtime, learner, build_optimizer(learner, config), config)
+    best = BestState(runtime, learner, model)
     first_epoch = rows.plan(config.batch_size, seed, 0)
     steps_per_epoch = len(first_epoch)
     recovery = Recovery(runtime, state, optimizer, best, config, first_epoch)
     progress = recovery.load() or Progress()
-    step = OptimizerStep(runtime, model, optimizer, rows, config, progress.micro_batch_size)
+    # Accelerate counts the parts of a sharded step as they were when it prepared the model.
+    step = OptimizerStep(
+        runtime, model, optimizer, rows, config, None if runtime.is_sharded else progress.micro_batch_size
+    )
     total = config.epochs * steps_per_epoch
     started = time.perf_counter() - progress.seconds
     bar = runtime.track(None, "training", total=total, unit="step")
     bar.update(progress.step)
-    with recovery.listening(), closing(bar):
+    with recovery.listening(), closing(bar), runtime.noticing_loss_in_passes():
         while True:
             # True before the first step and after each epoch, also when a resumed run stopped just there.
             if evaluate is not None and len(progress.epochs) * steps_per_epoch == progress.step:
@@ -124,12 +130,11 @@ def _train(
                 if outcome.stop:
                     recovery.stop(progress)
     progress.seconds = time.perf_counter() - started
-    # Sharded weights come back into the plain classifier; elsewhere it has them already.
     kept = best.weights if evaluate is not None else best.current()
     # Accelerate wrapped the forward in autocast; what is saved and compared is the bare model.
     runtime.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     runtime.accelerator.free_memory()
-    best.put(kept)
+    put_weights(classifier.to(runtime.device), kept)
     return progress
 
 
@@ -170,7 +175,6 @@ def _prepare(runtime: Runtime, classifier: EncoderModel, optimizer: Any, config:
     if not runtime.is_sharded:
         # The step adds up gradients over micro-batches and processes itself, so no wrapper around the model does.
         accelerator.gradient_accumulation_steps = 1
-        share_model(runtime, classifier)
         return accelerator.prepare_model(classifier, evaluation_mode=True), accelerator.prepare_optimizer(optimizer)
     most = share(config, runtime)
     micro_batches = -(-most // min(config.micro_batch_size or most, most))

@@ -13,7 +13,7 @@ import torch
 from nlptl.config import TrainingConfig
 from nlptl.errors import ArtifactError, Preempted
 from nlptl.training.best import BestState
-from nlptl.training.checkpointing import Progress, StateFolder
+from nlptl.training.checkpointing import Progress, Snapshot, StateFolder
 from nlptl.training.replicas import read_together
 from nlptl.training.runtime import Runtime
 
@@ -21,10 +21,7 @@ log = logging.getLogger("nlptl")
 
 
 class Recovery:
-    """What a training needs to survive its process; does nothing where there is no state folder.
-
-    Sharded weights (FSDP, DeepSpeed) are not saved yet: such a training starts over.
-    """
+    """What a training needs to survive its process; does nothing where there is no state folder, or under DeepSpeed."""
 
     def __init__(
         self,
@@ -36,7 +33,7 @@ class Recovery:
         first_epoch: list[np.ndarray],
     ) -> None:
         self._runtime, self._optimizer, self._best, self._config = runtime, optimizer, best, config
-        self._state = None if runtime.is_sharded else state
+        self._state = None if runtime.uses_deepspeed else state
         self._plan = hashlib.sha256(b"".join(rows.astype("<i8").tobytes() for rows in first_epoch)).hexdigest()
 
     def listening(self) -> AbstractContextManager[None]:
@@ -61,6 +58,9 @@ class Recovery:
                 "Put the data back, or choose another --output."
             )
         try:
+            # Processes that share the weights out train all words; one that holds them may train the used ones only.
+            for name, parameter, rows in self._best.used_rows():
+                snapshot.keep_rows(name, parameter, rows, self._optimizer)
             snapshot.restore(self._optimizer)
             self._best.put(snapshot.weights)
         except (ValueError, KeyError, RuntimeError) as error:
@@ -100,14 +100,16 @@ class Recovery:
         progress.plan, progress.processes = self._plan, self._runtime.processes
         scaler = getattr(self._runtime.accelerator, "scaler", None)
         progress.scaler = {k: float(v) for k, v in scaler.state_dict().items()} if scaler is not None else {}
-        failure = ""
-        if self._runtime.is_main:
+        failure, runtime, best = "", self._runtime, self._best
+        if runtime.is_main or runtime.is_sharded:
+            with runtime.noticing_loss():
+                snapshot = Snapshot.take(best.current(), best.weights, self._optimizer, progress, runtime.is_main)
+        if runtime.is_main:
             try:
-                best = self._best
-                self._state.save(best.current(), best.weights, self._optimizer, progress, self._config.keep_states)
+                self._state.save(snapshot, self._config.keep_states)
             except ArtifactError as error:
                 failure = str(error)
-        failure = self._runtime.agree(failure)
+        failure = runtime.agree(failure)
         if failure:
             raise ArtifactError(failure)
 

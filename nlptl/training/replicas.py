@@ -26,7 +26,7 @@ BUCKET_BYTES = 32 * 2**20
 
 def share_model(runtime: Runtime, model: EncoderModel) -> None:
     """Give every process the main one's parameters and buffers."""
-    if runtime.processes > 1 and not runtime.is_sharded:
+    if runtime.processes > 1:
         for tensor in (*model.parameters(), *model.buffers()):
             runtime.broadcast(tensor.data)
 

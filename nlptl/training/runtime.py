@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,6 +20,7 @@ from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtr
 from nlptl.training.preemption import StopFlag
 from nlptl.training.rejoining import meeting_place
 
+log = logging.getLogger("nlptl")
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -49,7 +51,16 @@ class Runtime:
     @property
     def is_sharded(self) -> bool:
         """Whether the weights of a prepared model are spread over the processes (FSDP, DeepSpeed)."""
-        return self.accelerator is not None and str(self.accelerator.distributed_type.value) in ("FSDP", "DEEPSPEED")
+        return self._kind in ("FSDP", "DEEPSPEED")
+
+    @property
+    def uses_deepspeed(self) -> bool:
+        """Whether DeepSpeed has taken over model and optimizer."""
+        return self._kind == "DEEPSPEED"
+
+    @property
+    def _kind(self) -> str:
+        return "NO" if self.accelerator is None else str(self.accelerator.distributed_type.value)
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -59,6 +70,11 @@ class Runtime:
     def autocast(self) -> AbstractContextManager[Any]:
         """The forward pass's precision."""
         return torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
+
+    def measuring(self) -> AbstractContextManager[Any]:
+        """For forward passes that nothing is learned from."""
+        # Sharded models keep what they gather, and tensors of inference mode could not be learned from later.
+        return torch.no_grad() if self.is_sharded else torch.inference_mode()
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Element-wise sum over the processes, on each of them."""
@@ -113,12 +129,32 @@ class Runtime:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise LostProcessError(
-                f"Process {self.rank} lost the other processes: one of them ended or cannot be reached ({reason}). "
-                "Look for the first error among them, then give the same command again (with --resume, or with the "
-                "same --output) to go on from the last saved state."
-            ) from error
+            if self.processes == 1:
+                raise
+            raise self._lost(error) from error
+
+    @contextmanager
+    def noticing_loss_in_passes(self) -> Iterator[None]:
+        """For a whole training: sharded models exchange weights in any pass, among errors of other kinds.
+
+        Raises:
+            LostProcessError: an exchange failed.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            # Gloo's errors have no type of their own.
+            if not self.is_sharded or not (isinstance(error, dist.DistError) or "gloo/" in str(error)):
+                raise
+            raise self._lost(error) from error
+
+    def _lost(self, error: RuntimeError) -> LostProcessError:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return LostProcessError(
+            f"Process {self.rank} lost the other processes: one of them ended or cannot be reached ({reason}). "
+            "Look for the first error among them, then give the same command again (with --resume, or with the "
+            "same --output) to go on from the last saved state."
+        )
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Hand numbers to the trackers, if there are any."""
@@ -150,17 +186,19 @@ def start_runtime(
         timeout_seconds: how long processes wait for one another before they take the others for lost.
 
     Raises:
-        LaunchError: several processes were launched that do not know each other.
+        LaunchError: several processes were launched that do not know each other, or with FSDP of version 1.
         ConfigError: a precision this device cannot compute, or an unknown tracker.
     """
     from accelerate import Accelerator, InitProcessGroupKwargs
-    from accelerate.state import AcceleratorState, GradientState
+    from accelerate.state import AcceleratorState, DistributedType, GradientState
 
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     on_cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1")
     chosen = choose_precision(precision, on_cpu)
-    # A second run in the same Python process may want another precision; Accelerate keeps the first one's.
-    AcceleratorState._reset_state()
+    # A second run in the same Python process may want another precision; Accelerate keeps the first one's. Nor would
+    # it shard again, unless it finds out anew what kind of processes these are.
+    sharded = AcceleratorState._shared_state.get("distributed_type") == DistributedType.FSDP
+    AcceleratorState._reset_state(reset_partial_state=sharded)
     GradientState._reset_state()
     group = InitProcessGroupKwargs(init_method=meeting_place(), timeout=timedelta(seconds=timeout_seconds))
     accelerator = Accelerator(
@@ -170,16 +208,31 @@ def start_runtime(
         project_dir=".",  # trackers ask for a folder now; theirs is set once the run folder is known
         kwargs_handlers=[group],
     )
-    if accelerator.num_processes != launched:
+    torch.use_deterministic_algorithms(deterministic)
+    runtime = Runtime(
+        accelerator.device, chosen, accelerator.process_index, accelerator.num_processes, accelerator, progress
+    )
+    _check_launch(runtime, launched)
+    return runtime
+
+
+def _check_launch(runtime: Runtime, launched: int) -> None:
+    if runtime.processes != launched:
         raise LaunchError(
-            f"{launched} processes were launched, but this one knows {accelerator.num_processes}: they would train "
+            f"{launched} processes were launched, but this one knows {runtime.processes}: they would train "
             "apart. Launch with a config of accelerate_configs/ (`nlptl configs` lists them), or on CPUs with "
             "ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N ..."
         )
-    torch.use_deterministic_algorithms(deterministic)
-    return Runtime(
-        accelerator.device, chosen, accelerator.process_index, accelerator.num_processes, accelerator, progress
-    )
+    if runtime.is_sharded and not runtime.uses_deepspeed and not runtime.accelerator.is_fsdp2:
+        raise LaunchError(
+            "The launch asks for FSDP of version 1, which nlptl does not train with. Set fsdp_version: 2 in its "
+            "config, or take `nlptl configs fsdp2`."
+        )
+    if runtime.uses_deepspeed and runtime.is_main:
+        log.warning(
+            "Under DeepSpeed no training state is saved: a run that is stopped starts over. "
+            "`nlptl configs fsdp2` shards as well, and its runs go on."
+        )
 
 
 def local_runtime(precision: str = "auto", progress: bool = True) -> Runtime:

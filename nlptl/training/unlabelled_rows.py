@@ -129,7 +129,7 @@ def held_out_loss(runtime: Runtime, model: Any, rows: UnlabelledRows) -> float:
     # Sharded models gather weights in every pass, so all processes make equally many.
     fillers = -(-len(batches) // runtime.processes) - len(mine)
     total = np.zeros(2)
-    with _measuring(model, rows.dropout_when_measured), runtime.autocast():
+    with _measuring(runtime, model, rows.dropout_when_measured), runtime.autocast():
         for batch in runtime.track(mine, "measuring"):
             losses = rows.losses(model, batch, runtime.device).float().cpu().numpy()
             total += losses @ lengths[batch], lengths[batch].sum()
@@ -140,12 +140,12 @@ def held_out_loss(runtime: Runtime, model: Any, rows: UnlabelledRows) -> float:
 
 
 @contextmanager
-def _measuring(model: Any, dropout: bool) -> Iterator[None]:
+def _measuring(runtime: Runtime, model: Any, dropout: bool) -> Iterator[None]:
     """Without gradients; where dropout is what is measured, with the same dropout each time."""
     was_training = model.training
     model.train(dropout)
     try:
-        with torch.random.fork_rng(), torch.inference_mode():
+        with torch.random.fork_rng(), runtime.measuring():
             torch.manual_seed(0)
             yield
     finally:

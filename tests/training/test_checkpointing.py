@@ -5,7 +5,7 @@ import torch
 
 from nlptl.errors import ArtifactError
 from nlptl.training import checkpointing
-from nlptl.training.checkpointing import Progress, StateFolder
+from nlptl.training.checkpointing import Progress, Snapshot, StateFolder
 
 
 def stepped(size: int = 3) -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
@@ -25,7 +25,7 @@ def saved(tmp_path):
     weights = {name: p.detach() for name, p in layer.named_parameters()}
     best = {name: tensor + 1 for name, tensor in weights.items()}
     state = StateFolder(tmp_path / "run" / "state")
-    state.save(weights, best, optimizer, progress)
+    state.save(Snapshot.take(weights, best, optimizer, progress))
     return state, weights, best, optimizer, progress
 
 
@@ -46,7 +46,7 @@ def test_what_was_saved_is_loaded(saved):
 def test_the_newest_states_are_kept_and_nothing_else(saved):
     state, weights, best, optimizer, _ = saved
     for step in (8, 9, 10):
-        state.save(weights, best, optimizer, Progress(step), keep=2)
+        state.save(Snapshot.take(weights, best, optimizer, Progress(step)), keep=2)
     assert state.load(optimizer)[2].step == 10
     assert sorted(path.name for path in state.folder.iterdir()) == ["step-0000009", "step-0000010"]
 
@@ -60,7 +60,7 @@ def test_a_save_that_breaks_off_leaves_the_last_state(saved, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpointing, "save_file", full_disk)
         with pytest.raises(ArtifactError, match=r"No space left.*saved before is intact.*same command"):
-            state.save(weights, best, optimizer, Progress(8))
+            state.save(Snapshot.take(weights, best, optimizer, Progress(8)))
     assert [path.name for path in state.folder.iterdir()] == ["step-0000007"]
     assert state.load(optimizer)[2].step == 7
 
@@ -85,11 +85,11 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_state_is_named_and_the_one_before_is_used(saved, caplog, name, damage):
     state, weights, best, optimizer, _ = saved
-    newer = state.save(weights, best, optimizer, Progress(8))
+    newer = state.save(Snapshot.take(weights, best, optimizer, Progress(8)))
     DAMAGE[damage](newer / name)
     assert state.load(optimizer)[2].step == 7
     assert f"{newer} is damaged and left out: " in caplog.text
-    state.save(weights, best, optimizer, Progress(8))  # what was left out is in nobody's way
+    state.save(Snapshot.take(weights, best, optimizer, Progress(8)))  # what was left out is in nobody's way
     assert state.load(optimizer)[2].step == 8
 
 
@@ -125,9 +125,9 @@ def small_disk(tmp_path):
 def test_a_full_disk_leaves_the_last_state(small_disk):
     _, optimizer = stepped()
     state = StateFolder(small_disk / "state")
-    state.save({"w": torch.ones(1000)}, {}, optimizer, Progress(1))
+    state.save(Snapshot.take({"w": torch.ones(1000)}, {}, optimizer, Progress(1)))
     with pytest.raises(ArtifactError, match=r"(?i)no space left"):
-        state.save({"w": torch.ones(60_000)}, {"w": torch.ones(60_000)}, optimizer, Progress(2))
+        state.save(Snapshot.take({"w": torch.ones(60_000)}, {"w": torch.ones(60_000)}, optimizer, Progress(2)))
     assert [path.name for path in state.folder.iterdir()] == ["step-0000001"]
     assert state.load(optimizer)[2].step == 1
 
@@ -156,7 +156,7 @@ def test_saves_keep_to_their_share_of_the_time(tmp_path, monkeypatch, first, nex
     assert not state.due(1)
     now[0] = began + first
     assert state.due(1)
-    state.save(dict(layer.named_parameters()), {}, optimizer, Progress())
+    state.save(Snapshot.take(dict(layer.named_parameters()), {}, optimizer, Progress()))
     now[0] = began + next_one - 1
     assert not state.due(1)
     now[0] += 2

@@ -1,4 +1,4 @@
-"""Real launchers: a rank is killed, the cable between two hosts is cut."""
+"""Real launchers: a rank is killed, all are killed with their launcher, the cable between two hosts is cut."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from exact_runs import STEPS, command, outcome
-from forked import WAIT, Blow, launched
+from exact_runs import STEPS, assert_identical, command, outcome
+from forked import WAIT, Blow, Group, launched
 
 LAUNCH = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
 STEP = "nlptl.training.step:OptimizerStep.take"
@@ -32,6 +32,39 @@ def test_a_killed_rank_ends_the_others_and_a_restarted_group_goes_on(tiny, obvio
     assert process.returncode == 0, said
     assert "Going on after step 2" in said
     assert outcome(output)["steps"] == len(outcome(output)["losses"]) == STEPS
+
+
+def ranks_of(launcher: int) -> list[int]:
+    return [int(rank) for rank in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
+
+
+def wait_for(state: Path) -> None:
+    until = time.monotonic() + WAIT
+    while not state.is_dir():
+        assert time.monotonic() < until, f"{state} never came"
+        time.sleep(0.05)
+
+
+def test_a_launched_group_that_was_killed_goes_on_bit_for_bit(tiny, obvious, tmp_path):
+    """Launcher and ranks die at once within an epoch, long before the last of them; then the command is repeated."""
+    settings = {"training.epochs": 12, "training.save_every": 7}
+
+    def arguments(name: str) -> list[str]:
+        return [*command(obvious, tiny["bert"], tmp_path / name, **settings), *FULL]
+
+    whole = Group(arguments("whole"), tmp_path / "log", tmp_path / "cache", 2)
+    assert whole.wait() == [0, 0], whole.said()
+    launch = [sys.executable, *LAUNCH, "--main_process_port", "0", "-m", "nlptl", *arguments("killed")]
+    killed = start(launch, tmp_path / "cache")
+    wait_for(tmp_path / "killed" / "state" / "step-0000007")
+    for process in (killed.pid, *ranks_of(killed.pid)):
+        os.kill(process, signal.SIGKILL)
+    killed.communicate(timeout=WAIT)
+    resumed = start(launch, tmp_path / "cache")
+    said, _ = resumed.communicate(timeout=WAIT)
+    assert resumed.returncode == 0, said
+    assert "Going on after step" in said
+    assert_identical(tmp_path / "killed", tmp_path / "whole")
 
 
 def ip(*arguments: str) -> None:
@@ -59,17 +92,6 @@ def hosts():
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-
-
-def ranks_of(launcher: int) -> list[int]:
-    return [int(rank) for rank in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
-
-
-def wait_for(state: Path) -> None:
-    until = time.monotonic() + WAIT
-    while not state.is_dir():
-        assert time.monotonic() < until, f"{state} never came"
-        time.sleep(0.05)
 
 
 def test_two_hosts_train_notice_a_cut_cable_and_go_on(hosts, tiny, obvious, tmp_path):

@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +51,29 @@ def test_processes_that_do_not_know_each_other_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(LaunchError, match=r"2 processes were launched, but this one knows 1.*accelerate launch"):
         start_runtime("fp32")
+
+
+def sharding(monkeypatch, kind: str, **more: bool) -> None:
+    """Let Accelerate say that it shards in some way."""
+    named = {"distributed_type": SimpleNamespace(value=kind), "num_processes": 1, "process_index": 0, **more}
+    monkeypatch.setattr("accelerate.Accelerator", lambda **_: SimpleNamespace(device=torch.device("cpu"), **named))
+
+
+def test_the_first_version_of_fsdp_is_refused(monkeypatch):
+    sharding(monkeypatch, "FSDP", is_fsdp2=False)
+    with pytest.raises(LaunchError, match="FSDP of version 1.*Set fsdp_version: 2"):
+        start_runtime("fp32")
+    sharding(monkeypatch, "FSDP", is_fsdp2=True)
+    runtime = start_runtime("fp32")
+    assert runtime.is_sharded
+    assert not runtime.uses_deepspeed
+
+
+def test_a_deepspeed_run_says_once_that_it_saves_no_state(monkeypatch, caplog):
+    sharding(monkeypatch, "DEEPSPEED")
+    with caplog.at_level("WARNING", "nlptl"):
+        assert start_runtime("fp32").uses_deepspeed
+    assert caplog.text.count("no training state is saved") == 1
 
 
 def test_a_second_run_may_choose_another_precision():
