@@ -118,7 +118,8 @@ def refit_head(job: Job, features: Features, head: LinearHead) -> LinearHead:
     together = np.concatenate([features["train"], features["validation"]])
     targets = np.concatenate([job.targets["train"], job.targets["validation"]])
     with job.clock.measure("head"):
-        return fit_probe(together, targets, len(job.task.label_list()), [head.regularisation], None, class_weights(job))
+        classes, weights = len(job.task.label_list()), class_weights(job)
+        return fit_probe(together, targets, classes, [head.regularisation], None, weights, begin=head)
 
 
 def train(

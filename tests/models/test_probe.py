@@ -67,3 +67,10 @@ def test_constant_features_and_missing_classes_stay_finite():
     logits = fit_probe(features, targets, 5, [1.0], (features, targets)).logits(features)
     assert logits.shape == (40, 5)
     assert np.isfinite(logits).all()
+
+
+def test_where_it_begins_changes_the_time_alone():
+    features, targets = clusters(200, 3)
+    other = fit_probe(features + 1.0, targets, 3, [3.0])
+    expected, found = (fit_probe(features, targets, 3, [1.0], begin=begin) for begin in (None, other))
+    np.testing.assert_allclose(found.logits(features), expected.logits(features), atol=0.02)
