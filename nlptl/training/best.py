@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from nlptl.models.encoder import EncoderModel, put_weights
@@ -19,21 +17,22 @@ class BestState:
     Args:
         runtime: with sharded weights, every process has to call each of the methods.
         learner: what is trained.
-        model: the same as Accelerate prepared it.
     """
 
-    def __init__(self, runtime: Runtime, learner: EncoderModel, model: Any) -> None:
-        self._runtime, self._learner, self._model = runtime, learner, model
+    def __init__(self, runtime: Runtime, learner: EncoderModel) -> None:
+        self._runtime, self._learner = runtime, learner
         self._names = [name for name, p in learner.named_parameters() if p.requires_grad]
         self.weights: Weights = {}
 
     def current(self) -> Weights:
         """The trainable weights as they are now."""
-        if self._runtime.uses_deepspeed:
-            full = self._runtime.accelerator.get_state_dict(self._model)
-            return {name: tensor.detach().cpu() for name, tensor in full.items() if name in self._names}
         own = dict(self._learner.named_parameters())
         with self._runtime.noticing_loss():
+            if self._runtime.uses_deepspeed:
+                from deepspeed.utils import safe_get_full_fp32_param
+
+                # The optimizer's, which are not rounded to the precision of the forward pass.
+                return {name: safe_get_full_fp32_param(own[name]).to("cpu", copy=True) for name in self._names}
             return {name: whole(own[name].detach()).to("cpu", copy=True) for name in self._names}
 
     def take(self) -> None:

@@ -83,7 +83,7 @@ def _train(
     share_model(runtime, classifier)
     learner = copy_to_shard(runtime.accelerator, classifier) if runtime.is_sharded else classifier
     model, optimizer = _prepare(runtime, learner, build_optimizer(learner, config), config)
-    best = BestState(runtime, learner, model)
+    best = BestState(runtime, learner)
     first_epoch = rows.plan(config.batch_size, seed, 0)
     steps_per_epoch = len(first_epoch)
     recovery = Recovery(runtime, state, optimizer, best, config, first_epoch)
