@@ -182,7 +182,7 @@ def steps(arguments: argparse.Namespace) -> None:
 
 
 def target(arguments: argparse.Namespace) -> None:
-    """Features, linear probe, then epochs, until validation reaches the target; then test."""
+    """Features, linear probe, then (unless the encoder stays frozen) epochs, until validation is good enough; test."""
     from nlptl.evaluation.evaluator import quick_metrics
     from nlptl.models.probe import fit_probe
     from nlptl.training.forward import features_of, logits_of
@@ -190,9 +190,16 @@ def target(arguments: argparse.Namespace) -> None:
 
     begun = time.perf_counter()
     made = prepare(arguments)
-    features, _ = features_of(made.runtime, made.classifier, made.encoded["train"], made.pad_id, None)
     classes = len(made.task.label_list())
-    head = fit_probe(features, made.targets["train"], classes, [made.config.probe.start])
+
+    def features(split: str) -> np.ndarray:
+        return features_of(made.runtime, made.classifier, made.encoded[split], made.pad_id, None)[0]
+
+    learned, targets, held_out = features("train"), made.targets["train"], None
+    path = [made.config.probe.start]
+    if not made.mode.trains_encoder:
+        path, held_out = made.config.probe.regularisation, (features("validation"), made.targets["validation"])
+    head = fit_probe(learned, targets, classes, path, held_out)
     with torch.no_grad():
         made.classifier.head.weight.copy_(head.weight)
         made.classifier.head.bias.copy_(head.bias)
@@ -211,6 +218,9 @@ def target(arguments: argparse.Namespace) -> None:
         return metrics
 
     with suppress(Reached):  # then the classifier is as validation saw it
+        if not made.mode.trains_encoder:
+            judge(made.classifier)
+            raise Reached
         fit(made.runtime, made.classifier, made.rows, made.config.training, made.config.seed, judge)
     seconds = time.perf_counter() - begun
     say(

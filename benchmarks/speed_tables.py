@@ -117,7 +117,7 @@ def jobs(rows: list[Row], machine: Row | None) -> str:
 def to_target(rows: list[Row], machine: Row | None) -> str:
     """Seconds until validation reached the target; a lower bound for who did not."""
     groups = grouped(rows)
-    ours = next((middle(of, "seconds_to_target") for name, of in groups if name.startswith("nlptl")), None)
+    ours = {name: middle(of, "seconds_to_target") for name, of in groups if name.startswith("nlptl")}
     lines = []
     for name, of in groups:
         reached = middle(of, "seconds_to_target")
@@ -126,13 +126,16 @@ def to_target(rows: list[Row], machine: Row | None) -> str:
             [
                 name,
                 f"{reached:.1f}" if reached else f"not reached in {spent:.0f}",
-                "-" if name.startswith("nlptl") else ("" if reached else "> ") + times(reached or spent, ours),
+                *(
+                    "-" if name in ours else "> " * (not reached) + times(reached or spent, its)
+                    for its in ours.values()
+                ),
                 int(middle(of, "epoch") or 0),
                 percent(middle(of, "best_validation_accuracy"), 2),
                 percent(middle(of, "test_accuracy"), 2),
             ]
         )
-    head = ["", "seconds", "x nlptl", "epochs", "best validation", "test accuracy then"]
+    head = ["", "seconds", *(f"x {name}" for name in ours), "epochs", "best validation", "test accuracy then"]
     note = (
         f"Validation accuracy to reach: {percent(rows[0]['target'])}; measured before the first epoch by nlptl, whose "
         "head starts from a linear probe, and after each epoch by all. Seconds include reading, tokenising and "

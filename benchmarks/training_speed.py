@@ -36,6 +36,7 @@ SAVINGS = {
 }
 # Learning rate and planned epochs: TrainingArguments' own rate needs many epochs on 77 labels.
 TARGET_PEERS = {"default": ("5e-5", 10), "best": ("2e-4", 6)}
+OUR_WAYS = {"nlptl": "full", "nlptl, feature_extraction": "feature_extraction"}
 ITERATIONS = 5
 FEW_LABELS = 8
 # The peers' scripts cut texts at 128 tokens.
@@ -196,9 +197,9 @@ def features(data: Path, common: list[str], folder: Path) -> list[Contender]:
 def to_target(data: Path, common: list[str], arguments: argparse.Namespace) -> list[Contender]:
     """Who reaches the accuracy first; nlptl first, so that a short limit still shows something."""
     bounds = ["--target", str(arguments.target), "--limit", str(arguments.limit)]
-    ours = Contender("nlptl", ["-m", "ours", "target", "--data", str(data), "--mode", "full", *CUT, *bounds])
+    ours = ["-m", "ours", "target", "--data", str(data), *CUT, *bounds, "--mode"]
     return [
-        ours,
+        *(Contender(name, [*ours, mode]) for name, mode in OUR_WAYS.items()),
         *(
             Contender(
                 f"HF Trainer, {settings}, {rate}",
