@@ -14,6 +14,7 @@ Row = dict[str, Any]
 
 STEPS = {"random weights": 0, "masked LM from scratch": 1500}
 LABELS = 1000
+SHAPE = "tiny"
 FILES = ["movie_reviews_sentences.txt", "wikitext2_valid.txt", "wikitext2_test.txt"]
 SETTINGS = {"corpus.max_length": 64, "corpus.held_out": 0.01, "tokenizer.size": 8000}
 # Both start far from any task: more passes, at a higher rate, than a well-trained checkpoint wants. The same for both.
@@ -23,7 +24,7 @@ TRAINING = {"training__learning_rate": 5e-4, "training__epochs": 8}
 def cases(quick: bool) -> list[Row]:
     """Start x seed; the seed draws the labelled rows and the order."""
     return [
-        {"start": start, "steps": min(steps, 20) if quick else steps, "shape": "tiny", "labels": LABELS, "seed": seed}
+        {"start": start, "steps": min(steps, 20) if quick else steps, "shape": SHAPE, "labels": LABELS, "seed": seed}
         for seed in range(1 if quick else 3)
         for start, steps in STEPS.items()
     ]
@@ -31,12 +32,17 @@ def cases(quick: bool) -> list[Row]:
 
 def measure(root: Path, case: Row) -> Row:
     """Test accuracy after full fine-tuning."""
-    data = [root / "unlabelled_corpus" / file for file in FILES]
-    limit = {"corpus.limit": 2000} if case["steps"] == 20 else {}
-    folder = pretrained({**SETTINGS, **limit}, data=data, shape=case["shape"], steps=case["steps"])
+    folder = encoder(root, case["steps"], case["shape"])
     return {
         "accuracy": accuracy(root / "sst2", "sentiment", folder, "full", case["labels"], case["seed"], 2, **TRAINING)
     }
+
+
+def encoder(root: Path, steps: int, shape: str = SHAPE) -> Path:
+    """The folder of an encoder with a tokenizer of its own; 0 steps: random weights."""
+    data = [root / "unlabelled_corpus" / file for file in FILES]
+    limit = {"corpus.limit": 2000} if steps == 20 else {}
+    return pretrained({**SETTINGS, **limit}, data=data, shape=shape, steps=steps)
 
 
 def table(rows: list[Row]) -> str:
