@@ -1,4 +1,4 @@
-"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Four candidates on sst2 with 500 labels.
+"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Four candidates on sst2 with 300 labels.
 
 The pre-trained candidates are those of the studies `tapt` and `scratch_encoder`; fine-tuning is mode full by default
 settings.
@@ -19,7 +19,7 @@ TITLE = "Ranking checkpoints before training"
 BUNDLED, ADAPTED, TWIN = "minilm", "minilm, adapted to film reviews", "minilm, random weights"
 SMALL = f"{scratch_encoder.SHAPE}, pre-trained from scratch"
 CANDIDATES = (BUNDLED, ADAPTED, TWIN, SMALL)
-LABELS = 500
+LABELS = 300
 
 
 def cases(quick: bool) -> list[dict[str, Any]]:
