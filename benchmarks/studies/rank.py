@@ -1,4 +1,4 @@
-"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Four candidates on sst2 with 300 labels.
+"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Four candidates on sst2 with 200 labels.
 
 The pre-trained candidates are those of the studies `tapt` and `scratch_encoder`; fine-tuning is mode full by default
 settings.
@@ -19,7 +19,7 @@ TITLE = "Ranking checkpoints before training"
 BUNDLED, ADAPTED, TWIN = "minilm", "minilm, adapted to film reviews", "minilm, random weights"
 SMALL = f"{scratch_encoder.SHAPE}, pre-trained from scratch"
 CANDIDATES = (BUNDLED, ADAPTED, TWIN, SMALL)
-LABELS = 300
+LABELS = 200
 
 
 def cases(quick: bool) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def prepare(candidate: str, root: Path) -> str:
     if candidate == TWIN:
         return str(_twin())
     if candidate == SMALL:
-        return str(scratch_encoder.encoder(root, max(scratch_encoder.STEPS.values())))
+        return str(scratch_encoder.encoder(root, scratch_encoder.SHORT))
     return str(tapt.encoder(root, "tapt" if candidate == ADAPTED else "none"))
 
 
