@@ -1,7 +1,7 @@
 """Three public tasks on one encoder beside the same tasks alone: what does sharing cost?
 
-Each task learns from 600 rows drawn by the seed, not from all it has, for cost; every other choice is a default.
-sms_spam has no split: 1 200 of its other rows test. The test splits of sst2 and clinc150 are whole.
+Each task learns from 900 rows drawn by the seed, not from all it has, for cost; every other choice is a default.
+sms_spam has no split: 1 800 of its other rows test. The test splits of sst2 and clinc150 are whole.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ TASKS = {
 SPAM = {"ham": "legitimate", "spam": "fraud"}
 TOGETHER = "together"
 BAR = 0.5
-ROWS = 600
-QUICK_ROWS = 400
+ROWS = 900
+QUICK_ROWS, QUICK_LABELS = 400, 10
 
 
 def cases(quick: bool) -> list[dict[str, Any]]:
@@ -97,11 +97,12 @@ def _data(root: Path, task: str, rows: int, seed: int) -> dict[str, pd.DataFrame
     drawn = [frame.drop_duplicates("text").sample(frac=1.0, random_state=seed) for frame in frames]
     if file:
         drawn = [drawn[0][:rows], drawn[0][rows : rows + rows // 2], drawn[0][rows + rows // 2 :][: 2 * rows]]
-    if rows == QUICK_ROWS:  # whole labels, so that every split knows the labels of the others
-        labels = sorted(drawn[0]["label"].unique())[:10]
+    else:  # as many of each label, so that every split knows the labels of the others
+        labels = sorted(drawn[0]["label"].unique())[: QUICK_LABELS if rows == QUICK_ROWS else None]
         drawn = [frame[frame["label"].isin(labels)] for frame in drawn]
-        drawn[2] = drawn[2][:rows]
-    return {"train": drawn[0][:rows], "validation": drawn[1][: rows // 2], "test": drawn[2]}
+        drawn[0] = drawn[0].groupby("label").head(rows // len(labels))
+    test = drawn[2][:rows] if rows == QUICK_ROWS else drawn[2]
+    return {"train": drawn[0], "validation": drawn[1][: rows // 2], "test": test}
 
 
 def _by_seed(rows: list[dict[str, Any]], trained: str, task: str) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Four candidates on sst2 with 200 labels.
+"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Five candidates on sst2.
 
 The pre-trained candidates are those of the studies `tapt` and `scratch_encoder`; fine-tuning is mode full by default
 settings.
@@ -17,16 +17,17 @@ from studies import mean_and_spread, scratch_encoder, tapt
 
 TITLE = "Ranking checkpoints before training"
 BUNDLED, ADAPTED, TWIN = "minilm", "minilm, adapted to film reviews", "minilm, random weights"
-SMALL = f"{scratch_encoder.SHAPE}, pre-trained from scratch"
-CANDIDATES = (BUNDLED, ADAPTED, TWIN, SMALL)
-LABELS = 200
+# Name -> steps of pre-training.
+SMALL = {f"{scratch_encoder.SHAPE} from scratch, {steps} steps": steps for _, steps in scratch_encoder.STARTS if steps}
+CANDIDATES = (BUNDLED, ADAPTED, TWIN, *SMALL)
 
 
 def cases(quick: bool) -> list[dict[str, Any]]:
-    """Candidate x draw of the labelled rows."""
-    names, labels, seeds = ((BUNDLED, TWIN), 40, 1) if quick else (CANDIDATES, LABELS, 3)
+    """Number of labels x draw of the labelled rows x candidate."""
+    names, counts, seeds = ((BUNDLED, TWIN), (40,), 1) if quick else (CANDIDATES, (200, 1000), 3)
     return [
         {"dataset": "sst2", "labels": labels, "candidate": name, "seed": seed}
+        for labels in counts
         for seed in range(seeds)
         for name in names
     ]
@@ -52,8 +53,8 @@ def prepare(candidate: str, root: Path) -> str:
     """The candidate's name or folder; made once, and kept in nlptl's cache for the other seeds."""
     if candidate == TWIN:
         return str(_twin())
-    if candidate == SMALL:
-        return str(scratch_encoder.encoder(root, scratch_encoder.SHORT))
+    if candidate in SMALL:
+        return str(scratch_encoder.encoder(root, SMALL[candidate]))
     return str(tapt.encoder(root, "tapt" if candidate == ADAPTED else "none"))
 
 
@@ -79,7 +80,14 @@ def _twin() -> Path:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Candidates with what ranks them and their fine-tuned accuracy; how far each order agrees with it."""
+    """For each number of labels, the candidates and how far what ranks them agrees with their fine-tuned accuracy."""
+    counts = sorted({row["labels"] for row in rows})
+    return "\n\n".join(
+        f"With {labels} labels:\n\n{_table([row for row in rows if row['labels'] == labels])}" for labels in counts
+    )
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
     names = [name for name in CANDIDATES if any(row["candidate"] == name for row in rows)]
     of = {name: [row for row in rows if row["candidate"] == name] for name in names}
     lines = ["| candidate | probe | probe loss | LogME | fine-tuned, test | seeds |", "|---|---|---|---|---|---|"]

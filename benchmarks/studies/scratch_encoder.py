@@ -14,7 +14,6 @@ Row = dict[str, Any]
 
 # Start, optimizer steps: none, a pass and a half over the corpus, and ten passes, which is nlptl's default.
 STARTS = (("random weights", 0), ("masked LM from scratch", 1500), ("masked LM from scratch", 11000))
-SHORT = 1500
 LABELS = 1000
 SHAPE = "tiny"
 FILES = ["movie_reviews_sentences.txt", "wikitext2_valid.txt", "wikitext2_test.txt"]

@@ -36,7 +36,7 @@ def cases(quick: bool) -> list[Row]:
     return [
         {"method": method, "mode": MODE, "labels": labels, "steps": 5 if quick else STEPS, "seed": seed}
         for labels in ([100] if quick else [100, 1000])
-        for seed in range(1 if quick else 5)
+        for seed in range(1 if quick else 10)
         for method in METHODS
     ]
 

@@ -92,5 +92,5 @@ def test_tables_of_the_controls_and_the_ranking(runner):
         for place in (order.index(case["candidate"]),)
     ]
     text = rank.table(rows)
-    assert "The probe's loss against fine-tuning, over 4 candidates: the same order (Kendall's tau 1.00)" in text
-    assert "LogME against fine-tuning, over 4 candidates: not the same order" in text
+    assert "The probe's loss against fine-tuning, over 5 candidates: the same order (Kendall's tau 1.00)" in text
+    assert "LogME against fine-tuning, over 5 candidates: not the same order" in text
