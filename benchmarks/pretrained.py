@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 
 def pretrained(settings: dict[str, Any], **asked: Any) -> Path:
     """`nlptl.pretrain(**asked, settings=settings)`, unless the cache has its result already."""
@@ -39,15 +41,12 @@ def accuracy(
         classes: number of different labels.
         settings: more of them, `__` for the dot.
     """
-    import pandas as pd
-
     import nlptl
 
-    splits = {split: pd.read_csv(root / f"{split}.csv", keep_default_na=False) for split in ("train", "test")}
     with tempfile.TemporaryDirectory() as folder:
         run = nlptl.train(
             task,
-            data=splits,
+            data=train_and_test(root),
             mode=mode,
             checkpoint=str(checkpoint),
             seed=seed,
@@ -59,3 +58,8 @@ def accuracy(
             },
         )
         return float(run.metrics["test"]["accuracy"])
+
+
+def train_and_test(root: Path) -> dict[str, pd.DataFrame]:
+    """The two splits of a folder; validation is then cut from train."""
+    return {split: pd.read_csv(root / f"{split}.csv", keep_default_na=False) for split in ("train", "test")}

@@ -1,10 +1,16 @@
-"""Three public tasks on one encoder beside the same tasks alone: what does sharing cost?"""
+"""Three public tasks on one encoder beside the same tasks alone: what does sharing cost?
+
+Each task learns from 900 rows drawn by the seed, not from all it has, for cost; every other choice is a default.
+sms_spam has no split: 1 800 of its other rows test. The test splits of sst2 and clinc150 are whole.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from studies import compared, mean_and_spread
 
@@ -18,12 +24,13 @@ TASKS = {
 SPAM = {"ham": "legitimate", "spam": "fraud"}
 TOGETHER = "together"
 BAR = 0.5
-QUICK_ROWS = 400
+ROWS = 900
+QUICK_ROWS, QUICK_LABELS = 400, 10
 
 
 def cases(quick: bool) -> list[dict[str, Any]]:
-    """Three seeds; quick: one, on few rows."""
-    seeds, rows = ((0,), QUICK_ROWS) if quick else ((0, 1, 2), 0)
+    """Two seeds; quick: one, on few rows."""
+    seeds, rows = ((0,), QUICK_ROWS) if quick else ((0, 1), ROWS)
     return [
         {"mode": "full", "trained": trained, "rows": rows, "seed": seed}
         for seed in seeds
@@ -36,9 +43,8 @@ def measure(root: Path, case: dict[str, Any]) -> dict[str, Any]:
     import nlptl
 
     names = list(TASKS) if case["trained"] == TOGETHER else [case["trained"]]
-    data = {name: _data(root, name, case["rows"]) for name in names}
-    # sms_spam is one file without a split and with hundreds of repeated messages: dropped first, then cut by the seed.
-    settings: dict[str, Any] = {"runtime.progress": False, "data.duplicates": "drop"}
+    data = {name: _data(root, name, case["rows"], case["seed"]) for name in names}
+    settings: dict[str, Any] = {"runtime.progress": False}
     if case["trained"] == TOGETHER:
         settings["multi_task.label_maps"] = {"fraud-text": SPAM}
     elif case["trained"] == "fraud-text":
@@ -75,27 +81,28 @@ def table(rows: list[dict[str, Any]]) -> str:
             lost = 100 * (sum(theirs) - sum(ours)) / len(shared)
             verdict = f"within {BAR} points" if lost <= BAR else f"more than {BAR} points down"
             said.append(f"- {task}: {compared('together', ours, 'alone', theirs)} On average {verdict}.")
-    small = any(row["rows"] for row in rows)
-    note = f" At most {QUICK_ROWS} rows per split: shows that it runs, proves nothing." if small else ""
-    lines.append(f"\nTest metric in percent, mean ± sample standard deviation over seeds; mode full.{note}\n")
+    rows_said = ", ".join(str(count) for count in sorted({row["rows"] for row in rows}))
+    lines.append(
+        f"\nTest metric in percent, mean ± sample standard deviation over seeds; mode full, {rows_said} rows a task.\n"
+    )
     return "\n".join([*lines, *said])
 
 
-def _data(root: Path, task: str, rows: int) -> Any:
-    """A data set's path, or its first rows in an order of their own."""
-    import pandas as pd
-
+def _data(root: Path, task: str, rows: int, seed: int) -> dict[str, pd.DataFrame]:
+    """So many rows to learn from, drawn by the seed, half as many to validate on, and a test split."""
     dataset, file, _ = TASKS[task]
-    path = root / dataset / file
-    if not rows:
-        return path
-    files = {path.stem: path} if file else {split: path / f"{split}.csv" for split in ("train", "validation", "test")}
-    frames = {split: pd.read_csv(each).sample(frac=1.0, random_state=0) for split, each in files.items()}
+    names = [file] if file else ["train.csv", "validation.csv", "test.csv"]
+    frames = [pd.read_csv(root / dataset / name, keep_default_na=False) for name in names]
+    # sms_spam repeats hundreds of messages: each once, or a text would stand in two splits.
+    drawn = [frame.drop_duplicates("text").sample(frac=1.0, random_state=seed) for frame in frames]
     if file:
-        return frames["all"].head(3 * rows)
-    # Whole labels, so that every split knows the labels of the others.
-    labels = sorted(frames["train"]["label"].unique())[:10]
-    return {split: frame[frame["label"].isin(labels)].head(rows) for split, frame in frames.items()}
+        drawn = [drawn[0][:rows], drawn[0][rows : rows + rows // 2], drawn[0][rows + rows // 2 :][: 2 * rows]]
+    else:  # as many of each label, so that every split knows the labels of the others
+        labels = sorted(drawn[0]["label"].unique())[: QUICK_LABELS if rows == QUICK_ROWS else None]
+        drawn = [frame[frame["label"].isin(labels)] for frame in drawn]
+        drawn[0] = drawn[0].groupby("label").head(rows // len(labels))
+    test = drawn[2][:rows] if rows == QUICK_ROWS else drawn[2]
+    return {"train": drawn[0], "validation": drawn[1][: rows // 2], "test": test}
 
 
 def _by_seed(rows: list[dict[str, Any]], trained: str, task: str) -> dict[int, float]:

@@ -1,83 +1,74 @@
-"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Five candidates on sst2 with 1000 labels."""
+"""Does `nlptl rank` order candidate checkpoints as fine-tuning does? Five candidates on sst2.
+
+The pre-trained candidates are those of the studies `tapt` and `scratch_encoder`; fine-tuning is mode full by default
+settings.
+"""
 
 from __future__ import annotations
 
+import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import mean_and_spread
+from pretrained import accuracy, train_and_test
+
+from studies import mean_and_spread, scratch_encoder, tapt
 
 TITLE = "Ranking checkpoints before training"
-CORPUS = Path("unlabelled_corpus") / "movie_reviews_sentences.txt"
-# Candidate -> arguments of `nlptl pretrain` that make it; None: the bundled checkpoint as it is.
-CANDIDATES: dict[str, list[str] | None] = {
-    "minilm": None,
-    "minilm, adapted": ["--checkpoint", "minilm"],
-    "minilm, random weights": [],
-    "mini, pre-trained": ["--shape", "mini"],
-    "mini, random weights": ["--shape", "mini"],
-}
-STEPS = {"minilm, adapted": 1000, "mini, pre-trained": 4000, "mini, random weights": 0}
+BUNDLED, ADAPTED, TWIN = "minilm", "minilm, adapted to film reviews", "minilm, random weights"
+# Name -> steps of pre-training.
+SMALL = {f"{scratch_encoder.SHAPE} from scratch, {steps} steps": steps for _, steps in scratch_encoder.STARTS if steps}
+CANDIDATES = (BUNDLED, ADAPTED, TWIN, *SMALL)
 
 
 def cases(quick: bool) -> list[dict[str, Any]]:
-    if quick:
-        names = ("minilm", "minilm, random weights")
-        return [{"dataset": "sst2", "shots": 20, "candidate": name, "steps": 0, "seed": 0} for name in names]
+    """Number of labels x draw of the labelled rows x candidate."""
+    names, counts, seeds = ((BUNDLED, TWIN), (40,), 1) if quick else (CANDIDATES, (200, 1000), 3)
     return [
-        {"dataset": "sst2", "shots": 500, "candidate": name, "steps": STEPS.get(name, 0), "seed": seed}
-        for seed in range(3)
-        for name in CANDIDATES
+        {"dataset": "sst2", "labels": labels, "candidate": name, "seed": seed}
+        for labels in counts
+        for seed in range(seeds)
+        for name in names
     ]
 
 
 def measure(root: Path, case: dict[str, Any]) -> dict[str, Any]:
+    """What `rank` says of the candidate, and its test accuracy once fine-tuned on the same rows."""
     import nlptl
 
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = prepare(case["candidate"], case["steps"], root / CORPUS)
-        given: dict[str, Any] = {"data": root / case["dataset"], "seed": case["seed"]}
-        settings = {"data.shots": case["shots"], "runtime.progress": False}
-        (judged,) = nlptl.rank("sentiment", [checkpoint], settings=settings, **given).rows
-        run = nlptl.train(
-            "sentiment", checkpoint=checkpoint, mode="full", output=Path(folder) / "run", settings=settings, **given
-        )
-        test = run.metrics["test"]["accuracy"]
+    folder, seed, labels = root / case["dataset"], case["seed"], case["labels"]
+    checkpoint = prepare(case["candidate"], root)
+    settings = {"data.shots": labels // 2, "runtime.progress": False}
+    (judged,) = nlptl.rank("sentiment", [checkpoint], data=train_and_test(folder), seed=seed, settings=settings).rows
     found = {name: judged[name] for name in ("probe", "loss", "log_me", "parameters")}
-    return {**found, "rank_seconds": judged["seconds"], "test": test}
+    return {
+        **found,
+        "rank_seconds": judged["seconds"],
+        "test": accuracy(folder, "sentiment", checkpoint, "full", labels, seed, 2),
+    }
 
 
-def prepare(candidate: str, steps: int, corpus: Path) -> str:
+def prepare(candidate: str, root: Path) -> str:
     """The candidate's name or folder; made once, and kept in nlptl's cache for the other seeds."""
-    from nlptl.resources import cache_dir
-
-    if candidate == "minilm":
-        return candidate
-    folder = cache_dir() / "benchmarks" / f"{candidate.replace(', ', '-').replace(' ', '-')}-{steps}"
-    if (folder / "config.json").exists():
-        return str(folder)
-    if candidate == "minilm, random weights":
-        _write_twin(folder)
-        return str(folder)
-    arguments = CANDIDATES[candidate] or []
-    command = [sys.executable, "-m", "nlptl", "pretrain", *arguments, "--data", str(corpus), "--steps", str(steps)]
-    subprocess.run([*command, "--output", str(folder)], check=True)
-    return str(folder)
+    if candidate == TWIN:
+        return str(_twin())
+    if candidate in SMALL:
+        return str(scratch_encoder.encoder(root, SMALL[candidate]))
+    return str(tapt.encoder(root, "tapt" if candidate == ADAPTED else "none"))
 
 
-def _write_twin(folder: Path) -> None:
+def _twin() -> Path:
     """The bundled checkpoint's architecture, tokenizer and pooling with random weights."""
-    import shutil
-
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from nlptl.checkpoints import resolve_checkpoint
+    from nlptl.resources import cache_dir
 
+    folder = cache_dir() / "studies" / "minilm-random-weights"
+    if folder.exists():
+        return folder
     source = resolve_checkpoint("minilm").path
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -85,11 +76,18 @@ def _write_twin(folder: Path) -> None:
     AutoModel.from_config(AutoConfig.from_pretrained(source)).save_pretrained(aside)
     AutoTokenizer.from_pretrained(source).save_pretrained(aside)
     shutil.copytree(source / "1_Pooling", aside / "1_Pooling")
-    aside.rename(folder)
+    return aside.rename(folder)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Candidates with what ranks them and their fine-tuned accuracy; how far each order agrees with it."""
+    """For each number of labels, the candidates and how far what ranks them agrees with their fine-tuned accuracy."""
+    counts = sorted({row["labels"] for row in rows})
+    return "\n\n".join(
+        f"With {labels} labels:\n\n{_table([row for row in rows if row['labels'] == labels])}" for labels in counts
+    )
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
     names = [name for name in CANDIDATES if any(row["candidate"] == name for row in rows)]
     of = {name: [row for row in rows if row["candidate"] == name] for name in names}
     lines = ["| candidate | probe | probe loss | LogME | fine-tuned, test | seeds |", "|---|---|---|---|---|---|"]
