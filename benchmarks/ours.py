@@ -140,9 +140,8 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     checkpoint = resolve_checkpoint(task.checkpoint)
     given = {"data.source": str(arguments.data), **parse_assignments(arguments.settings)}
     config = load_config(task=TASK, mode=arguments.mode, **given)
-    config = config.filled(
-        task.training_defaults(arguments.mode), {"model.pooling": checkpoint.pooling, **mode.defaults}
-    )
+    pooling = mode.pools.get(checkpoint.pooling, checkpoint.pooling)
+    config = config.filled(task.training_defaults(arguments.mode), {"model.pooling": pooling, **mode.defaults})
     splits = load_splits(task, config.data, config.seed)
     names = splits.task.label_list()
     tokenizer = load_tokenizer(checkpoint.path)
@@ -234,8 +233,12 @@ def target(arguments: argparse.Namespace) -> None:
 
 
 def job(arguments: argparse.Namespace) -> None:
-    """A whole run; its own account of the time goes into the line."""
+    """A whole run, libraries imported before as the peers' are; its own account of the time goes into the line."""
+    import datasets  # noqa: F401
+    import transformers  # noqa: F401
+
     import nlptl
+    import nlptl.transfer.fine_tune
     from nlptl.config import parse_assignments
 
     begun = time.perf_counter()

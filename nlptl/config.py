@@ -62,8 +62,9 @@ class DataConfig(Record):
 class ModelConfig(Record):
     """How the checkpoint becomes a classifier."""
 
-    pooling: Literal["cls", "mean"] | None = None
-    """How token states become one vector. None: as the checkpoint was trained."""
+    pooling: Literal["cls", "mean", "unit_mean"] | None = None
+    """How token states become one vector: the first one's, their mean, or their mean scaled to length 1. None: as the
+    checkpoint was trained, and unit_mean instead of mean where the encoder stays frozen."""
     weights: Literal["pretrained", "random"] = "pretrained"
     """random: the checkpoint's architecture and tokenizer, but nothing of what it learned: the control that shows what
     transfer is worth. Mode full only."""
@@ -107,14 +108,15 @@ class ProbeConfig(Record):
     """The linear head on frozen features."""
 
     regularisation: list[Annotated[float, Field(gt=0)]] = Field(
-        default=[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0], min_length=1
+        default=[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0], min_length=1
     )
     """Inverse L2 strengths (scikit-learn's C) to choose from on validation."""
     start: Annotated[float, Field(gt=0)] = 1.0
     """The strength for the head that full and lora start from. A head that fits the frozen features as well as it can
     leaves the encoder nothing to learn but noise, and its large weights magnify every change of the encoder."""
     cache: bool = True
-    """Keep computed features on disk, so that each text meets the frozen encoder once."""
+    """Keep features and heads on disk, so that each text meets the frozen encoder once, and the same rows give their
+    head once."""
 
 
 class TrainingConfig(Record):

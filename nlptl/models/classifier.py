@@ -1,7 +1,8 @@
-"""Encoder, pooling and head as one module, for both kinds of pooling.
+"""Encoder, pooling and head as one module, for all kinds of pooling.
 
 `cls` uses transformers' own sequence classifier of the architecture, so that the saved folder opens in plain
-transformers. `mean` averages the last token states under a linear head, which no sequence classifier expresses.
+transformers. `mean` averages the last token states under a linear head, which no sequence classifier expresses;
+`unit_mean` scales the average to length 1 besides.
 """
 
 from __future__ import annotations
@@ -108,12 +109,19 @@ class NativeClassifier(Classifier):
 
 
 class MeanPoolingClassifier(Classifier):
-    """Average of the last token states, dropout, linear (Reimers & Gurevych 2019 for the pooling)."""
+    """Average of the last token states, dropout, linear (Reimers & Gurevych 2019 for the pooling).
 
-    pooling = "mean"
+    Args:
+        encoder: a transformers encoder.
+        pooling: `mean`, or `unit_mean` for averages scaled to length 1.
+        labels: C.
+        dropout: before the head.
+        fresh: the encoder's parameters that its folder did not hold.
+    """
 
-    def __init__(self, encoder: Any, labels: int, dropout: float, fresh: set[str]) -> None:
+    def __init__(self, encoder: Any, pooling: str, labels: int, dropout: float, fresh: set[str]) -> None:
         super().__init__()
+        self.pooling = pooling
         self._encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self._head = nn.Linear(encoder.config.hidden_size, labels)
@@ -130,7 +138,8 @@ class MeanPoolingClassifier(Classifier):
         return self._head
 
     def features(self, inputs: Inputs) -> Tensor:
-        return mean_states(packing.token_states(self._encoder, inputs), inputs["attention_mask"])
+        mean = mean_states(packing.token_states(self._encoder, inputs), inputs["attention_mask"])
+        return nn.functional.normalize(mean, dim=1) if self.pooling == "unit_mean" else mean
 
     def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         features = self.features(inputs)
@@ -165,7 +174,7 @@ def build_classifier(
 
     Args:
         checkpoint: local folder.
-        pooling: `cls` or `mean`.
+        pooling: `cls`, `mean` or `unit_mean`.
         labels: label names in id order.
         multi_label: several labels may hold at once.
         dropout: replaces every dropout of the checkpoint; None keeps them.
@@ -184,7 +193,7 @@ def build_classifier(
     encoder, fresh = open_model(AutoModel, checkpoint, config, random_weights)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # not used by the mean: no gradients to wait for, nothing to adapt
-    return MeanPoolingClassifier(encoder, len(labels), 0.1 if dropout is None else dropout, fresh)
+    return MeanPoolingClassifier(encoder, pooling, len(labels), 0.1 if dropout is None else dropout, fresh)
 
 
 def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: bool) -> Classifier:
@@ -193,11 +202,12 @@ def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: 
     Raises:
         ArtifactError: files are missing or damaged.
     """
-    inner = folder / "encoder" if pooling == "mean" else folder
+    native = pooling == NativeClassifier.pooling
+    inner = folder if native else folder / "encoder"
     if not (inner / "config.json").is_file():
         raise ArtifactError(f"{inner} holds no config.json; the run folder is incomplete.")
     classifier = build_classifier(inner, pooling, labels, multi_label, None)
-    if pooling == "mean":
+    if not native:
         load_head(classifier, folder)
     return classifier
 

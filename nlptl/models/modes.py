@@ -21,6 +21,8 @@ class Mode(Protocol):
     """False: the head alone learns, on features computed once."""
     saves_encoder: ClassVar[bool]
     """False: the saved model needs the checkpoint it came from."""
+    pools: ClassVar[dict[str, str]]
+    """Pooling of the checkpoint -> the one that this mode takes instead, unless the user says which."""
 
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         """Choose what is trainable, in place."""
@@ -55,6 +57,7 @@ class Full:
     }
     trains_encoder: ClassVar[bool] = True
     saves_encoder: ClassVar[bool] = True
+    pools: ClassVar[dict[str, str]] = {}
 
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         """Nothing to do: a fresh classifier is trainable throughout."""
@@ -86,6 +89,7 @@ class Lora:
     }
     trains_encoder: ClassVar[bool] = True
     saves_encoder: ClassVar[bool] = False
+    pools: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self._adapter: Any = None
@@ -148,6 +152,8 @@ class FeatureExtraction:
     }
     trains_encoder: ClassVar[bool] = False
     saves_encoder: ClassVar[bool] = False
+    # A linear head on frozen features gains from equal lengths; an encoder that learns finds its own.
+    pools: ClassVar[dict[str, str]] = {"mean": "unit_mean"}
 
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         classifier.requires_grad_(False)

@@ -122,7 +122,9 @@ def probe_first(job: Job, classifier: Classifier) -> tuple[Features, LinearHead 
         return {}, None
     features = frozen_features(job, classifier)
     probe = job.config.probe
-    return features, fit_head(job, features, [probe.start] if job.mode.trains_encoder else probe.regularisation)
+    if job.mode.trains_encoder:
+        return features, fit_head(job, features, [probe.start])
+    return features, fit_head(job, features, probe.regularisation, finish=not job.config.training.refit)
 
 
 def _finish_frozen(job: Job, classifier: Classifier, features: Features, head: LinearHead) -> Trained:

@@ -100,7 +100,8 @@ def fill_in(
         section, _, setting = key.partition(".")
         if getattr(getattr(config, section), setting) is None:
             raise ConfigError(message)
-    defaults = {"strategy": chosen, "checkpoint": name, "model.pooling": checkpoint.pooling, **mode.defaults}
+    pooling = mode.pools.get(checkpoint.pooling, checkpoint.pooling)
+    defaults = {"strategy": chosen, "checkpoint": name, "model.pooling": pooling, **mode.defaults}
     if config.data.shots:  # few rows: those of validation are needed too
         defaults["training.refit"] = True
     scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from nlptl.config import TrainingConfig
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.features import FeatureStore
+from nlptl.models.kept_heads import fit_kept
 from nlptl.models.modes import Mode
-from nlptl.models.probe import LinearHead, fit_probe
+from nlptl.models.probe import LinearHead
 from nlptl.resources import cache_dir
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.forward import features_of, logits_of
@@ -94,16 +96,25 @@ def tuned_features(job: Job, classifier: Classifier) -> np.ndarray:
         return features_of(job.runtime, classifier, job.encoded["train"], job.pad_id, None)[0]
 
 
-def fit_head(job: Job, features: Features, path: list[float]) -> LinearHead:
-    """The linear probe; validation chooses among several strengths."""
+def fit_head(job: Job, features: Features, path: list[float], finish: bool = True) -> LinearHead:
+    """The linear probe; validation chooses among several strengths.
+
+    Args:
+        job: the run.
+        features: of train and validation.
+        path: the strengths.
+        finish: False where the chosen strength is only to be fitted again, on more rows.
+    """
     with job.clock.measure("head"):
-        head = fit_probe(
+        head = fit_kept(
+            _heads_of(job),
             features["train"],
             job.targets["train"],
             len(job.task.label_list()),
             path,
-            (features["validation"], job.targets["validation"]),
+            (features["validation"], job.targets["validation"]) if len(path) > 1 else None,
             class_weights(job),
+            finish=finish,
         )
     value = quick_metrics(job.task, head.logits(features["validation"]), job.targets["validation"])[job.task.metric]
     log.info(
@@ -119,7 +130,13 @@ def refit_head(job: Job, features: Features, head: LinearHead) -> LinearHead:
     targets = np.concatenate([job.targets["train"], job.targets["validation"]])
     with job.clock.measure("head"):
         classes, weights = len(job.task.label_list()), class_weights(job)
-        return fit_probe(together, targets, classes, [head.regularisation], None, weights, begin=head)
+        strength = [head.regularisation]
+        return fit_kept(_heads_of(job), together, targets, classes, strength, None, weights, begin=head)
+
+
+def _heads_of(job: Job) -> Path | None:
+    """Where fitted heads are kept; None where the run keeps nothing."""
+    return cache_dir() if job.config.probe.cache else None
 
 
 def train(

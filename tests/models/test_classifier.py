@@ -79,8 +79,18 @@ def test_mean_pooling_averages_the_tokens_and_not_the_padding(tiny):
             torch.testing.assert_close(features[row], states.mean(0), atol=1e-5, rtol=1e-4)
 
 
+def test_unit_mean_is_the_mean_at_length_one(tiny):
+    inputs = inputs_of(tiny["bert"], TEXTS)
+    with torch.inference_mode():
+        mean, unit = (
+            build_classifier(Path(tiny["bert"]), pooling, LABELS, False, 0.0).eval().features(inputs)
+            for pooling in ("mean", "unit_mean")
+        )
+    torch.testing.assert_close(unit, mean / mean.norm(dim=1, keepdim=True))
+
+
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("pooling", ["cls", "mean", "unit_mean"])
 def test_features_are_what_the_head_sees(tiny, architecture, pooling):
     torch.manual_seed(0)
     classifier = build_classifier(Path(tiny[architecture]), pooling, ["a", "b", "c"], False, 0.0).eval()
@@ -115,7 +125,7 @@ def test_dropout_replaces_every_dropout_or_none(tiny, architecture, dropout):
     assert rates == ({dropout} if dropout is not None else expected)
 
 
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("pooling", ["cls", "mean", "unit_mean"])
 def test_saved_and_loaded_classifiers_are_equal(tiny, tmp_path, pooling):
     torch.manual_seed(0)
     classifier = build_classifier(Path(tiny["bert"]), pooling, ["a", "b", "c"], True, 0.0)
