@@ -44,7 +44,7 @@ class DataConfig(Record):
     label_map: dict[str, str] = {}
     """Label in the data -> label of the task."""
     shots: Positive | None = None
-    """Keep this many training rows per label, drawn with the seed."""
+    """Keep this many rows per label, drawn with the seed: of train, and of validation where the data bring one."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation where there is none (twice that with `shots`)."""
     test_fraction: Fraction = 0.2

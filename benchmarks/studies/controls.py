@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pretrained import train_and_test
+
 from . import compared, mean_and_spread
 
 TITLE = "Transfer against no transfer"
@@ -38,7 +40,11 @@ def measure(root: Path, case: dict[str, Any]) -> dict[str, Any]:
     task, _ = TASKS[case["dataset"]]
     method, settings = case["method"], {"data.shots": case["shots"], "runtime.progress": False}
     with tempfile.TemporaryDirectory() as folder:
-        given: dict[str, Any] = {"data": root / case["dataset"], "seed": case["seed"], "output": Path(folder) / "run"}
+        given: dict[str, Any] = {
+            "data": train_and_test(root / case["dataset"]),
+            "seed": case["seed"],
+            "output": Path(folder) / "run",
+        }
         if method in BASELINES:
             run = nlptl.train_baseline(task, model=method, settings=settings, **given)
         elif method == SCRATCH:

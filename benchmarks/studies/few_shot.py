@@ -6,13 +6,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pretrained import train_and_test
+
 from studies import compared, mean_and_spread
 
 TITLE = "Few-shot contrastive tuning"
 DATASETS = {"banking77": ("chatbot-intent", 10), "sst2": ("sentiment", 8)}
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "probe": {"mode": "feature_extraction"},
-    "full": {"mode": "full"},
+    # With so few labels mode full would contrast by itself.
+    "full": {"mode": "full", "strategy": "fine_tune"},
     "lora": {"mode": "lora"},
     "contrastive": {"mode": "full", "strategy": "contrastive"},
 }
@@ -39,7 +42,7 @@ def measure(root: Path, case: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = nlptl.train(
             task,
-            data=root / case["dataset"],
+            data=train_and_test(root / case["dataset"]),
             **METHODS[case["method"]],
             seed=case["seed"],
             output=Path(folder) / "run",

@@ -61,7 +61,9 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         frames["train"], frames["test"] = cut(frames["train"], config.test_fraction, seed)
     auditing.drop_leaks(frames, config.leaks == "drop", audit)
     if config.shots:
-        frames["train"] = draw_shots(frames["train"], config.shots, seed)
+        # A whole validation split would be many more labels than were asked for, and the refit learns from them.
+        for split in frames.keys() & {"train", "validation"}:
+            frames[split] = draw_shots(frames[split], config.shots, seed)
     task = _fix_labels(task, frames["train"])
     if "validation" not in frames:
         fraction = config.validation_fraction * (2 if config.shots else 1)

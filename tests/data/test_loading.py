@@ -77,6 +77,14 @@ def test_shots_take_validation_from_themselves():
     assert texts(splits)["test"] == texts(load(table(200)))["test"]
 
 
+def test_shots_hold_for_a_validation_split_that_the_data_bring():
+    given = {"train": table(100), "validation": table(60).assign(text=lambda t: "v " + t["text"]), "test": table(30)}
+    given["test"]["text"] = "t " + given["test"]["text"]
+    splits = load(given, shots=8)
+    assert splits.sizes() == {"train": 16, "validation": 16, "test": 30}
+    assert splits.validation["label"].value_counts().to_dict() == {"bad": 8, "good": 8}
+
+
 def test_repeated_texts_never_stand_in_two_splits():
     twice = pd.concat([table(60), table(60).assign(text=lambda t: t["text"].str.upper() + "!")])
     splits = load(twice)
