@@ -63,13 +63,13 @@ def _read(file: Path, shape: tuple[int, int]) -> LinearHead | None:
         return None  # not there, or damaged: then it is fitted again
     if table.shape != (shape[0], shape[1] + 2):
         return None
-    table = torch.from_numpy(table)
-    return LinearHead(table[:, :-2].contiguous(), table[:, -2].contiguous(), float(table[0, -1]))
+    weights = torch.from_numpy(table).float()
+    return LinearHead(weights[:, :-2].contiguous(), weights[:, -2].contiguous(), float(table[0, -1]))
 
 
 def _write(file: Path, head: LinearHead) -> None:
-    """One matrix: weights, biases, and the strength once more in each row."""
-    strength = torch.full_like(head.bias, head.regularisation)
+    """One matrix: weights, biases, and the strength in each row; float64, or the strength would come back rounded."""
+    strength = torch.full_like(head.bias, head.regularisation, dtype=torch.float64)
     table = torch.cat([head.weight, head.bias[:, None], strength[:, None]], 1).numpy()
     aside = file.with_name(f"{uuid.uuid4().hex}.part")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,6 @@ def fit_probe(
     regularisation: Sequence[float],
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     class_weights: Tensor | None = None,
-    track: Callable[[Sequence[float]], Sequence[float]] = lambda path: path,
     begin: LinearHead | None = None,
     finish: bool = True,
 ) -> LinearHead:
@@ -53,7 +52,6 @@ def fit_probe(
         regularisation: inverse strengths; the objective is C * sum of losses + 0.5 * |W|^2, as in scikit-learn.
         validation: features and targets that choose among them; None needs a single strength.
         class_weights: (C,) weights of the rows' losses.
-        track: shows progress along the path.
         begin: a head of about these rows, to start from; changes the time alone.
         finish: take the chosen strength to its end; False: as far as choosing took it, which is near.
     """
@@ -72,7 +70,7 @@ def fit_probe(
         return folded(problem.minimise(start, min(regularisation), ITERATIONS), min(regularisation))
     best: tuple[float, _Fitted, float] | None = None
     worse = 0
-    for strength in track(sorted(regularisation)):
+    for strength in sorted(regularisation):
         start = problem.minimise(start, strength, ROUGH)
         held_out = torch.from_numpy(folded(start, strength).logits(validation[0]))
         loss = float(_loss(held_out, torch.from_numpy(validation[1]), None))

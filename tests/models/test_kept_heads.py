@@ -30,10 +30,11 @@ def same(first, second):
 
 
 def test_the_same_problem_is_solved_once(problem, fits, tmp_path):
-    first, second = (fit_kept(tmp_path, *problem, 3, [0.3, 1.0], problem) for _ in range(2))
+    first, second = (fit_kept(tmp_path, *problem, 3, [0.1, 0.3], problem) for _ in range(2))
     assert len(fits) == 1
     assert same(first, second)
-    assert same(first, fit_probe(*problem, 3, [0.3, 1.0], problem))
+    assert same(first, fit_probe(*problem, 3, [0.1, 0.3], problem))
+    assert second.regularisation == 0.3
 
 
 def test_another_row_label_strength_or_validation_is_another_problem(problem, fits, tmp_path):
