@@ -112,7 +112,7 @@ class _Problem:
         optimizer = torch.optim.LBFGS(
             [weight, bias],
             max_iter=iterations,
-            tolerance_grad=1e-5,
+            tolerance_grad=1e-7,
             tolerance_change=1e-6,
             line_search_fn="strong_wolfe",
         )
