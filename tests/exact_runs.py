@@ -21,6 +21,8 @@ EXACT = {
     "runtime.progress": False,
     "runtime.timeout_seconds": 60,
 }
+ALL_ROUNDING = ("key.bias", "k_lin.bias")
+"""Endings of parameters whose gradient is rounding alone, since softmax does not see them; Adam steps all the same."""
 STEPS = 15
 """Three epochs of 67 rows in batches of 16."""
 

