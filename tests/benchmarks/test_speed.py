@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = ("training_speed", "inference_speed", "scale", "gpu")
+SCRIPTS = ("batch_order", "training_speed", "inference_speed", "scale", "gpu")
 CHILDREN = ("ours", "limits", "peers.hf_trainer", "peers.frozen_features", "peers.setfit_few_shot", "peers.labelling")
 SURROUNDINGS = {"machine": "a machine", "versions": {"python": "3.11"}, "date": "2026-11-23", "others_cores": 0.0}
 
