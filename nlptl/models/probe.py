@@ -50,7 +50,7 @@ def fit_probe(
         targets: (rows,) class ids, or (rows, C) 0/1 for several labels at once.
         classes: C.
         regularisation: inverse strengths; the objective is C * sum of losses + 0.5 * |W|^2, as in scikit-learn.
-        validation: features and targets that choose among them; None needs a single strength.
+        validation: features and targets that choose among them; a single strength needs none.
         class_weights: (C,) weights of the rows' losses.
         begin: a head of about these rows, to start from; changes the time alone.
         finish: take the chosen strength to its end; False: as far as choosing took it, which is near.

@@ -112,7 +112,7 @@ def fit_head(job: Job, features: Features, path: list[float], finish: bool = Tru
             job.targets["train"],
             len(job.task.label_list()),
             path,
-            (features["validation"], job.targets["validation"]) if len(path) > 1 else None,
+            (features["validation"], job.targets["validation"]),
             class_weights(job),
             finish=finish,
         )
