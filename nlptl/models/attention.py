@@ -16,7 +16,7 @@ SHORT = 192
 """Tokens up to which the products are faster, forward and backward together."""
 TINY = 32
 """Tokens from which on softmax is faster along rows than down columns."""
-SHORT_FORWARD = 12 if torch.cpu.get_capabilities().get("amx_tile") else SHORT
+SHORT_FORWARD = 15 if torch.cpu.get_capabilities().get("amx_tile") else SHORT
 """The same for a forward pass alone: PyTorch's fused kernel is the faster one early where the processor has AMX."""
 
 
