@@ -133,7 +133,7 @@ def adapt(
         source: labelled data, as `data` of `train`.
         target: texts of the other domain, likewise; a label column there is optional.
         target_test: labelled rows of the target to report on. None: cut from `target` where that has labels.
-        method: coral, mmd, dann, self_training, or none (source only).
+        method: coral, mmd, dann, self_training, coral_self_training, or none (source only); None: as the mode has it.
         mode: full, lora or feature_extraction.
         checkpoint: a name, Hub id or folder.
         output: the run folder.

@@ -194,10 +194,12 @@ class MultiTaskConfig(Record):
 class AdaptationConfig(Record):
     """`strategy: domain_adaptation`: labels of `data.source`, texts alone of `data.target`."""
 
-    method: Literal["coral", "mmd", "dann", "self_training", "none"] = "self_training"
+    method: Literal["coral", "mmd", "dann", "self_training", "coral_self_training", "none"] | None = None
     """coral: equal covariances (Sun, Feng & Saenko 2016; Sun & Saenko 2016). mmd: equal distributions under Gaussian
     kernels (Long et al. 2015). dann: features from which the domain cannot be told (Ganin et al. 2016).
-    self_training: learn from confident predictions on the target (Zou et al. 2018). none: source only."""
+    self_training: learn from confident predictions on the target (Zou et al. 2018); of the source-only model first.
+    coral_self_training: of coral first, which hurts less often, but gains less where the domains' shares of labels
+    differ. none: source only. None: coral_self_training on frozen features, self_training where the encoder learns."""
     weight: NonNegative | None = None
     """Of the alignment loss beside the classification loss (coral, mmd, dann). None: the method's own."""
     shrinkage: Annotated[float, Field(gt=0, le=1)] = 0.8

@@ -42,7 +42,11 @@ def adapt(
         typer.Option(metavar="FILE...", help="Labelled files, one per domain: adapt from each to each other."),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="self_training (default), coral, mmd, dann, or none: the source only.")
+        str | None,
+        typer.Option(
+            help="coral_self_training (default in mode feature_extraction), self_training (default in full and lora), "
+            "coral, mmd, dann, or none: the source only."
+        ),
     ] = None,
     mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
     checkpoint: CheckpointOption = None,

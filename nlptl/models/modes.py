@@ -54,6 +54,7 @@ class Full:
         "training.refit": False,
         "model.dropout": 0.0,
         "model.head_start": "probe",
+        "adaptation.method": "self_training",
     }
     trains_encoder: ClassVar[bool] = True
     saves_encoder: ClassVar[bool] = True
@@ -86,6 +87,7 @@ class Lora:
         "training.refit": False,
         "model.dropout": 0.0,
         "model.head_start": "probe",
+        "adaptation.method": "self_training",
     }
     trains_encoder: ClassVar[bool] = True
     saves_encoder: ClassVar[bool] = False
@@ -149,6 +151,7 @@ class FeatureExtraction:
         "training.refit": True,
         "model.dropout": 0.0,
         "model.head_start": "probe",
+        "adaptation.method": "coral_self_training",
     }
     trains_encoder: ClassVar[bool] = False
     saves_encoder: ClassVar[bool] = False

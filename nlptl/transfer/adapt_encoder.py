@@ -25,12 +25,12 @@ log = logging.getLogger("nlptl")
 ROUNDS = 2
 
 
-def align_encoder(job: Job, state: StateFolder) -> Trained:
+def align_encoder(job: Job, state: StateFolder, method: str) -> Trained:
     """Classification on the source and alignment with the target in each step; coral, mmd or dann.
 
     The epoch is chosen on the source's validation split.
     """
-    alignment = ALIGNMENTS[job.config.adaptation.method]
+    alignment = ALIGNMENTS[method]
     classifier = fresh_classifier(job)
     _, head = probe_first(job, classifier)
     mode = MODES.get(job.config.mode)()
@@ -50,7 +50,7 @@ def align_encoder(job: Job, state: StateFolder) -> Trained:
     return _finished(job, classifier, mode, progress)
 
 
-def self_train_encoder(job: Job, state: StateFolder, source: Trained) -> Trained:
+def self_train_encoder(job: Job, state: StateFolder, first: Trained) -> Trained:
     """Predict the target, believe the surest rows of each label, learn from them and the source; again, with more.
 
     Each round starts afresh from the checkpoint, so that an early mistake is not kept in the weights.
@@ -58,9 +58,9 @@ def self_train_encoder(job: Job, state: StateFolder, source: Trained) -> Trained
     Args:
         job: the run.
         state: each round has a folder of its own inside.
-        source: trained on the source alone; its predictions are the first to be believed.
+        first: its predictions are the first to be believed.
     """
-    classifier, trained = source.classifier, source
+    classifier, trained = first.classifier, first
     labels = len(job.task.label_list())
     priors = np.bincount(job.targets["train"], minlength=labels) / len(job.targets["train"])
     for number, share in enumerate(belief_shares(job.config.adaptation, ROUNDS), 1):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from nlptl.config import TrainingConfig
-from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.evaluation.evaluator import probabilities_of, quick_metrics
 from nlptl.models.aligned import AlignedClassifier, LinearMap
 from nlptl.models.probe import LinearHead, fit_probe
 from nlptl.objectives.alignment import confident_rows, recolour
@@ -23,14 +24,15 @@ log = logging.getLogger("nlptl")
 Labelled = tuple[np.ndarray, np.ndarray]
 SPLITS = ("train", "validation", "test", "target")
 ROUNDS = 8
-# The linear map between frozen features and head, trained by the loop.
+# The linear map between frozen features and head, trained by the loop. Strong decay, since map and head together have
+# far more weights than there are rows, and no penalty as the probe's.
 MAP_TRAINING = TrainingConfig(
     epochs=20,
     learning_rate=1e-3,
     head_learning_rate=1e-3,
     batch_size=128,
     layer_decay=1.0,
-    weight_decay=0.1,
+    weight_decay=10.0,
     label_smoothing=0.0,
     refit=False,
 )
@@ -47,16 +49,16 @@ class _Adapted:
 def adapt_frozen(job: Job, state: StateFolder) -> Trained:
     """A head for the target by the configuration's method; the encoder stays as it is.
 
-    The regularisation is chosen on the source's validation split (for coral, recoloured as the training rows are).
+    The regularisation is chosen on the source's validation split (with coral, recoloured as the training rows are).
     What is said of that split comes from a head that has not seen it; with `training.refit` the head that is kept
-    learns from it as well.
+    learns from it as well, but for mmd and dann: it says how long their map is trained.
     """
     classifier = fresh_classifier(job)
     features = frozen_features(job, classifier, SPLITS)
-    method = METHODS[job.config.adaptation.method]
+    method = METHODS[str(job.config.adaptation.method)]
     adapted = method(job, features, _labelled(job, features, ("train",)), None, StateFolder(state.folder / "first"))
     validation, head = adapted.head.logits(adapted.validation), adapted.head
-    if job.config.training.refit:
+    if job.config.training.refit and method is not _mapped:
         both = _labelled(job, features, ("train", "validation"))
         head = method(job, features, both, head.regularisation, StateFolder(state.folder / "refit")).head
     job.mode.apply(classifier, job.config.lora)
@@ -81,10 +83,22 @@ def _recoloured(
     job: Job, features: Features, labelled: Labelled, strength: float | None, state: StateFolder
 ) -> _Adapted:
     """coral: the source takes on the target's covariance; the head learned there meets the target as it is."""
+    moved, labelled = _moved(job, features, labelled)
+    return _Adapted(_head(job, labelled, strength, moved["validation"]), moved["validation"])
+
+
+def _recoloured_then_self_trained(
+    job: Job, features: Features, labelled: Labelled, strength: float | None, state: StateFolder
+) -> _Adapted:
+    """coral_self_training: the first predictions to be believed are those of coral."""
+    return _self_trained(job, *_moved(job, features, labelled), strength, state)
+
+
+def _moved(job: Job, features: Features, labelled: Labelled) -> tuple[Features, Labelled]:
+    """The source's rows with the target's mean and covariance."""
     rows, targets = labelled
     weight, offset = recolour(rows, features["target"], job.config.adaptation.shrinkage)
-    validation = features["validation"] @ weight + offset
-    return _Adapted(_head(job, (rows @ weight + offset, targets), strength, validation), validation)
+    return {**features, "validation": features["validation"] @ weight + offset}, (rows @ weight + offset, targets)
 
 
 def _self_trained(
@@ -105,8 +119,8 @@ def _self_trained(
 
 
 def _mapped(job: Job, features: Features, labelled: Labelled, strength: float | None, state: StateFolder) -> _Adapted:
-    """mmd and dann: a linear map under the head that draws the domains together."""
-    alignment = ALIGNMENTS[job.config.adaptation.method]
+    """mmd and dann: a linear map under the head that draws the domains together, as long as validation gains by it."""
+    alignment = ALIGNMENTS[str(job.config.adaptation.method)]
     source, targets = labelled
     head = _head(job, labelled, strength, features["validation"])
     matrix = torch.from_numpy(np.concatenate([source, features["target"]]))
@@ -118,12 +132,25 @@ def _mapped(job: Job, features: Features, labelled: Labelled, strength: float | 
         lengths=np.ones(len(matrix), np.int64),
         targets=targets,
         objective=objective_of(job),
-        weight=alignment.weight if weight is None else weight,
+        weight=alignment.map_weight if weight is None else weight,
         distance=alignment.distance,
     )
     model = AlignedClassifier(inner, alignment.distance is None, matrix.shape[1])
-    train(job, model, rows, state, None, config=MAP_TRAINING, on_step=rows.note)
+    held_out = torch.from_numpy(features["validation"])
+
+    def judge(_: Any) -> dict[str, float]:
+        with torch.no_grad():
+            logits = inner.outputs(held_out.to(job.runtime.device))[1]
+        return quick_metrics(job.task, logits.float().cpu().numpy(), job.targets["validation"])
+
+    train(job, model, rows, state, judge, "loss", config=MAP_TRAINING, on_step=rows.note)
     return _Adapted(inner.cpu().folded(head.regularisation), features["validation"])
 
 
-METHODS = {"coral": _recoloured, "self_training": _self_trained, "mmd": _mapped, "dann": _mapped}
+METHODS = {
+    "coral": _recoloured,
+    "self_training": _self_trained,
+    "coral_self_training": _recoloured_then_self_trained,
+    "mmd": _mapped,
+    "dann": _mapped,
+}

@@ -18,13 +18,15 @@ class Alignment:
     distance: Distance | None
     """None: a discriminator's losses, its gradient reversed."""
     weight: float
-    """Where the configuration gives none."""
+    """Where the encoder learns and the configuration gives none."""
+    map_weight: float
+    """The same for a linear map on frozen features."""
 
 
 ALIGNMENTS = {
-    "coral": Alignment(coral_distance, 10.0),
-    "mmd": Alignment(mmd_distance, 1.0),
-    "dann": Alignment(None, 0.1),
+    "coral": Alignment(coral_distance, 10.0, 10.0),
+    "mmd": Alignment(mmd_distance, 1.0, 100.0),
+    "dann": Alignment(None, 0.1, 0.1),
 }
 
 

@@ -32,23 +32,23 @@ def learn(job: Job, state: StateFolder) -> Trained:
     Raises:
         ConfigError: the method cannot take this kind of task.
     """
-    settings = job.config.adaptation
-    if settings.method == "self_training" and job.task.kind == "multi_label":
-        raise ConfigError("self_training needs one label a row. Available for multi_label: coral, dann, mmd, none.")
+    settings, method = job.config.adaptation, str(job.config.adaptation.method)
+    if "self_training" in method and job.task.kind == "multi_label":
+        raise ConfigError(f"{method} needs one label a row. Available for multi_label: coral, dann, mmd, none.")
     gap = domain_gap(job)
     log.info(f"Domain gap: {gap:.2f} (0: the domains cannot be told apart, 2: always)")
     log.info("Training on the source only")
     source = fine_tune.learn(replace(job, mode=MODES.get(job.config.mode)()), StateFolder(state.folder / "source"))
     source_target = _target_logits(job, source)
     adapted, adapted_target = source, source_target
-    if settings.method != "none":
-        log.info(f"Adapting by {settings.method} to {len(job.encoded['target'])} texts of the target")
-        adapted = _adapt(job, StateFolder(state.folder / settings.method), source)
+    if method != "none":
+        log.info(f"Adapting by {method} to {len(job.encoded['target'])} texts of the target")
+        adapted = _adapt(job, StateFolder(state.folder / method), source)
         adapted_target = _target_logits(job, adapted)
     oracle = _oracle(job, state) if settings.oracle and "oracle_train" in job.encoded else None
     labelled = "source_test" in job.encoded
     facts: dict[str, Any] = {
-        "method": settings.method,
+        "method": method,
         "target_rows": len(job.encoded["target"]),
         "reported_on": "target" if labelled else "source",
         "domain_gap": gap,
@@ -56,8 +56,8 @@ def learn(job: Job, state: StateFolder) -> Trained:
         "adapted": describe_model(job, adapted, adapted_target),
         "oracle": None if oracle is None else describe_model(job, oracle, None),
     }
-    facts["doubts"] = doubts(facts["source_only"], facts["adapted"]) if settings.method != "none" else []
-    facts["comparison"] = compare(job, source, adapted) if labelled and settings.method != "none" else None
+    facts["doubts"] = doubts(facts["source_only"], facts["adapted"]) if method != "none" else []
+    facts["comparison"] = compare(job, source, adapted) if labelled and method != "none" else None
     for doubt in facts["doubts"]:
         log.warning(f"Adapting may have hurt: {doubt}. To keep the source-only model: --method none")
     log.info(sentence(facts))
@@ -84,9 +84,12 @@ def domain_gap(job: Job) -> float:
 def _adapt(job: Job, state: StateFolder, source: Trained) -> Trained:
     if not job.mode.trains_encoder:
         return adapt_frozen(job, state)
-    if job.config.adaptation.method == "self_training":
+    method = str(job.config.adaptation.method)
+    if method == "self_training":
         return self_train_encoder(job, state, source)
-    return align_encoder(job, state)
+    if method == "coral_self_training":
+        return self_train_encoder(job, state, align_encoder(job, StateFolder(state.folder / "coral"), "coral"))
+    return align_encoder(job, state, method)
 
 
 def _oracle(job: Job, state: StateFolder) -> Trained:

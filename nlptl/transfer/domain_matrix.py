@@ -11,6 +11,7 @@ from nlptl.artifacts import read_json, write_json
 from nlptl.config import RunConfig
 from nlptl.data.domains import Domains
 from nlptl.errors import ArtifactError, ConfigError
+from nlptl.models.modes import MODES
 from nlptl.schema import read_record
 from nlptl.transfer.fine_tune import fine_tune
 
@@ -75,9 +76,12 @@ def cross_domains(
     """
     if len(domains) < 2:
         raise ConfigError(f"A matrix needs two domains or more; given: {', '.join(domains) or 'none'}.")
-    if config.adaptation.method == "none":
+    method = config.adaptation.method or MODES.get(config.mode).defaults["adaptation.method"]
+    config = config.model_copy(update={"adaptation": config.adaptation.model_copy(update={"method": method})})
+    if method == "none":
         raise ConfigError(
-            "A matrix compares adapting with not adapting. Choose --method coral, dann, mmd or self_training."
+            "A matrix compares adapting with not adapting. Choose --method coral, coral_self_training, dann, mmd or "
+            "self_training."
         )
     within, pairs = {}, []
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +102,7 @@ def cross_domains(
                         "doubts": facts["doubts"],
                     }
                 )
-    matrix = DomainMatrix(folder, list(domains), config.adaptation.method, within, pairs)
+    matrix = DomainMatrix(folder, list(domains), method, within, pairs)
     write_json(folder / "matrix.json", {"method": matrix.method, "within": within, "pairs": pairs})
     (folder / "matrix.md").write_text(matrix.markdown() + "\n", encoding="utf-8")
     return matrix

@@ -50,7 +50,7 @@ def adapt(tiny, tmp_path, source):
 
 
 @pytest.mark.parametrize("mode", ["full", "lora", "feature_extraction"])
-@pytest.mark.parametrize("method", ["coral", "mmd", "dann", "self_training"])
+@pytest.mark.parametrize("method", ["coral", "mmd", "dann", "self_training", "coral_self_training"])
 def test_every_method_in_every_mode_gives_a_run(adapt, target, mode, method):
     run = adapt(target, mode=mode, method=method, settings={"adaptation.oracle": False})
     facts = run.metrics["adaptation"]
@@ -63,7 +63,21 @@ def test_every_method_in_every_mode_gives_a_run(adapt, target, mode, method):
     assert "Domain adaptation" in (run.folder / "README.md").read_text()
 
 
-@pytest.mark.parametrize("method", ["coral", "self_training"])
+@pytest.mark.parametrize("mode, method", [("feature_extraction", "coral_self_training"), ("full", "self_training")])
+def test_the_mode_decides_where_no_method_is_named(adapt, target, mode, method):
+    assert adapt(target, mode=mode, settings={"adaptation.oracle": False}).metrics["adaptation"]["method"] == method
+
+
+@pytest.mark.parametrize("method", ["mmd", "dann"])
+def test_a_map_on_frozen_features_never_costs_loss_on_validation(adapt, target, method):
+    """At this weight of the alignment training would spoil the head: the state before the first epoch is kept."""
+    settings = {"adaptation.weight": 1e4, "training.refit": False}
+    facts = adapt(target, mode="feature_extraction", method=method, settings=settings).metrics["adaptation"]
+    before, after = (facts[model]["source_validation"]["loss"] for model in ("source_only", "adapted"))
+    assert after <= before + 1e-4
+
+
+@pytest.mark.parametrize("method", ["coral", "self_training", "coral_self_training"])
 def test_no_label_of_the_target_reaches_the_model(adapt, target, method):
     """Texts to adapt to are the same; labels are turned around, or not there at all."""
     texts, labelled = target.drop(columns="label"), target.iloc[:20]
