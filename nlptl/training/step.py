@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nlptl.config import TrainingConfig
 from nlptl.errors import NlptlError
-from nlptl.training.replicas import add_up_gradients
+from nlptl.training.gradient_sum import GradientSum
 from nlptl.training.rows import Rows
 from nlptl.training.runtime import Runtime
 
@@ -61,6 +61,8 @@ class OptimizerStep:
         self.micro_batch_size = min(micro_batch_size or config.micro_batch_size or self._share, self._share)
         self.shrunk = micro_batch_size is not None
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if not runtime.is_sharded:
+            self._gradients = GradientSum(runtime, self._parameters)
 
     def take(self, step_rows: np.ndarray, seed: int, due: bool = False) -> Outcome:
         """One step over these rows, the same on every process.
@@ -85,7 +87,7 @@ class OptimizerStep:
                 break
             self._shrink()
         if not self._runtime.is_sharded:
-            add_up_gradients(self._runtime, self._parameters, bool(said[2]))
+            self._gradients.take(bool(said[2]))
         updating = time.perf_counter()
         norm = self._runtime.accelerator.clip_grad_norm_(self._model.parameters(), self._clip)
         self._check_finite(float(said[0]), norm, step_rows)

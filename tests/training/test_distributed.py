@@ -1,6 +1,7 @@
 """What several processes compute together is what one computes, memory faults on one of them included."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from nlptl.data.loading import label_targets
 from nlptl.models.classifier import build_classifier, load_tokenizer
 from nlptl.models.modes import MODES
 from nlptl.objectives.classification import Classification
+from nlptl.training import gradient_sum
 from nlptl.training.forward import logits_of, subset
 from nlptl.training.loop import fit
 from nlptl.training.rows import LabelledRows
@@ -57,12 +59,23 @@ rates = []
 log = Runtime.log
 Runtime.log = lambda self, values, step: rates.append(values["train/learning_rate"])
 settings = dict(epochs=1, learning_rate=1e-3, head_learning_rate=1e-3, batch_size=16, layer_decay=1.0)
-cases = {"plain": (Classification(), None), "parts": (Classification(), 3), "small": (Small(), None)}
+cases = {
+    "plain": (Classification(), None),
+    "parts": (Classification(), 3),
+    "small": (Small(), None),
+    "sockets": (Classification(), None),
+}
+share, shared = gradient_sum.share_memory, {}
 for name, (objective, micro) in cases.items():
+    def sharing(runtime, size):
+        shared[name] = None if name == "sockets" else share(runtime, size)
+        return shared[name]
+    gradient_sum.share_memory = sharing
     rates.clear()
     rows = LabelledRows(encoded, targets, tokenizer.pad_token_id, objective)
     progress = fit(runtime, fresh(), rows, TrainingConfig(**settings, micro_batch_size=micro), 5)
     found[name] = {"losses": progress.losses, "rates": list(rates), "micro": progress.micro_batch_size}
+found["shared"] = sorted(name for name, memory in shared.items() if memory is not None)
 try:
     rows = LabelledRows(encoded, targets, tokenizer.pad_token_id, Poisoned())
     fit(runtime, fresh(), rows, TrainingConfig(**settings), 5)
@@ -97,9 +110,15 @@ def test_losses_and_rates_depend_neither_on_processes_nor_on_micro_batches(found
     alone = found[1, 0]["plain"]
     assert len(alone["losses"]) == len(alone["rates"]) == 5
     for said in found.values():
-        for name in ("plain", "parts", "small"):
+        for name in ("plain", "parts", "small", "sockets"):
             np.testing.assert_allclose(said[name]["losses"], alone["losses"], atol=1e-4)
             assert said[name]["rates"] == alone["rates"]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="gradients meet in shared memory on Linux only")
+def test_gradients_of_one_machine_meet_in_memory(found):
+    for (count, _), said in found.items():
+        assert said["shared"] == (["parts", "plain", "small"] if count > 1 else [])
 
 
 def test_memory_that_ends_on_one_process_shrinks_the_micro_batch_on_all(found):
