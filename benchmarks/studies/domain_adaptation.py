@@ -2,8 +2,10 @@
 
 A case is one source, one target and one seed; each has its own cut of both domains (72 % / 8 % / 20 % of the source to
 train, validate and leave out; 80 % / 20 % of the target to adapt to and to report on). The encoder stays frozen and
-reviews are cut at 128 tokens, for cost. Settings of the methods are nlptl's defaults; they were chosen beforehand by
-the mean gain over four other pairs (sst2 <-> the bundled sentiment sample, sms_spam <-> ling_spam), never on these.
+reviews are cut at 128 tokens, for cost. Settings of the methods are nlptl's defaults. Those of coral and self_training
+were chosen by the mean gain over four other pairs (sst2 <-> the bundled sentiment sample, sms_spam <-> ling_spam). That
+coral goes before self-training, and the weight and decay of mmd's and dann's map, were chosen on the target's training
+rows under other seeds, many of which are test rows here: one choice among a few, but these figures are no blind test.
 """
 
 from __future__ import annotations
@@ -19,20 +21,20 @@ from studies import compared, mean_and_spread
 
 TITLE = "Domain adaptation (amazon_multidomain)"
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
-SOLVED, TRAINED = ("coral", "self_training", "coral_self_training"), ("mmd", "dann")
+METHODS = ("coral", "self_training", "coral_self_training", "mmd", "dann")
 SEEDS = 3
 Row = dict[str, Any]
 
 
 def cases(quick: bool) -> list[Row]:
-    """All pairs on frozen features: three seeds of the methods that solve for a head, one of those that train a map."""
-    pairs = [{"source": source, "target": target} for source, target in itertools.permutations(DOMAINS, 2)]
-    frozen = {"mode": "feature_extraction"}
+    """All pairs on frozen features; quick: one."""
+    asked = {"mode": "feature_extraction", "methods": METHODS}
     if quick:
-        return [{"source": "books", "target": "kitchen", **frozen, "methods": SOLVED, "seed": 0}]
+        return [{"source": "books", "target": "kitchen", **asked, "seed": 0}]
     return [
-        *({**pair, **frozen, "methods": SOLVED, "seed": seed} for seed in range(SEEDS) for pair in pairs),
-        *({**pair, **frozen, "methods": TRAINED, "seed": 0} for pair in pairs),
+        {"source": source, "target": target, **asked, "seed": seed}
+        for seed in range(SEEDS)
+        for source, target in itertools.permutations(DOMAINS, 2)
     ]
 
 
