@@ -1,6 +1,7 @@
 """All methods in all modes on a tiny checkpoint; what labels of the target may not do."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ from safetensors.torch import load_file
 
 import nlptl
 from nlptl.errors import ConfigError
-from nlptl.transfer.verdict import doubts
+from nlptl.tasks import load_task
+from nlptl.transfer.verdict import describe_model, doubts
 
 QUICK = {
     "training.epochs": 1,
@@ -128,8 +130,24 @@ def test_signs_of_harm():
 
     before = model(0.80, 0.30, 0.02)
     assert doubts(before, model(0.78, 0.31, 0.05)) == []
+    assert doubts(before, model(0.80, 0.299, 0.02)) == []
     assert len(doubts(before, model(0.70, 0.31, 0.02))) == 1
     assert len(doubts(before, model(0.70, 0.20, 0.30))) == 3
+
+
+def test_confidence_alone_is_no_information():
+    """Logits that are too large everywhere say nothing more of the target."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 400)
+    logits = np.stack([-truth, truth], 1) + rng.normal(size=(400, 2))
+    job = SimpleNamespace(
+        task=load_task("sentiment"), targets=dict.fromkeys(("train", "validation", "test"), truth)
+    )
+    told = []
+    for scale in (1.0, 10.0):
+        trained = SimpleNamespace(test_logits=logits, validation_logits=scale * logits)
+        told.append(describe_model(job, trained, scale * logits)["target"]["information"])
+    assert told[1] == pytest.approx(told[0], abs=1e-3)
 
 
 def test_a_run_without_target_says_what_is_missing(tiny, source, tmp_path):
