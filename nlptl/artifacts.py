@@ -18,11 +18,8 @@ state/            only while training: what a resumed run goes on from
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +34,7 @@ from nlptl.config import RunConfig
 from nlptl.data.encoding import Encoded, collate
 from nlptl.errors import ArtifactError, ConfigError, unknown
 from nlptl.evaluation.decisions import Decision
+from nlptl.json_files import read_json, write_json
 from nlptl.models.bag_of_words import BagOfWords
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
@@ -134,52 +132,6 @@ class Artifact:
     def metrics(self) -> dict[str, Any]:
         """What `metrics.json` holds."""
         return read_json(self.folder / "metrics.json")
-
-
-def prepare_folder(folder: Path, config: RunConfig) -> bool:
-    """Make a run folder, or take up an unfinished one of the same settings.
-
-    Returns:
-        Whether the folder holds an unfinished run to go on with.
-
-    Raises:
-        ArtifactError: the folder holds a finished run, another run, or something else.
-    """
-    if (folder / "manifest.json").exists():
-        raise ArtifactError(f"{folder} holds a finished run. Choose another --output, or remove that folder.")
-    noted = folder / "run.yaml"
-    if noted.exists():
-        before = read_record(RunConfig, noted)
-        if before != config:
-            raise ArtifactError(
-                f"{folder} holds an unfinished run with other settings ({_differences(before, config)}). "
-                "Choose another --output, or remove that folder."
-            )
-        return True
-    # A run that was killed while it wrote its very first file has left that file's beginning.
-    if folder.exists() and (not folder.is_dir() or any(path.name != "run.yaml.part" for path in folder.iterdir())):
-        raise ArtifactError(f"{folder} exists and is not a run folder. Choose another --output.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_yaml(noted, config)
-    except OSError as error:
-        raise ArtifactError(f"The run folder {folder} cannot be written: {error.strerror or error}.") from error
-    return False
-
-
-def is_unfinished(folder: Path, config: RunConfig) -> bool:
-    """Whether the folder holds an unfinished run of these settings."""
-    return not (folder / "manifest.json").exists() and _has_settings(folder, config)
-
-
-def is_finished(folder: Path, config: RunConfig) -> bool:
-    """Whether the folder holds a finished run of these settings."""
-    return (folder / "manifest.json").exists() and _has_settings(folder, config)
-
-
-def _has_settings(folder: Path, config: RunConfig) -> bool:
-    noted = folder / "run.yaml"
-    return noted.is_file() and read_record(RunConfig, noted) == config
 
 
 def save_artifact(
@@ -314,50 +266,6 @@ def _write_merged(artifact: Artifact, aside: Path) -> None:
     write_json(aside / "manifest.json", manifest)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a run folder.
-
-    Raises:
-        ArtifactError: missing or damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ArtifactError(f"{path} is damaged: expected a JSON object.")
-    return content
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object aside and rename it; NaN, which JSON has not, becomes null."""
-    aside = path.with_name(path.name + ".part")
-    try:
-        aside.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise ArtifactError(f"Cannot write {path}: {error.strerror or error}.") from error
-
-
-def environment() -> dict[str, str]:
-    """Versions that decide what a run computes."""
-    names = (
-        "nlptl",
-        "torch",
-        "transformers",
-        "datasets",
-        "accelerate",
-        "peft",
-        "evaluate",
-        "tokenizers",
-        "numpy",
-        "scikit-learn",
-    )
-    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
-
-
 def _kind(manifest: dict[str, Any]) -> str:
     return str(manifest.get("kind", "encoder"))
 
@@ -436,26 +344,3 @@ def _digests(folder: Path) -> dict[str, str]:
         with path.open("rb") as stream:
             digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
     return digests
-
-
-def _differences(before: RunConfig, now: RunConfig) -> str:
-    old, new = before.model_dump(), now.model_dump()
-    changed = []
-    for key, value in new.items():
-        if isinstance(value, dict) and key != "label_map":
-            changed += [
-                f"{key}.{name}: {old[key][name]!r} -> {v!r}" for name, v in value.items() if old[key][name] != v
-            ]
-        elif old[key] != value:
-            changed.append(f"{key}: {old[key]!r} -> {value!r}")
-    return ", ".join(changed)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -1,8 +1,10 @@
-"""Where the files that ship with the package lie: bundled tasks, accelerate configs, and the user's cache."""
+"""Around the package: the files that ship with it, the user's cache, and the versions it stands on."""
 
 from __future__ import annotations
 
 import os
+import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from nlptl.errors import ConfigError, NlptlError
@@ -36,3 +38,20 @@ def cache_dir() -> Path:
         return user_path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "nlptl"
+
+
+def environment() -> dict[str, str]:
+    """Versions that decide what a run computes."""
+    names = (
+        "nlptl",
+        "torch",
+        "transformers",
+        "datasets",
+        "accelerate",
+        "peft",
+        "evaluate",
+        "tokenizers",
+        "numpy",
+        "scikit-learn",
+    )
+    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 import nlptl
-from nlptl.artifacts import is_unfinished, load_artifact, merge_artifact, prepare_folder, read_json, write_json
+from nlptl.artifacts import load_artifact, merge_artifact
 from nlptl.config import RunConfig
 from nlptl.errors import ArtifactError
+from nlptl.json_files import read_json, write_json
 from nlptl.models import modes
+from nlptl.run_folders import is_unfinished, prepare_folder
 
 
 @pytest.fixture

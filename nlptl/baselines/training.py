@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.artifacts import environment, save_baseline, write_json
+from nlptl.artifacts import save_baseline
 from nlptl.baselines.models import BASELINES, Baseline
 from nlptl.baselines.tuning import Chosen, Rows, choose
 from nlptl.config import RunConfig
@@ -19,7 +19,9 @@ from nlptl.data.loading import Splits, label_targets, load_splits
 from nlptl.errors import ConfigError, LaunchError
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import check_metrics, full_report, probabilities_of
+from nlptl.json_files import write_json
 from nlptl.models.bag_of_words import BagOfWords, TextVectors
+from nlptl.resources import environment
 from nlptl.tasks import load_task
 from nlptl.training.runtime import Runtime, local_runtime
 from nlptl.training.timing import Clock

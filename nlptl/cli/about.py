@@ -45,8 +45,7 @@ def env() -> None:
 
     import torch
 
-    from nlptl.artifacts import environment
-    from nlptl.resources import bundled, cache_dir
+    from nlptl.resources import bundled, cache_dir, environment
     from nlptl.training.runtime import local_runtime
 
     runtime = local_runtime()

@@ -58,8 +58,8 @@ def probe(
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
     common = {"task": task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
     config = configured(None, settings, {**common, **asked})
-    from nlptl.artifacts import write_json
     from nlptl.insight.layers import probe_layers
+    from nlptl.json_files import write_json
     from nlptl.reports.plots import plot_layers
     from nlptl.reports.tables import rows_table
 
@@ -108,8 +108,8 @@ def rank(
         raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A B C")
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
     config = configured(None, settings, {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked})
-    from nlptl.artifacts import write_json
     from nlptl.insight.ranking import rank_checkpoints
+    from nlptl.json_files import write_json
     from nlptl.reports.tables import rows_table
 
     ranking = rank_checkpoints(config, candidates, None, rows)

@@ -122,7 +122,7 @@ def evaluate(
 ) -> None:
     """Measure a run on a labelled file."""
     from nlptl.api import load
-    from nlptl.artifacts import write_json
+    from nlptl.json_files import write_json
     from nlptl.reports.tables import per_class_table, results_table
 
     opened = load(run) if task is None else load(run).task(task)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nlptl.artifacts import HEADS, read_json
+from nlptl.artifacts import HEADS
 from nlptl.config import RunConfig
+from nlptl.json_files import read_json
 from nlptl.reports.adaptation import adaptation_section
 from nlptl.reports.multi_task_card import write_joint_card
 from nlptl.reports.tables import shown

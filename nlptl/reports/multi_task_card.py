@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nlptl.artifacts import head_folder, read_json
+from nlptl.artifacts import head_folder
 from nlptl.config import RunConfig
+from nlptl.json_files import read_json
 from nlptl.reports.tables import shown
 from nlptl.schema import read_record
 from nlptl.tasks import TaskSpec, task_names

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.artifacts import write_json
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
 from nlptl.data.corpus import read_texts
 from nlptl.data.encoding import encode
 from nlptl.data.files import TableWriter
 from nlptl.data.wording import group_names, typical_words
 from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
+from nlptl.json_files import write_json
 from nlptl.models.classifier import load_tokenizer, longest_input
 from nlptl.models.clusters import NOISE, Clustering, cluster, medoids
 from nlptl.models.sentence_encoder import SentenceEncoder, open_encoder

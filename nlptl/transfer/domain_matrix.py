@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlptl.artifacts import read_json, write_json
 from nlptl.config import RunConfig
 from nlptl.data.domains import Domains
 from nlptl.errors import ArtifactError, ConfigError
+from nlptl.json_files import read_json, write_json
 from nlptl.models.modes import MODES
 from nlptl.schema import read_record
 from nlptl.transfer.fine_tune import fine_tune

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from nlptl.artifacts import is_finished, is_unfinished, prepare_folder
 from nlptl.config import RunConfig
 from nlptl.errors import LostProcessError, NlptlError, Preempted
 from nlptl.redaction import RedactSecrets
 from nlptl.resources import user_path
+from nlptl.run_folders import is_finished, is_unfinished, prepare_folder
 from nlptl.training.runtime import Runtime, start_runtime
 from nlptl.transfer.job import Job
 

@@ -18,13 +18,14 @@ from typing import Any
 
 import torch
 
-from nlptl.artifacts import environment, read_json
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
 from nlptl.config import TrainingConfig, load_settings
 from nlptl.data.corpus import open_corpus
 from nlptl.errors import ConfigError, NlptlError
+from nlptl.json_files import read_json
 from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, MaskedLM
+from nlptl.resources import environment
 from nlptl.training.checkpointing import StateFolder
 from nlptl.training.loop import fit
 from nlptl.training.runtime import Runtime, start_runtime

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from nlptl.artifacts import read_json, write_json
 from nlptl.errors import ArtifactError
+from nlptl.json_files import read_json, write_json
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.sentence_encoder import open_encoder
 from nlptl.resources import user_path

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.artifacts import ALONE, Head, environment, head_folder, read_json, save_artifact, write_json
+from nlptl.artifacts import ALONE, Head, head_folder, save_artifact
 from nlptl.data.encoding import Encoded
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.json_files import read_json, write_json
+from nlptl.resources import environment
 from nlptl.tasks import TaskSpec
 from nlptl.training.checkpointing import StateFolder
 from nlptl.training.forward import concatenate, subset

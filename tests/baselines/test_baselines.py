@@ -18,12 +18,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 import nlptl
 from nlptl import artifacts
-from nlptl.artifacts import load_artifact, merge_artifact, read_json
+from nlptl.artifacts import load_artifact, merge_artifact
 from nlptl.baselines.models import BASELINES
 from nlptl.baselines.tuning import fit_temperature
 from nlptl.config import BASELINE_NAMES
 from nlptl.errors import ArtifactError, ConfigError, DataError, LaunchError
 from nlptl.evaluation.evaluator import mean_loss, probabilities_of
+from nlptl.json_files import read_json
 from nlptl.models.bag_of_words import FEATURES, BagOfWords, TextVectors
 
 QUIET = {"runtime.progress": False}

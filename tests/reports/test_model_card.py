@@ -3,8 +3,8 @@ import shutil
 import pytest
 import yaml
 
-from nlptl.artifacts import read_json, write_json
 from nlptl.errors import ArtifactError
+from nlptl.json_files import read_json, write_json
 from nlptl.reports.model_card import write_card
 
 

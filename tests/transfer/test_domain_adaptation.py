@@ -140,9 +140,7 @@ def test_confidence_alone_is_no_information():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 400)
     logits = np.stack([-truth, truth], 1) + rng.normal(size=(400, 2))
-    job = SimpleNamespace(
-        task=load_task("sentiment"), targets=dict.fromkeys(("train", "validation", "test"), truth)
-    )
+    job = SimpleNamespace(task=load_task("sentiment"), targets=dict.fromkeys(("train", "validation", "test"), truth))
     told = []
     for scale in (1.0, 10.0):
         trained = SimpleNamespace(test_logits=logits, validation_logits=scale * logits)

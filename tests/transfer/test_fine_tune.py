@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from transformers import AlbertConfig, AutoModel
 
 import nlptl
-from nlptl.artifacts import load_artifact, read_json
+from nlptl.artifacts import load_artifact
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError, DataError, NlptlError
+from nlptl.json_files import read_json
 from nlptl.transfer import job, steps
 
 # Saves after every step, and is killed in the middle of the eighth save: 7 of 15 steps are safe.

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 import nlptl
-from nlptl.artifacts import load_artifact, merge_artifact, read_json
+from nlptl.artifacts import load_artifact, merge_artifact
 from nlptl.errors import ConfigError
+from nlptl.json_files import read_json
 from tests.conftest import QUICK, sample
 from tests.training.test_launch import ACCELERATE
 from tests.transfer.test_fine_tune import KILLED, weights_of
