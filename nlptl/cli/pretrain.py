@@ -49,7 +49,7 @@ def pretrain(
         int | None, typer.Option(help="Optimizer steps; 0 writes the untrained encoder. Default: by --epochs.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus. Default: the objective's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: the objective's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: the objective's, or the new shape's.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens per row. Default 128.")] = None,
     seed: Annotated[int | None, typer.Option(help="Default 0.")] = None,
     output: Annotated[

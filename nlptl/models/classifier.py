@@ -318,7 +318,7 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
     """
     if random_weights:  # nothing comes from the folder; what counts as the encoder stays the same
         model = auto.from_config(config, dtype=torch.float32)
-        _use_our_kernels(model)
+        use_our_kernels(model)
         return model, set()
     try:
         with quiet():
@@ -340,10 +340,11 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
             f"The weights in {folder} are not those of its config.json: {len(encoder & missing)} of {len(encoder)} "
             "encoder tensors are missing."
         )
-    _use_our_kernels(model)
+    use_our_kernels(model)
     return model, missing
 
 
-def _use_our_kernels(model: Any) -> None:
+def use_our_kernels(model: Any) -> None:
+    """Let a transformers model compute as nlptl does where that is faster."""
     attention.use_for(model)
     activations.use_for(model)

@@ -154,7 +154,11 @@ def _complete(config: PretrainConfig, given: Any) -> tuple[PretrainConfig, Check
                 "first: nlptl pretrain --shape mini --data ..."
             )
     checkpoint = None if config.checkpoint is None else resolve_checkpoint(config.checkpoint)
-    defaults = objective.defaults if checkpoint is not None else objective.from_scratch or {}
+    if checkpoint is not None:
+        defaults = objective.defaults
+    else:
+        rate = SHAPES.get(str(config.shape)).learning_rate
+        defaults = {"learning_rate": rate, **(objective.from_scratch or {})}
     training = {**defaults, **{name: value for name, value in config.training if value is not None}}
     pooling = "mean" if checkpoint is None or config.objective == "masked_lm" else checkpoint.pooling
     filled = {

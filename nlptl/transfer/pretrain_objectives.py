@@ -47,7 +47,7 @@ class PretrainObjective:
     defaults: dict[str, Any]
     """Training settings that the user left open."""
     from_scratch: dict[str, Any] | None
-    """The same for a new encoder; None: only a checkpoint can be learned on."""
+    """The same for a new encoder, whose shape knows its rate; None: only a checkpoint can be learned on."""
 
 
 PRETRAIN_OBJECTIVES: Registry[PretrainObjective] = Registry("objective")
@@ -89,7 +89,7 @@ PRETRAIN_OBJECTIVES.add(
         _masked_rows,
         packed=True,
         defaults={"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "head_learning_rate": 1e-3, "layer_decay": 1.0},
-        from_scratch={"epochs": 10, "batch_size": 32, "learning_rate": 1e-3, "layer_decay": 1.0},
+        from_scratch={"epochs": 10, "batch_size": 32, "layer_decay": 1.0},
     ),
 )
 PRETRAIN_OBJECTIVES.add(
