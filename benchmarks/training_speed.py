@@ -61,9 +61,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data-root", type=Path, metavar="DIR", help=f"folder that holds {DATASET}/")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--rounds", type=int, default=3, help="turns of every contender (default 3; target: one)")
-    parser.add_argument(
-        "--steps", type=int, default=281, help="optimizer steps in full, lora, savings (default: an epoch)"
-    )
+    parser.add_argument("--steps", type=int, default=281, help="of full, lora and savings (default: an epoch)")
     parser.add_argument("--target", type=float, default=0.925, help="validation accuracy to reach (default 0.925)")
     parser.add_argument("--limit", type=float, default=900, help="seconds until a contender gives the target up")
     parser.add_argument("--shots", type=int, default=10, help="rows per label in few_shot (default 10)")
