@@ -88,7 +88,8 @@ def test_without_labels_to_features(objective, corpus, tiny, obvious, train, tmp
 
 def test_no_steps_is_the_untrained_encoder(corpus, tmp_path):
     for name in ("a", "b"):
-        learn(corpus, tmp_path / name, {"tokenizer.size": 150}, shape="tiny", steps=0)
+        noted = learn(corpus, tmp_path / name, {"tokenizer.size": 150}, shape="tiny", steps=0)
+        assert noted["settings"]["training"]["learning_rate"] == 3e-3  # of this shape
     first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b"))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not (tmp_path / "a.unfinished").exists()
