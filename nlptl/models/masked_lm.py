@@ -26,7 +26,7 @@ class Shape:
     @property
     def learning_rate(self) -> float:
         """A peak rate that leaves the plateau on which only words' frequencies are known: the wider, the lower."""
-        return 3e-3 * SHAPES.get("tiny").hidden / self.hidden
+        return 3e-3 * 128 / self.hidden
 
 
 # As in Turc et al. (2019), "Well-Read Students Learn Better".
