@@ -187,6 +187,9 @@ class MultiTaskConfig(Record):
     """Of temperature sampling; 1 is proportional, infinity uniform."""
     weights: dict[str, Annotated[float, Field(gt=0)]] = {}
     """Task -> what its rows' losses are multiplied by. A task that is not named here has 1."""
+    balance: bool = True
+    """Also divide each task's losses by its loss on validation before training, as the heads on the frozen encoder have
+    it, up to ten times: among larger gradients the small ones of a task that is nearly solved would do nothing."""
     compare: bool = False
     """Also train each task alone with the same settings, and report the differences."""
 

@@ -44,6 +44,8 @@ from nlptl.transfer.steps import (
 )
 
 log = logging.getLogger("nlptl")
+# No task's losses count this many times another's, however well it is solved already.
+MOST = 10.0
 
 
 def multi_task(
@@ -108,11 +110,19 @@ class Together:
         """Any of them, for what they share."""
         return self.jobs[0]
 
-    def rows(self, which: str) -> MixedRows:
-        """The rows of train, or of `both` train and validation."""
+    def rows(self, which: str, balance: list[float] | None = None) -> MixedRows:
+        """The rows of train, or of `both` train and validation.
+
+        Args:
+            which: train or both.
+            balance: factor of each task's losses beside those of the configuration.
+        """
         settings = self.lead.config.multi_task
         parts = [training_rows(job, which) for job in self.jobs]
-        weights = [settings.weights.get(job.task.name, 1.0) for job in self.jobs]
+        weights = [
+            settings.weights.get(job.task.name, 1.0) * factor
+            for job, factor in zip(self.jobs, balance or [1.0] * len(self.jobs), strict=True)
+        ]
         return MixedRows(parts, self.columns, weights, shares_of([len(part.targets) for part in parts], settings))
 
     def logits(self, model: Any, split: str) -> list[np.ndarray]:
@@ -155,19 +165,38 @@ def _learn(together: Together, state: StateFolder) -> list[Trained]:
     if not lead.mode.trains_encoder:
         return _finish_frozen(together, classifier, starts)
     start(lead, classifier, _joined(starts), lead.mode)
-    progress = train(lead, classifier, together.rows("train"), state, together.judge(classifier), "mean")
+    balance = _balance(jobs, starts)
+    progress = train(lead, classifier, together.rows("train", balance), state, together.judge(classifier), "mean")
     validation = together.logits(classifier, "validation")
     mode = lead.mode
     if lead.config.training.refit:
         log.info("Training again on train + validation together")
         classifier, mode = fresh_classifier(lead, together.labels), MODES.get(lead.config.mode)()
         start(lead, classifier, _joined(_refitted(jobs, starts)), mode)
-        train_again(lead, classifier, together.rows("both"), state, progress, "mean")
+        train_again(lead, classifier, together.rows("both", balance), state, progress, "mean")
     test = together.logits(classifier, "test")
     return [
-        Trained(classifier, mode, v, t, progress, {"forgetting": _forgetting(progress, job.task.name)})
-        for job, v, t in zip(jobs, validation, test, strict=True)
+        Trained(classifier, mode, v, t, progress, {"forgetting": _forgetting(progress, job.task.name), "balance": b})
+        for job, v, t, b in zip(jobs, validation, test, balance, strict=True)
     ]
+
+
+def _balance(jobs: list[Job], starts: list[_Start]) -> list[float]:
+    """Factors, 1 on average, that make the tasks' losses on validation alike where training begins."""
+    if not jobs[0].config.multi_task.balance or any(s.head is None for s in starts):
+        return [1.0] * len(jobs)
+    losses = np.array(
+        [
+            quick_metrics(job.task, s.head.logits(s.features["validation"]), job.targets["validation"])["loss"]
+            for job, s in zip(jobs, starts, strict=True)
+            if s.head is not None
+        ]
+    )
+    factors = 1 / np.maximum(losses, losses.max() / MOST)
+    balance = [float(factor) for factor in factors / factors.mean()]
+    said = ", ".join(f"{job.task.name} {factor:.2f}" for job, factor in zip(jobs, balance, strict=True))
+    log.info(f"Losses are multiplied by: {said}")
+    return balance
 
 
 def _finish_frozen(together: Together, classifier: Classifier, starts: list[_Start]) -> list[Trained]:

@@ -5,15 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import nlptl
 from nlptl.artifacts import load_artifact, merge_artifact
+from nlptl.config import MultiTaskConfig
 from nlptl.errors import ConfigError
 from nlptl.json_files import read_json
+from nlptl.models.probe import LinearHead
+from nlptl.tasks import load_task
+from nlptl.transfer.multi_task import _balance, _Start
 from tests.conftest import QUICK, sample
 from tests.training.test_launch import ACCELERATE
 from tests.transfer.test_fine_tune import KILLED, weights_of
@@ -77,6 +83,32 @@ def test_differences_from_training_alone_are_told(compared):
         assert facts["forgetting"] == pytest.approx(max(history) - kept)
     card = (compared.folder / "README.md").read_text()
     assert "| sentiment | accuracy |" in card and "| fraud-text | macro_f1 |" in card
+
+
+def test_a_task_that_is_nearly_solved_weighs_more_up_to_ten_times():
+    truth = np.arange(40) % 2
+    features = {"validation": np.stack([1.0 - truth, truth], 1).astype(np.float32)}
+
+    def factors(sizes, balance=True):
+        config = SimpleNamespace(multi_task=MultiTaskConfig(balance=balance))
+        task = load_task("sentiment")
+        jobs = [SimpleNamespace(config=config, task=task, targets={"validation": truth}) for _ in sizes]
+        return _balance(
+            jobs, [_Start(features, LinearHead(size * torch.eye(2), torch.zeros(2), 1.0)) for size in sizes]
+        )
+
+    unsure, sure = factors([0.0, 2.0])  # losses log(2) and log(1 + exp(-2))
+    assert unsure + sure == pytest.approx(2)
+    assert sure / unsure == pytest.approx(np.log(2) / np.log1p(np.exp(-2.0)), rel=1e-4)
+    unsure, sure = factors([0.0, 50.0])
+    assert sure / unsure == pytest.approx(10)
+    assert factors([0.0, 2.0], balance=False) == [1.0, 1.0]
+
+
+def test_the_balance_of_losses_is_recorded(compared):
+    found = [compared.metrics["tasks"][name]["balance"] for name in ("sentiment", "fraud-text")]
+    assert sum(found) == pytest.approx(2)
+    assert found[0] != found[1]
 
 
 def test_the_best_state_has_the_best_mean_of_the_primary_metrics(compared):
