@@ -39,7 +39,8 @@ class GradientSum:
         self._runtime, self._parameters = runtime, parameters
         self._memory: np.memmap | None = None
         if runtime.processes > 1 and runtime.device.type == "cpu":
-            self._memory = share_memory(runtime, sum(p.numel() for p in parameters))
+            sizes = [p.numel() for p in parameters]
+            self._memory = share_memory(runtime, max(*sizes, min(sum(sizes), BUCKET_BYTES // 4)))
 
     def take(self, lacking: bool) -> None:
         """Add up.
@@ -60,14 +61,15 @@ class GradientSum:
         gradients = [p.grad for p in parameters if p.grad is not None]
         with self._runtime.noticing_loss():
             if self._memory is not None and all(gradient.dtype == torch.float32 for gradient in gradients):
-                self._in_memory(gradients, self._memory)
+                for bucket in _buckets(gradients):
+                    self._in_memory(bucket, self._memory)
             else:
                 _all_reduce(gradients)
 
     def _in_memory(self, gradients: list[Tensor], memory: np.memmap) -> None:
         """Each process writes its own row, and adds up its stripe of all rows into the last one.
 
-        That row is written only after all have come to the first barrier of a step, and so have read the step before.
+        That row is written only after all have come to the first barrier, and so have read what was in it before.
         """
         rank, processes = self._runtime.rank, self._runtime.processes
         size = sum(gradient.numel() for gradient in gradients)
@@ -124,10 +126,11 @@ def _hand_out(flat: Tensor, gradients: list[Tensor]) -> None:
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Neighbours of one type, up to `BUCKET_BYTES` together."""
+    """Neighbours of one type, at most `BUCKET_BYTES` together; a larger gradient alone."""
     bucket: list[Tensor] = []
     for gradient in gradients:
-        if bucket and (gradient.dtype != bucket[0].dtype or sum(g.nbytes for g in bucket) > BUCKET_BYTES):
+        size = sum(g.nbytes for g in (*bucket, gradient))
+        if bucket and (gradient.dtype != bucket[0].dtype or size > BUCKET_BYTES):
             yield bucket
             bucket = []
         bucket.append(gradient)

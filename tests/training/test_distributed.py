@@ -64,13 +64,15 @@ cases = {
     "parts": (Classification(), 3),
     "small": (Small(), None),
     "sockets": (Classification(), None),
+    "buckets": (Classification(), None),
 }
-share, shared = gradient_sum.share_memory, {}
+share, shared, bucket = gradient_sum.share_memory, {}, gradient_sum.BUCKET_BYTES
 for name, (objective, micro) in cases.items():
     def sharing(runtime, size):
         shared[name] = None if name == "sockets" else share(runtime, size)
         return shared[name]
     gradient_sum.share_memory = sharing
+    gradient_sum.BUCKET_BYTES = 4096 if name == "buckets" else bucket
     rates.clear()
     rows = LabelledRows(encoded, targets, tokenizer.pad_token_id, objective)
     progress = fit(runtime, fresh(), rows, TrainingConfig(**settings, micro_batch_size=micro), 5)
@@ -110,7 +112,7 @@ def test_losses_and_rates_depend_neither_on_processes_nor_on_micro_batches(found
     alone = found[1, 0]["plain"]
     assert len(alone["losses"]) == len(alone["rates"]) == 5
     for said in found.values():
-        for name in ("plain", "parts", "small", "sockets"):
+        for name in ("plain", "parts", "small", "sockets", "buckets"):
             np.testing.assert_allclose(said[name]["losses"], alone["losses"], atol=1e-4)
             assert said[name]["rates"] == alone["rates"]
 
@@ -118,7 +120,7 @@ def test_losses_and_rates_depend_neither_on_processes_nor_on_micro_batches(found
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="gradients meet in shared memory on Linux only")
 def test_gradients_of_one_machine_meet_in_memory(found):
     for (count, _), said in found.items():
-        assert said["shared"] == (["parts", "plain", "small"] if count > 1 else [])
+        assert said["shared"] == (["buckets", "parts", "plain", "small"] if count > 1 else [])
 
 
 def test_memory_that_ends_on_one_process_shrinks_the_micro_batch_on_all(found):
