@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 Way = Callable[..., dict[str, float]]
 
 
-def trainer(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
-    """The Trainer as it comes, with bf16: random order, padded to the longest of a batch."""
+SLOW = 3
+"""The Trainer makes a part of the steps: its steps are long, and nothing in them waits for a second time."""
+
+
+def trainer(
+    checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: int, steps: int, grouped: bool = False
+) -> dict[str, float]:
+    """The Trainer as it comes, with bf16: random order, padded to the longest of a batch; or grouped by length."""
     from peers.steps import Counted, StepTimes, steady
     from synthetic import LABELS
     from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
@@ -26,6 +33,7 @@ def trainer(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: in
         model = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=8, target_modules=["query", "value"]))
     elif mode == "features":
         model.base_model.requires_grad_(False)
+    steps = max(steps // SLOW, 2)
     collator, clock = Counted(collate), StepTimes(device)
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingArguments(
@@ -33,6 +41,7 @@ def trainer(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: in
             max_steps=steps,
             per_device_train_batch_size=batch_size,
             bf16=True,
+            train_sampling_strategy="group_by_length" if grouped else "random",
             use_cpu=device.type == "cpu",
             save_strategy="no",
             report_to=[],
@@ -43,7 +52,7 @@ def trainer(checkpoint: Path, mode: str, texts: Any, device: Any, batch_size: in
             model=model, args=settings, train_dataset=Examples(texts), data_collator=collator, callbacks=[clock]
         ).train()
     counted = [column[: len(clock.begun)] for column in (collator.rows, collator.real, collator.fed)]
-    return steady(clock.marks, *counted)
+    return steady(clock.marks, *counted, skip=(steps - 1) // 2)
 
 
 class Examples:
@@ -72,39 +81,48 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
     return {"input_ids": pad_sequence(ids, batch_first=True), "attention_mask": mask, "labels": labels}
 
 
-def looping(rows: Any, backend: str | None = None, dropout: float = 0.1, packed: bool = False) -> Way:
-    """nlptl's loop over some rows.
+def looping(
+    backend: str | None = None,
+    dropout: float = 0.0,
+    packed: bool = False,
+    recorded: bool = False,
+    shuffled: bool = False,
+) -> Way:
+    """nlptl's loop.
 
     Args:
-        rows: what is fed.
         backend: of torch.compile, whose warm-up the figure over all steps includes; None: not compiled.
         dropout: 0.1 is the checkpoint's, and so the Trainer's; 0 is nlptl's default.
         packed: without padding.
+        recorded: packed batches in random order, their passes recorded; as plain packed ones where there is no GPU.
+        shuffled: plain random order, where `recorded` does not say so already.
     """
 
-    def way(checkpoint: Path, mode: str, _: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
+    def way(checkpoint: Path, mode: str, rows: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
         from ours import TimedRows
         from synthetic import classifier_of
 
         from nlptl.config import LoraSettings, TrainingConfig
+        from nlptl.models.encoder import compile_layers
         from nlptl.models.modes import MODES
         from nlptl.training.loop import fit
         from nlptl.training.runtime import start_runtime
 
-        classifier = classifier_of(checkpoint, device, dropout, packed)
+        classifier = classifier_of(checkpoint, device, dropout, packed or recorded)
+        classifier.records = recorded and device.type == "cuda"
         kind = MODES.get(mode)
         kind().apply(classifier, LoraSettings(rank=8, targets=["query", "value"]))
         if backend is not None:
-            classifier.compile(dynamic=True, backend=backend)  # as runtime.compile does, but for a tiny run's backend
+            compile_layers(classifier, backend)
         config = TrainingConfig(
             epochs=1,
             batch_size=batch_size,
             learning_rate=5e-5,
             layer_decay=1.0,
         )
-        timed = TimedRows(rows, steps)
+        timed = TimedRows(replace(rows, by_length=not (recorded or shuffled)), steps)
         fit(start_runtime("bf16", progress=False), classifier, timed, config, 0)
-        return timed.report(device)
+        return timed.report((steps - 1) // 2)
 
     return way
 
@@ -122,7 +140,7 @@ def encoding(
 
     classifier, runtime = classifier_of(checkpoint, device, 0.0, packed), start_runtime("bf16", progress=False)
     chosen = subset(texts.encoded, np.arange(min(len(texts.targets), batch_size * steps)))
-    features_of(runtime, classifier, subset(chosen, np.arange(min(64, len(chosen)))), texts.pad_id, None)
+    features_of(runtime, classifier, subset(chosen, np.arange(min(64, len(chosen)))), texts.pad_id, None)  # warm-up
     begun = now(device)
     features_of(runtime, classifier, chosen, texts.pad_id, None)
     seconds = now(device) - begun

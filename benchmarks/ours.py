@@ -18,9 +18,10 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from peers.steps import now, steady
+from peers.steps import SKIP, now, steady
 from peers.texts import say, threads
 
+from nlptl.data.encoding import filler_lengths
 from nlptl.training.rows import Rows
 
 TASK = "chatbot-intent"
@@ -37,7 +38,7 @@ Assignments = dict[str, Any]
 
 @dataclass
 class TimedRows:
-    """The first steps of some rows' plan, with a note of when each began and what it held."""
+    """The first steps of some rows' plan, and one more, with a note of when each began and what it held."""
 
     inner: Any
     """LabelledRows, or what has their `encoded`, `plan` and `losses`; for a model that packs, without padding."""
@@ -54,20 +55,22 @@ class TimedRows:
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         planned: list[np.ndarray] = self.inner.plan(batch_size, seed, epoch)
-        return planned[: self.limit]
+        return planned[: self.limit + 1]
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> torch.Tensor:
         lengths = self.inner.encoded.lengths[rows]
+        real = int(lengths.sum())
         self.marks.append(now(device))
         self.rows.append(len(rows))
-        self.real.append(int(lengths.sum()))
-        self.fed.append(int(lengths.sum()) if model.packs else len(lengths) * int(lengths.max()))
+        self.real.append(real)
+        packed = real + int(filler_lengths(real).sum()) if model.rounds else real
+        self.fed.append(packed if model.packs else len(lengths) * int(lengths.max()))
         losses: torch.Tensor = self.inner.losses(model, rows, device)
         return losses
 
-    def report(self, device: torch.device) -> dict[str, float]:
-        """Rates, as soon as the last step has ended."""
-        return steady([*self.marks, now(device)], self.rows, self.real, self.fed)
+    def report(self, skip: int = SKIP) -> dict[str, float]:
+        """Rates from step to step, without the first `skip`; what comes after the last is no step."""
+        return steady(self.marks, self.rows[:-1], self.real[:-1], self.fed[:-1], skip)
 
 
 class Reached(Exception):
@@ -173,7 +176,7 @@ def steps(arguments: argparse.Namespace) -> None:
     ready = time.perf_counter()
     fit(made.runtime, made.classifier, timed, training, made.config.seed)
     say(
-        **timed.report(made.runtime.device),
+        **timed.report(),
         start_up_seconds=timed.marks[0] - ready,
         ready_seconds=ready - begun,
         precision=made.runtime.precision,

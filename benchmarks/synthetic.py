@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 import torch
 
 from nlptl.data.encoding import Encoded
+from nlptl.models.recorded import recording
 from nlptl.training.rows import LabelledRows
 
 LABELS = [f"label {i}" for i in range(8)]
 PAD = 0
+LENGTHS = {"messages": (3.5, 0.8, 1), "reviews": (5.1, 0.6, 4)}
+"""Mean and deviation of the logarithm of tokens per text, and of how many rows one is drawn."""
 FIRST_WORD = 1000  # below lie BERT's special and unused pieces
 
 
@@ -36,7 +40,7 @@ class Size:
     """Of the random weights; a narrow model needs more, or all texts look alike and a wrong mask would not show."""
 
 
-BASE = Size(768, 12, 12, 3072, 30522, 512, 20_000, 60, (32, 128, 256), 8192, 0.02)
+BASE = Size(768, 12, 12, 3072, 30522, 512, 210_000, 100, (32, 128, 1024), 8192, 0.02)
 TINY = Size(32, 2, 2, 64, 1200, 64, 96, 4, (8,), 128, 0.2)
 
 
@@ -59,15 +63,17 @@ def write_checkpoint(size: Size, folder: Path) -> Path:
     return folder
 
 
-def draw_rows(size: Size, seed: int = 0) -> LabelledRows:
-    """Random ids; lengths are log-normal (median 33, a tail to `longest`), as short messages and reviews mixed."""
+def draw_rows(size: Size, texts: str = "messages", seed: int = 0) -> LabelledRows:
+    """Random ids; lengths are log-normal with a tail to `longest`: messages of median 33, or reviews of median 164."""
     from nlptl.objectives.classification import Classification
 
     rng = np.random.default_rng(seed)
-    lengths = np.clip(rng.lognormal(3.5, 0.8, size.rows).astype(np.int64), 4, size.longest)
+    middle, spread, part = LENGTHS[texts]
+    count = size.rows // part
+    lengths = np.clip(rng.lognormal(middle, spread, count).astype(np.int64), 4, size.longest)
     tokens = rng.integers(FIRST_WORD, size.vocabulary, int(lengths.sum()), dtype=np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    targets = rng.integers(0, len(LABELS), size.rows)
+    targets = rng.integers(0, len(LABELS), count)
     encoded = Encoded(tokens, offsets, np.zeros(len(tokens), np.uint8))
     return LabelledRows(encoded, targets, PAD, Classification())
 
@@ -83,48 +89,43 @@ def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None 
     return classifier.to(device)
 
 
-class RandomOrder:
-    """The same rows in plain random order: what a loop without length-aware batches feeds."""
-
-    def __init__(self, inner: LabelledRows) -> None:
-        self._inner = inner
-        self.encoded, self.tokens = inner.encoded, inner.tokens
-
-    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        order = np.random.default_rng([seed, epoch]).permutation(len(self.encoded))
-        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-
-    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-        return self._inner.losses(model, rows, device)
-
-
 def differences(checkpoint: Path, rows: LabelledRows, device: torch.device, count: int = 24) -> dict[str, float]:
     """Largest relative differences, in float32 without dropout, of losses and of the gradient over some rows.
 
-    One batch padded to its longest row is the reference; the same rows go through in batches of like length, and
-    packed.
+    One batch padded to its longest row is the reference; the same rows go through in batches of like length, packed,
+    and, on a GPU, packed and recorded, whose third pass is the first that is a recording's second.
     """
     chosen = np.arange(min(count, len(rows.targets)))
     by_length = chosen[np.argsort(rows.encoded.lengths[chosen], kind="stable")]
-    ways = {"bucketed": (np.array_split(by_length, 4), False), "packed": ([chosen], True)}
+    ways = {"bucketed": (np.array_split(by_length, 4), False, 1), "packed": ([chosen], True, 1)}
+    if device.type == "cuda":
+        ways["recorded"] = ([chosen], True, 3)
     losses, gradient = _losses_and_gradient(checkpoint, rows, [chosen], device)
     found: dict[str, float] = {}
-    for name, (batches, packed) in ways.items():
-        others, other = _losses_and_gradient(checkpoint, rows, batches, device, packed)
+    for name, (batches, packed, passes) in ways.items():
+        others, other = _losses_and_gradient(checkpoint, rows, batches, device, packed, passes)
         found[f"{name}, losses"] = max(abs(others[row] - loss) / abs(loss) for row, loss in losses.items())
         found[f"{name}, gradient"] = float((other - gradient).norm() / gradient.norm())
     return found
 
 
 def _losses_and_gradient(
-    checkpoint: Path, rows: LabelledRows, batches: list[np.ndarray], device: torch.device, packed: bool = False
+    checkpoint: Path,
+    rows: LabelledRows,
+    batches: list[np.ndarray],
+    device: torch.device,
+    packed: bool = False,
+    passes: int = 1,
 ) -> tuple[dict[int, float], torch.Tensor]:
-    model = classifier_of(checkpoint, device, 0.0, packed)
+    model = classifier_of(checkpoint, device, 0.0, packed).train()
     losses: dict[int, float] = {}
-    for batch in batches:
-        values = rows.losses(model, batch, device)
-        values.sum().backward()
-        losses |= dict(zip(batch.tolist(), values.tolist(), strict=True))
+    with recording(model) if passes > 1 else nullcontext():
+        for _ in range(passes):
+            model.zero_grad()
+            for batch in batches:
+                values = rows.losses(model, batch, device)
+                values.sum().backward()
+                losses |= dict(zip(batch.tolist(), values.tolist(), strict=True))
     return losses, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 

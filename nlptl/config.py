@@ -233,8 +233,11 @@ class RuntimeConfig(Record):
     """Compute batches without padding, all tokens in one row; outputs are the same up to rounding. Takes bert,
     camembert, distilbert, electra, roberta and xlm-roberta, in training and in the run's own forward passes. Attention
     uses a kernel of its own on NVIDIA GPUs from compute capability 8.0 in bf16 or fp16 without dropout, and is padded
-    elsewhere. auto: where it was measured to pay, which so far is nowhere: texts of like length share a batch, so that
-    little is padding."""
+    elsewhere. auto: where that kernel serves; on CPUs texts of like length share a batch, so that little is padding."""
+    cuda_graphs: bool = True
+    """On NVIDIA GPUs, where packing uses that kernel: record the passes of training once per shape and repeat them,
+    which spares the processor asking for each kernel. Batches then come in plain random order. Takes memory for the
+    recordings. Not with gradient_checkpointing, or sharded weights."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
     timeout_seconds: Annotated[float, Field(ge=1)] = 300.0

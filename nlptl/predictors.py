@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config import RunConfig
 from nlptl.data.encoding import CHUNK, Encoded, encode
 from nlptl.errors import ArtifactError
+from nlptl.models import packing
 from nlptl.models.bag_of_words import BagOfWords
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
 from nlptl.models.modes import MODES, Mode
@@ -50,8 +50,8 @@ class Predictor(Protocol):
     def title(self) -> str:
         """A few words that tell it from others on the same task."""
 
-    def to(self, device: torch.device) -> None:
-        """Move there, if it computes on devices."""
+    def settle(self, runtime: Runtime) -> None:
+        """Move to the runtime's device and compute there as is fastest, if it computes on devices."""
 
     def prepare(self, frame: pd.DataFrame) -> Any:
         """What `logits` takes, made of the columns `text` and, for pairs, `text_pair`; may run in another thread."""
@@ -111,8 +111,10 @@ class EncoderPredictor:
         title = f"{config.mode}, {config.checkpoint}{start}"
         return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title)
 
-    def to(self, device: torch.device) -> None:
-        self.classifier.to(device)
+    def settle(self, runtime: Runtime) -> None:
+        self.classifier.to(runtime.device)
+        if packing.pays(self.classifier.config, runtime.device, runtime.dtype, 0.0):
+            self.classifier.pack()
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
         return encode(frame, self.tokenizer, self.max_length)
@@ -152,7 +154,7 @@ class BaselinePredictor:
     def title(self) -> str:
         return f"{self.model.name} on TF-IDF"
 
-    def to(self, device: torch.device) -> None:
+    def settle(self, runtime: Runtime) -> None:
         """Classical models stay on the CPU."""
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,10 +8,12 @@ import numpy as np
 
 WINDOW = 100
 FORWARD_TOKENS = 4096
+GPU_TOKENS = 65_536
+"""Fewer do not keep a GPU busy for as long as it takes to ask for a pass."""
 WORTH, FEW = 0.85, 8
 
 
-def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, by_length: bool = True) -> list[np.ndarray]:
     """Rows of each optimizer step of one epoch.
 
     Rows are shuffled, cut into windows of about 100 batches, sorted by length inside a window, and the batches shuffled
@@ -23,12 +25,15 @@ def plan_epoch(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> l
         batch_size: rows per optimizer step, over all processes.
         seed: of the run.
         epoch: counted from 0.
+        by_length: False for plain random order, where nothing is padded and batches of as many tokens are wanted.
 
     Returns:
         Arrays of row numbers; each row occurs once; only one array may be shorter than `batch_size`.
     """
     rng = np.random.default_rng([seed, 3, epoch])
     order = rng.permutation(len(lengths))
+    if not by_length:
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     batches = -(-len(order) // batch_size)
     # Windows of even size: a small last one would have little to sort, and so much padding.
     windows = max(1, round(batches / WINDOW))

@@ -11,6 +11,11 @@ import pandas as pd
 import torch
 
 CHUNK = 10_000
+FILLERS = 16
+"""Texts of padding in rounded batches; several, so that none is longer than positions go."""
+LONGEST_FILLER = 257
+LONGEST = [128 * 4**i for i in range(8)]
+"""L of rounded batches; attention does not compute what is empty."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,12 @@ def encode(
 
 
 def collate(
-    encoded: Encoded, rows: np.ndarray, pad_id: int, device: torch.device | None = None, packed: bool = False
+    encoded: Encoded,
+    rows: np.ndarray,
+    pad_id: int,
+    device: torch.device | None = None,
+    packed: bool = False,
+    rounded: bool = False,
 ) -> dict[str, torch.Tensor]:
     """The model's inputs for some rows: padded to the longest of them (L), or packed, all T tokens in one row.
 
@@ -82,37 +92,61 @@ def collate(
         pad_id: the tokenizer's padding id.
         device: where the tensors go.
         packed: for models that take it (`EncoderModel.packs`).
+        rounded: of packed inputs, fill T up to a round number with `FILLERS` texts of padding, and L to one of
+            `LONGEST`, so that few shapes occur.
 
     Returns:
         `input_ids`, `attention_mask` and, where the encoder has them, `token_type_ids`: (B, L) int64. Packed, ids and
-        types are (1, T), the mask is as before, and there are `places` (T,) int64, where each token would stand in
-        the flattened padded batch, and `offsets` (B + 1,) int32, where texts begin and the last one ends.
+        types are (1, T), the mask is (B, L) bool, and there are `places` (T,) int64, where each token would stand in
+        the flattened padded batch, and `offsets` (B + 1,) int32, where texts begin and the last one ends; fillers
+        come after the texts, and are not in the mask.
     """
+    inputs = _pack(encoded, rows, pad_id, rounded) if packed else _pad(encoded, rows, pad_id)
+    return {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
+
+
+def _pad(encoded: Encoded, rows: np.ndarray, pad_id: int) -> dict[str, np.ndarray]:
     starts, lengths = encoded.offsets[rows], encoded.lengths[rows]
     columns = np.arange(max(int(lengths.max(initial=0)), 1))
     mask = columns < lengths[:, None]
-    # Padding columns read some existing token and are then overwritten.
-    places = np.minimum(starts[:, None] + columns, max(len(encoded.tokens) - 1, 0))
-    inputs = {
-        "input_ids": np.where(mask, encoded.tokens[places], pad_id),
-        "attention_mask": mask,
-    }
-    if encoded.types is not None:
-        inputs["token_type_ids"] = np.where(mask, encoded.types[places], 0)
-    tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in inputs.items()}
-    if packed:
-        tensors = _without_padding(tensors, lengths)
-    return {name: tensor.to(device) for name, tensor in tensors.items()}
+    return {**_tokens(encoded, starts[:, None] + columns, mask, pad_id), "attention_mask": mask.astype(np.int64)}
 
 
-def _without_padding(padded: dict[str, torch.Tensor], lengths: np.ndarray) -> dict[str, torch.Tensor]:
+def _pack(encoded: Encoded, rows: np.ndarray, pad_id: int, rounded: bool) -> dict[str, np.ndarray]:
+    starts, lengths = encoded.offsets[rows], encoded.lengths[rows]
     # A text without any token is fed as one padding token: every text needs a first one.
-    counts = torch.from_numpy(np.maximum(lengths, 1))
-    fed = torch.arange(padded["attention_mask"].shape[1]) < counts[:, None]
-    tensors = {name: tensor[fed].unsqueeze(0) for name, tensor in padded.items() if name != "attention_mask"}
+    fed = np.maximum(lengths, 1)
+    longest = int(fed.max(initial=1))
+    if rounded:
+        fillers = filler_lengths(int(fed.sum()))
+        longest = next(size for size in LONGEST if size >= max(longest, int(fillers.max())))
+        fed = np.concatenate([fed, fillers])
+    offsets = np.concatenate([[0], np.cumsum(fed)])
+    text = np.repeat(np.arange(len(fed)), fed)
+    column = np.arange(offsets[-1]) - offsets[text]
+    lacking = np.zeros(len(fed) - len(rows), np.int64)
+    real = column < np.concatenate([lengths, lacking])[text]
+    tokens = _tokens(encoded, np.concatenate([starts, lacking])[text] + column, real, pad_id)
     return {
-        **tensors,
-        "attention_mask": padded["attention_mask"],
-        "places": fed.flatten().nonzero().squeeze(1),
-        "offsets": torch.nn.functional.pad(counts.cumsum(0), (1, 0)).to(torch.int32),
+        **{name: array[None] for name, array in tokens.items()},
+        "attention_mask": np.arange(longest) < lengths[:, None],
+        "places": text * longest + column,
+        "offsets": offsets.astype(np.int32),
     }
+
+
+def _tokens(encoded: Encoded, places: np.ndarray, real: np.ndarray, pad_id: int) -> dict[str, np.ndarray]:
+    """Ids and types at some places; padding where none is real."""
+    # Padding reads some existing token and is then overwritten.
+    places = np.minimum(places, max(len(encoded.tokens) - 1, 0))
+    found = {"input_ids": np.where(real, encoded.tokens[places], pad_id).astype(np.int64)}
+    if encoded.types is not None:
+        found["token_type_ids"] = np.where(real, encoded.types[places], 0).astype(np.int64)
+    return found
+
+
+def filler_lengths(tokens: int) -> np.ndarray:
+    """(FILLERS,) lengths of texts that bring so many tokens to a multiple of 1/16 to 1/32 of them, at most 4096."""
+    step = 1 << min(max(tokens.bit_length() - 5, 5), 12)
+    spare = FILLERS + -(tokens + FILLERS) % step
+    return spare // FILLERS + (np.arange(FILLERS) < spare % FILLERS)

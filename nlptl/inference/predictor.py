@@ -54,7 +54,7 @@ class Run:
     def __init__(self, folder: str | Path, precision: str = "auto", progress: bool = True) -> None:
         self._artifact: Artifact = load_artifact(Path(folder))
         self._runtime: Runtime = local_runtime(precision, progress)
-        self._artifact.predictor.to(self._runtime.device)
+        self._artifact.predictor.settle(self._runtime)
         self._chosen: str | None = None
 
     def task(self, name: str) -> Run:

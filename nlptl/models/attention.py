@@ -1,4 +1,4 @@
-"""Attention for short texts on a CPU in bfloat16: explicit matrix products where they beat PyTorch's fused kernel.
+"""Which kernel attends: on a CPU in bfloat16 explicit matrix products where they beat PyTorch's fused kernel.
 
 Up to which length that holds depends on whether a backward pass follows: the fused kernel's is slow. Everything else
 goes to PyTorch's kernels as before. `benchmarks/attention.py` measures both.
@@ -6,12 +6,16 @@ goes to PyTorch's kernels as before. `benchmarks/attention.py` measures both.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 NAME = "nlptl_short_texts"
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""On GPUs all but cuDNN's, which makes a new plan for each new shape; batches of texts nearly all have one."""
 SHORT = 192
 """Tokens up to which the products are faster, forward and backward together."""
 TINY = 32
@@ -39,9 +43,10 @@ def attend(
     if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not short:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        fused: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
-        )
+        with sdpa_kernel(KERNELS) if query.device.type == "cuda" else nullcontext():
+            fused: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+            )
         return fused
     # Along the rows of so short a text softmax cannot use the processor's wide registers; down its columns it can.
     upright = key.shape[2] < TINY

@@ -16,6 +16,10 @@ class EncoderModel(nn.Module):
 
     own: dict[str, nn.Parameter]
     """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
+    records = False
+    """Whether its training passes are to be recorded (`nlptl.models.recorded`)."""
+    rounds = False
+    """Whether packed training batches are to be filled up to round shapes: they are being recorded."""
 
     @property
     def encoder(self) -> Any:
@@ -40,6 +44,25 @@ class EncoderModel(nn.Module):
         """Remember which parameters are not the checkpoint's, before adapters rename anything."""
         inside = {id(p) for p in self.encoder.parameters()}
         self.own = {name: p for name, p in self.named_parameters() if id(p) not in inside or name in fresh}
+
+
+def compile_layers(model: EncoderModel, backend: str = "inductor") -> None:
+    """Compile each layer of the encoder in place (torch.compile, dynamic shapes).
+
+    Layers are alike, so that one compilation serves all of them; names of parameters stay the same.
+
+    Args:
+        model: an encoder that is no stack of layers is compiled as a whole.
+        backend: of torch.compile.
+    """
+    stacks = (m for m in model.encoder.modules() if isinstance(m, nn.ModuleList) and len({type(n) for n in m}) == 1)
+    for layer in next(stacks, [model.encoder]):
+        layer.compile(dynamic=True, backend=backend)
+
+
+def is_compiled(model: EncoderModel) -> bool:
+    """Whether `compile_layers` was here."""
+    return any(module._compiled_call_impl is not None for module in model.modules())
 
 
 def trainable_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -32,19 +32,22 @@ class Layout(NamedTuple):
     """Where each text lies in the row of all tokens."""
 
     offsets: Tensor
-    """(B + 1,) int32, where texts begin and the last one ends."""
+    """(B + 1,) int32, where texts begin and the last one ends; after them come fillers, if there are any."""
     places: Tensor
     """(T,) int64, where each token would stand in the flattened padded batch (B * L)."""
     longest: int
     """L"""
+    texts: int
+    """B, without fillers."""
 
     @classmethod
     def of(cls, inputs: Inputs) -> Layout:
         """Of what `nlptl.data.encoding.collate` packed."""
-        return cls(inputs["offsets"], inputs["places"], inputs["attention_mask"].shape[1])
+        texts, longest = inputs["attention_mask"].shape
+        return cls(inputs["offsets"], inputs["places"], longest, texts)
 
     def padded(self, tokens: Tensor) -> Tensor:
-        """(T, ...) as (B, L, ...), zeros where there is no token."""
+        """(T, ...) as (B, L, ...), fillers included, zeros where there is no token."""
         rows = len(self.offsets) - 1
         flat = tokens.new_zeros(rows * self.longest, *tokens.shape[1:]).index_copy(0, self.places, tokens)
         return flat.view(rows, self.longest, *tokens.shape[1:])
@@ -69,6 +72,22 @@ def check(config: Any) -> None:
             f"runtime.packing is on, but this checkpoint's architecture ({config.model_type}) cannot be packed. "
             f"Possible with encoders of: {', '.join(ARCHITECTURES)}. Use --set runtime.packing=off."
         )
+
+
+def pays(config: Any, device: torch.device, dtype: torch.dtype | None, dropout: float | None) -> bool:
+    """Whether training on packed inputs is faster: where the kernel for texts of varying length serves.
+
+    Args:
+        config: the encoder's transformers configuration.
+        device: that computes.
+        dtype: what autocast computes in.
+        dropout: that replaces the configuration's; None: it stays.
+    """
+    if config.model_type not in ARCHITECTURES or getattr(config, "is_decoder", False):
+        return False
+    inside = getattr(config, "attention_probs_dropout_prob", getattr(config, "attention_dropout", 0.0))
+    width = config.hidden_size // config.num_attention_heads
+    return _kernel_serves(device, dtype, width, inside if dropout is None else dropout)
 
 
 def use_for(encoder: Any) -> None:
@@ -103,7 +122,10 @@ def arguments(config: Any, inputs: Inputs) -> dict[str, Any]:
 def token_states(encoder: Any, inputs: Inputs) -> Tensor:
     """Last token states (B, L, H), of padded inputs or packed ones; of the latter zeros stand for padding."""
     states: Tensor = encoder(**arguments(encoder.config, inputs)).last_hidden_state
-    return Layout.of(inputs).padded(states[0]) if is_packed(inputs) else states
+    if not is_packed(inputs):
+        return states
+    layout = Layout.of(inputs)
+    return layout.padded(states.squeeze(0))[: layout.texts]
 
 
 def show_first_tokens(encoder: Any) -> None:
@@ -118,7 +140,8 @@ def _first_tokens(encoder: Any, _: Any, given: dict[str, Any], output: Any) -> A
     layout = given.get("layout")
     if layout is None:
         return None
-    output.last_hidden_state = output.last_hidden_state[0].index_select(0, layout.offsets[:-1]).unsqueeze(1)
+    firsts = layout.offsets[: layout.texts]
+    output.last_hidden_state = output.last_hidden_state.squeeze(0).index_select(0, firsts).unsqueeze(1)
     if getattr(encoder, "pooler", None) is not None:
         output.pooler_output = encoder.pooler(output.last_hidden_state)
     return output
@@ -162,8 +185,9 @@ def attend(
     """
     if layout is None:
         return attention.attend(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
-    q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    if _kernel_serves(query, dropout):
+    # Picking the one row by its number instead would fill and copy a whole gradient for each.
+    q, k, v = (tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value))
+    if _kernel_serves(query.device, query.dtype, query.shape[-1], dropout):
         from torch.nn.attention import varlen
 
         offsets, longest = layout.offsets, layout.longest
@@ -177,14 +201,13 @@ def attend(
     return out.flatten(0, 1).index_select(0, layout.places).unsqueeze(0), None
 
 
-def _kernel_serves(query: Tensor, dropout: float) -> bool:
-    width = query.shape[-1]
+def _kernel_serves(device: torch.device, dtype: torch.dtype | None, width: int, dropout: float) -> bool:
     return (
-        query.device.type == "cuda"
+        device.type == "cuda"
         and torch.version.hip is None
-        and query.dtype in (torch.bfloat16, torch.float16)
+        and dtype in (torch.bfloat16, torch.float16)
         and dropout == 0.0
         and width % 8 == 0
         and width <= WIDEST_HEAD
-        and torch.cuda.get_device_capability(query.device) >= (8, 0)
+        and torch.cuda.get_device_capability(device) >= (8, 0)
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from nlptl.data.batching import plan_forward
+from nlptl.data.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
 from nlptl.data.encoding import Encoded, collate
 from nlptl.models.classifier import Classifier, Inputs
 from nlptl.models.features import FeatureStore, feature_key
@@ -39,7 +39,7 @@ def forward_all(
     Returns:
         (texts, width) float32, in the order of the texts.
     """
-    batches = plan_forward(encoded.lengths)
+    batches = plan_forward(encoded.lengths, GPU_TOKENS if runtime.device.type == "cuda" else FORWARD_TOKENS)
     mine = batches[runtime.rank :: runtime.processes]
     # Sharded models gather weights in every pass, so all processes make equally many; fillers are not kept.
     fillers = -(-len(batches) // runtime.processes) - len(mine)

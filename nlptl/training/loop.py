@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ import torch
 
 from nlptl.config import TrainingConfig
 from nlptl.data.batching import padding_share
+from nlptl.data.encoding import filler_lengths
 from nlptl.models.encoder import EncoderModel, put_weights
 from nlptl.models.lightening import linear_weights_in, only_used_words
+from nlptl.models.recorded import recording
 from nlptl.training.best import BestState, judge
 from nlptl.training.checkpointing import Progress, StateFolder
 from nlptl.training.mixed_rows import MixedRows
@@ -138,10 +140,16 @@ def _train(
     return progress
 
 
-def measure_padding(rows: LabelledRows | MixedRows, batch_size: int, processes: int, seed: int) -> float:
-    """Share of padding tokens in the first epoch."""
-    plan = rows.plan(batch_size, seed, 0)
-    return padding_share(rows.encoded.lengths, [step[r::processes] for step in plan for r in range(processes)])
+def measure_padding(
+    rows: LabelledRows | MixedRows, batch_size: int, processes: int, seed: int, rounded: bool = False
+) -> float:
+    """Share of padding tokens in the first epoch; of packed batches, which are padded only where they are rounded."""
+    parts = [step[r::processes] for step in rows.plan(batch_size, seed, 0) for r in range(processes)]
+    if not rounded:
+        return padding_share(rows.encoded.lengths, parts)
+    real = np.array([rows.encoded.lengths[part].sum() for part in parts])
+    fillers = sum(int(filler_lengths(int(tokens)).sum()) for tokens in real)
+    return fillers / (fillers + int(real.sum()))
 
 
 @contextmanager
@@ -150,7 +158,12 @@ def _lightened(runtime: Runtime, classifier: EncoderModel, rows: Rows) -> Iterat
     if runtime.is_sharded:
         yield
         return
-    with only_used_words(classifier.encoder, rows.tokens), linear_weights_in(runtime.dtype, classifier, True):
+    recorded = recording(classifier) if classifier.records else nullcontext()
+    with (
+        only_used_words(classifier.encoder, rows.tokens),
+        linear_weights_in(runtime.dtype, classifier, True),
+        recorded,
+    ):
         yield
 
 

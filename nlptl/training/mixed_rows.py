@@ -56,10 +56,11 @@ class MixedRows:
                 for task, (part, start, share) in enumerate(zip(self.parts, self.starts, self.shares, strict=False))
             ]
         )
-        return [drawn[step] for step in plan_epoch(self.encoded.lengths[drawn], batch_size, seed, epoch)]
+        lengths = self.encoded.lengths[drawn]
+        return [drawn[step] for step in plan_epoch(lengths, batch_size, seed, epoch, self.parts[0].by_length)]
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
-        logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, packed=model.packs))
+        logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, model.packs, model.rounds))
         losses = torch.zeros(len(rows), device=device)
         for part, columns, weight, start, stop in zip(
             self.parts, self.columns, self.weights, self.starts[:-1], self.starts[1:], strict=True

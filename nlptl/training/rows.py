@@ -41,16 +41,18 @@ class LabelledRows:
     """(rows,) class ids, or (rows, C) 0/1 float32."""
     pad_id: int
     objective: Objective
+    by_length: bool = True
+    """Whether like lengths share a batch."""
 
     @property
     def tokens(self) -> np.ndarray:
         return tokens_of(self.encoded, self.pad_id)
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        return plan_epoch(self.encoded.lengths, batch_size, seed, epoch)
+        return plan_epoch(self.encoded.lengths, batch_size, seed, epoch, self.by_length)
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
-        inputs = collate(self.encoded, rows, self.pad_id, device, packed=model.packs)
+        inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds)
         return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
 
 

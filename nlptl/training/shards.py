@@ -12,14 +12,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import EncoderModel, compile_layers, is_compiled
 
 
 def copy_to_shard(accelerator: Any, model: EncoderModel) -> EncoderModel:
     """A copy on the CPU, for `accelerator.prepare`, which cuts it up layer by layer on the way to the device."""
     copy = deepcopy(model.cpu())
-    if model._compiled_call_impl is not None:  # a copy is not compiled
-        copy.compile(dynamic=True)
+    if is_compiled(model):  # a copy is not
+        compile_layers(copy)
     plugin = getattr(accelerator.state, "fsdp_plugin", None)
     if plugin is not None:
         plugin.transformer_cls_names_to_wrap = _layer_classes(copy)

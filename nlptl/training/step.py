@@ -89,7 +89,9 @@ class OptimizerStep:
         if not self._runtime.is_sharded:
             self._gradients.take(bool(said[2]))
         updating = time.perf_counter()
-        norm = self._runtime.accelerator.clip_grad_norm_(self._model.parameters(), self._clip)
+        # Going through all modules for them would take longer than the norm itself.
+        learning = self._model.parameters() if self._runtime.is_sharded else self._parameters
+        norm = self._runtime.accelerator.clip_grad_norm_(learning, self._clip)
         self._check_finite(float(said[0]), norm, step_rows)
         self._optimizer.step()
         skipped = bool(getattr(self._optimizer, "step_was_skipped", False))

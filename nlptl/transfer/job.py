@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config import RunConfig
-from nlptl.data.encoding import Encoded
+from nlptl.data.encoding import LONGEST_FILLER, Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.data.token_cache import encode_kept
 from nlptl.errors import ConfigError
@@ -50,6 +51,27 @@ class Job:
     @property
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
+
+    @property
+    def packs(self) -> bool:
+        """Whether batches are computed without padding."""
+        return self._packing_pays if self.config.runtime.packing == "auto" else self.config.runtime.packing == "on"
+
+    @property
+    def records(self) -> bool:
+        """Whether training passes are recorded."""
+        asked = self.config.runtime.cuda_graphs and not self.config.runtime.gradient_checkpointing
+        able = getattr(self._encoder_config, "max_position_embeddings", 0) > LONGEST_FILLER + 1
+        return asked and able and self.packs and self._packing_pays and not self.runtime.is_sharded
+
+    @property
+    def _packing_pays(self) -> bool:
+        dropout = self.config.model.dropout
+        return packing.pays(self._encoder_config, self.runtime.device, self.runtime.dtype, dropout)
+
+    @cached_property
+    def _encoder_config(self) -> Any:
+        return encoder_config(self.checkpoint.path)
 
     def remembering(self, progress: Progress) -> Job:
         """The job of a further training, which starts with the micro-batch that memory allowed before."""
@@ -146,4 +168,5 @@ def training_rows(job: Job, which: str) -> LabelledRows:
     if which == "both":
         encoded = concatenate(encoded, job.encoded["validation"])
         targets = np.concatenate([targets, job.targets["validation"]])
-    return LabelledRows(encoded, targets, job.pad_id, objective_of(job))
+    # Recordings want batches of as many tokens each, and packed ones have no padding to save.
+    return LabelledRows(encoded, targets, job.pad_id, objective_of(job), by_length=not job.records)

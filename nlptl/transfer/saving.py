@@ -193,9 +193,10 @@ def _work(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> dict[st
 
 
 def _padding(job: Job, trained: Trained, rows: LabelledRows | MixedRows) -> float:
-    if trained.classifier.packs:
+    if trained.classifier.packs and not job.records:
         return 0.0
-    return measure_padding(rows, job.config.training.batch_size or 1, job.runtime.processes, job.config.seed)
+    size, processes = job.config.training.batch_size or 1, job.runtime.processes
+    return measure_padding(rows, size, processes, job.config.seed, rounded=job.records)
 
 
 def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from nlptl.config import TrainingConfig
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.encoder import compile_layers
 from nlptl.models.features import FeatureStore
 from nlptl.models.kept_heads import fit_kept
 from nlptl.models.modes import Mode
@@ -42,9 +43,9 @@ def fresh_classifier(job: Job, labels: list[str] | None = None) -> Classifier:
     classifier = build_classifier(
         job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
     )
-    # auto packs nowhere until a measurement says where it pays (benchmarks/gpu.py).
-    if job.config.runtime.packing == "on":
+    if job.packs:
         classifier.pack()
+    classifier.records = job.records
     return classifier.to(job.runtime.device)
 
 
@@ -57,7 +58,7 @@ def start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode)
     if job.config.runtime.gradient_checkpointing:
         classifier.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if job.config.runtime.compile:
-        classifier.compile(dynamic=True)  # in place: names of parameters, saving and loading stay the same
+        compile_layers(classifier)
 
 
 def set_head(classifier: Classifier, head: LinearHead) -> None:

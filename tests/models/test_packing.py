@@ -17,6 +17,7 @@ from nlptl.data.encoding import Encoded, collate
 from nlptl.errors import ConfigError
 from nlptl.models import packing
 from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.encoder import compile_layers, is_compiled
 from nlptl.models.modes import MODES
 from nlptl.objectives.classification import Classification
 from nlptl.training.rows import LabelledRows
@@ -160,7 +161,8 @@ def test_gradient_checkpointing_and_compiling_change_nothing(tiny):
         packed.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         assert_equal(padded, packed, rows)
     compiled = classifier_on(Path(tiny["bert"]), "cls", "full", True)
-    compiled.compile(dynamic=True, backend="eager")
+    compile_layers(compiled, "eager")
+    assert is_compiled(compiled) and not is_compiled(padded)
     padded.zero_grad()
     assert_equal(padded, compiled, rows)
 
@@ -259,20 +261,25 @@ def test_torch_takes_the_arguments_that_its_kernel_is_given(monkeypatch):
 
 
 def test_without_cuda_or_with_dropout_the_kernel_is_not_asked(monkeypatch):
-    _, (query, _, _) = row_of_tokens(torch.bfloat16)
-    assert not packing._kernel_serves(query, 0.0)
-
-    class OnCuda:
-        device, dtype, shape = torch.device("cuda"), torch.bfloat16, (1, 4, 100, 64)
-
+    cuda = torch.device("cuda")
+    good = {"device": cuda, "dtype": torch.bfloat16, "width": 64, "dropout": 0.0}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(torch.version, "hip", None)
-    assert packing._kernel_serves(OnCuda, 0.0)
-    assert not packing._kernel_serves(OnCuda, 0.1)
-    for name, value in (("dtype", torch.float32), ("shape", (1, 4, 100, 12)), ("shape", (1, 4, 100, 264))):
-        assert not packing._kernel_serves(type("Other", (OnCuda,), {name: value}), 0.0)
+    assert packing._kernel_serves(**good)
+    worse = {"device": torch.device("cpu"), "dtype": torch.float32, "width": 264, "dropout": 0.1}
+    for name, value in [*worse.items(), ("width", 12)]:
+        assert not packing._kernel_serves(**{**good, name: value}), name
+    # Where a run decides, it knows the configuration only, and what replaces its dropout.
+    bert, without = tf.BertConfig(), tf.BertConfig(attention_probs_dropout_prob=0.0)
+    assert packing.pays(bert, cuda, torch.bfloat16, 0.0)
+    assert not packing.pays(bert, cuda, torch.bfloat16, None)
+    assert packing.pays(without, cuda, torch.bfloat16, None)
+    assert not packing.pays(without, cuda, torch.bfloat16, 0.1)
+    assert packing.pays(tf.DistilBertConfig(attention_dropout=0.0), cuda, torch.bfloat16, None)
+    assert not packing.pays(tf.AlbertConfig(), cuda, torch.bfloat16, 0.0)
+    assert not packing.pays(bert, torch.device("cpu"), torch.bfloat16, 0.0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    assert not packing._kernel_serves(OnCuda, 0.0)
+    assert not packing._kernel_serves(**good)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
