@@ -227,8 +227,8 @@ class RuntimeConfig(Record):
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     compile: bool = False
-    """Compile the model before training (torch.compile, dynamic shapes). Pays on GPUs in long trainings; on CPUs small
-    models become slower. Needs a C compiler."""
+    """Compile the encoder's layers before training (torch.compile, dynamic shapes). Pays on GPUs in long trainings with
+    large batches; on CPUs small models become slower. Needs a C compiler."""
     packing: Literal["auto", "on", "off"] = "auto"
     """Compute batches without padding, all tokens in one row; outputs are the same up to rounding. Takes bert,
     camembert, distilbert, electra, roberta and xlm-roberta, in training and in the run's own forward passes. Attention

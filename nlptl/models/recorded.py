@@ -19,7 +19,7 @@ from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]
 MOST = 32
-"""Shapes recorded; others are computed as they come."""
+"""Shapes recorded, if memory allows; others are computed as they come."""
 WARM_UP = 2
 
 
@@ -63,17 +63,21 @@ class Recorder:
         self._passes: dict[tuple[torch.Size, ...], Passes] = {}
         self._seen: set[tuple[torch.Size, ...]] = set()
         self._pool: Any = None
+        self._most = MOST
 
     def __call__(self, inputs: Inputs) -> Tensor:
         if not (self._model.training and torch.is_grad_enabled()):
             plain: Tensor = self._plain(inputs)
             return plain
         shape = tuple(tensor.shape for tensor in inputs.values())
+        if shape not in self._passes and shape in self._seen and len(self._passes) < self._most:
+            try:
+                self._passes[shape] = self._record(inputs)
+            except torch.OutOfMemoryError:
+                self._most = len(self._passes)
         if shape not in self._passes:
-            if shape not in self._seen or len(self._passes) == MOST:
-                self._seen.add(shape)
-                return self._plain(inputs)  # type: ignore[no-any-return]
-            self._passes[shape] = self._record(inputs)
+            self._seen.add(shape)
+            return self._plain(inputs)  # type: ignore[no-any-return]
         repeat: Callable[..., Tensor] = _Repeat.apply
         return repeat(self, self._passes[shape], self._parameters[0], *inputs.values())
 

@@ -21,6 +21,7 @@ from nlptl.models.encoder import compile_layers, is_compiled
 from nlptl.models.modes import MODES
 from nlptl.objectives.classification import Classification
 from nlptl.training.rows import LabelledRows
+from tests.recording import text_by_text
 
 LABELS = ["a", "b", "c"]
 LENGTHS = [9, 1, 30, 2, 1, 17]
@@ -207,18 +208,6 @@ def row_of_tokens(dtype: torch.dtype, device: str = "cpu") -> tuple[packing.Layo
     shape = (1, sum(LENGTHS), 4, 8)  # as the layers make them: heads are views
     made = [torch.randn(shape, device=device).to(dtype).requires_grad_().transpose(1, 2) for _ in range(3)]
     return layout, made
-
-
-def text_by_text(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale=None):
-    """What torch says of `varlen_attn`, written out: tokens are (T, heads, width), texts lie between offsets."""
-    assert cu_seq_q.dtype == cu_seq_k.dtype == torch.int32
-    assert max_q == max_k == int(cu_seq_q.diff().max())
-    parts = []
-    for a, b in zip(cu_seq_q[:-1].tolist(), cu_seq_q[1:].tolist(), strict=True):
-        q, k, v = (t[a:b].transpose(0, 1).double() for t in (query, key, value))
-        shares = (q @ k.transpose(1, 2) * (query.shape[-1] ** -0.5 if scale is None else scale)).softmax(-1)
-        parts.append((shares @ v).transpose(0, 1))
-    return torch.cat(parts).to(query.dtype)
 
 
 @pytest.mark.parametrize("scaling", [None, 0.2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,10 @@ from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.recorded import recording
 from nlptl.objectives.classification import Classification
 from nlptl.training.rows import LabelledRows
+from tests.recording import CUDA, play_recordings
 
 LENGTHS = np.array([9, 0, 30, 2, 1, 17, 40, 5])
 BATCHES = [np.array(rows) for rows in ([0, 1, 2], [5, 3, 4], [2, 6, 7, 1], [1, 2, 0], [4, 3, 5])]
-CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"))
 
 
 @pytest.fixture
@@ -31,23 +30,8 @@ def rows() -> LabelledRows:
 
 @pytest.fixture(params=["cpu", CUDA])
 def device(request, monkeypatch) -> torch.device:
-    """On a CPU, with a stand-in for what only CUDA has: the work is done again, into the tensors of the first time."""
     if request.param == "cpu":
-
-        def capture(work, pool):
-            first = work()
-
-            def again():
-                with torch.enable_grad():
-                    result = work()
-                if first is not None:
-                    first.data.copy_(result.data)
-
-            return first, again
-
-        monkeypatch.setattr(recorded, "capture", capture)
-        monkeypatch.setattr(recorded, "new_pool", object)
-        monkeypatch.setattr(recorded, "aside", lambda device: nullcontext())
+        play_recordings(monkeypatch)
     return torch.device(request.param)
 
 
@@ -111,6 +95,19 @@ def test_only_so_many_shapes_are_recorded(device, rows, tiny, monkeypatch):
         for size in (1, 1, 2, 2, 2):
             rows.losses(model, np.arange(2, 2 + size), device).sum().backward()
         assert len(model.forward._passes) == 1
+
+
+def test_where_memory_does_not_suffice_passes_stay_plain(device, rows, tiny, monkeypatch):
+    def full(work, pool):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(recorded, "capture", full)
+    expected = learned(classifier_on(tiny["bert"], "cls", device), rows, device)
+    model = classifier_on(tiny["bert"], "cls", device)
+    with recording(model):
+        found = learned(model, rows, device)
+    for new, old in zip(found, expected, strict=True):
+        torch.testing.assert_close(new, old, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("tokens", [1, 40, 900, 5_000, 23_456, 70_001, 300_000])

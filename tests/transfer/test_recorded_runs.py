@@ -1,11 +1,13 @@
-"""Whole runs on an NVIDIA GPU, where batches are packed and passes recorded without being asked for."""
+"""Whole runs as an NVIDIA GPU makes them: batches packed and passes recorded without being asked for."""
 
 import shutil
 
 import pytest
 import torch
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+from nlptl.models import recorded
+from tests.recording import CUDA, play_kernel, play_recordings
+
 SETTINGS = {
     "training.epochs": 12,
     "training.batch_size": 8,
@@ -30,17 +32,27 @@ def checkpoint(tiny, tmp_path_factory):
     return str(folder)
 
 
+@pytest.fixture(params=["cpu", CUDA])
+def device(request, monkeypatch):
+    """Where runs train; on a CPU with stand-ins for what it has not."""
+    if request.param == "cpu":
+        play_kernel(monkeypatch)
+        play_recordings(monkeypatch)
+    else:
+        monkeypatch.delenv("ACCELERATE_USE_CPU")
+    return request.param
+
+
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("mode", ["full", "lora"])
 @pytest.mark.parametrize("graphs", [True, False])
-def test_a_run_learns_and_predicts(train, obvious, checkpoint, tmp_path, monkeypatch, mode, pooling, graphs):
-    from nlptl.models import recorded
-
+def test_a_run_learns_and_predicts(train, obvious, checkpoint, tmp_path, monkeypatch, device, mode, pooling, graphs):
     captures, capture = [], recorded.capture
     monkeypatch.setattr(recorded, "capture", lambda *a: captures.append(1) or capture(*a))
     settings = {**SETTINGS, "model.pooling": pooling, "runtime.cuda_graphs": graphs}
     run = train("sentiment", obvious, tmp_path / "run", settings, mode=mode, checkpoint=checkpoint).run
     assert bool(captures) == graphs
+    assert run._runtime.device.type == device
     assert run.metrics["test"]["accuracy"] > 0.9
     assert run.metrics["time"]["padding_share"] > 0 if graphs else run.metrics["time"]["padding_share"] == 0
     assert run.artifact.predictor.classifier.packs
