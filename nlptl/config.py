@@ -218,7 +218,7 @@ class AdaptationConfig(Record):
 
 
 class RuntimeConfig(Record):
-    """Where and how it runs; nothing here changes what is learned, beyond rounding."""
+    """Where and how it runs; nothing here changes what is learned, beyond rounding and the order of batches."""
 
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     """auto: what the accelerate config says, else bf16 where the hardware computes it fast, else fp32."""

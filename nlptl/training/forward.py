@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nlptl.data.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
@@ -44,13 +45,32 @@ def forward_all(
     # Sharded models gather weights in every pass, so all processes make equally many; fillers are not kept.
     fillers = -(-len(batches) // runtime.processes) - len(mine)
     out = np.zeros((len(encoded), width), np.float32)
+
+    def compute(rows: np.ndarray) -> np.ndarray:
+        outputs = function(collate(encoded, rows, pad_id, runtime.device, packed))
+        computed: np.ndarray = outputs.float().cpu().numpy()
+        return computed
+
     with runtime.measuring(), runtime.autocast():
         for rows in runtime.stop.until(runtime.track(mine, what)):
-            out[rows] = function(collate(encoded, rows, pad_id, runtime.device, packed)).float().cpu().numpy()
+            out[rows] = compute(rows) if runtime.is_sharded else _in_parts(compute, rows)
         for _ in range(fillers):
-            function(collate(encoded, batches[0][:1], pad_id, runtime.device, packed))
+            compute(batches[0][:1])
     # Every row was filled by one process and is zero on the others.
     return runtime.sum(out)
+
+
+def _in_parts(compute: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """All rows at once or, where memory does not suffice, half of them after the other."""
+    try:
+        return compute(rows)
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            raise
+    # Outside the except block, so that the error no longer holds the tensors that filled the memory.
+    if torch.accelerator.is_available():
+        torch.accelerator.empty_cache()
+    return np.concatenate([_in_parts(compute, half) for half in np.array_split(rows, 2)])
 
 
 def logits_of(runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, classes: int, what: str) -> np.ndarray:

@@ -18,6 +18,16 @@ def test_each_row_once_in_an_epoch(rows, size):
     assert all(0 < len(step) <= size for step in steps)
 
 
+def test_random_order_where_lengths_do_not_matter():
+    lengths = realistic(1000)
+    steps = plan_epoch(lengths, 32, 1, 2, by_length=False)
+    assert sorted(np.concatenate(steps).tolist()) == list(range(1000))
+    assert [len(step) for step in steps] == [32] * 31 + [8]
+    assert padding_share(lengths, steps) > 0.3
+    other = plan_epoch(lengths, 32, 1, 3, by_length=False)
+    assert not np.array_equal(steps[0], other[0])
+
+
 def test_an_epoch_is_a_function_of_its_arguments():
     lengths = realistic(1000)
 

@@ -20,7 +20,7 @@ def texts_of(encoded) -> list[list[int]]:
 def small_passes(monkeypatch):
     """Many passes instead of one."""
     plan = forward.plan_forward
-    monkeypatch.setattr(forward, "plan_forward", lambda lengths: plan(lengths, 60))
+    monkeypatch.setattr(forward, "plan_forward", lambda lengths, tokens: plan(lengths, 60))
 
 
 def test_every_row_once_in_the_order_of_the_texts(runtime, rows, small_passes):
@@ -39,12 +39,32 @@ def test_every_row_once_in_the_order_of_the_texts(runtime, rows, small_passes):
     assert len(passes) > 5
 
 
+def test_where_memory_does_not_suffice_a_pass_is_halved(runtime, rows):
+    passes = []
+
+    def length(inputs):
+        if len(inputs["input_ids"]) > 5:
+            raise torch.OutOfMemoryError("no room")
+        passes.append(len(inputs["input_ids"]))
+        return inputs["attention_mask"].sum(1, keepdim=True).float()
+
+    found = forward_all(runtime, length, rows.encoded, rows.pad_id, 1, "x")
+    assert found[:, 0].tolist() == rows.encoded.lengths.tolist()
+    assert sum(passes) == 67 and max(passes) <= 5
+
+    def never(inputs):
+        raise torch.OutOfMemoryError("no room at all")
+
+    with pytest.raises(torch.OutOfMemoryError, match="at all"):
+        forward_all(runtime, never, rows.encoded, rows.pad_id, 1, "x")
+
+
 def test_logits_do_not_depend_on_the_batching_and_leave_the_mode_alone(runtime, rows, fresh, monkeypatch):
     classifier = fresh(dropout=0.5).to(runtime.device)
     classifier.train()
     together = logits_of(runtime, classifier, rows.encoded, rows.pad_id, 2, "x")
     assert classifier.training
-    monkeypatch.setattr(forward, "plan_forward", lambda lengths: [np.array([i]) for i in range(len(lengths))])
+    monkeypatch.setattr(forward, "plan_forward", lambda lengths, _: [np.array([i]) for i in range(len(lengths))])
     alone = logits_of(runtime, classifier.eval(), rows.encoded, rows.pad_id, 2, "x")
     assert not classifier.training
     np.testing.assert_allclose(together, alone, atol=1e-5)
