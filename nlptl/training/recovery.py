@@ -54,8 +54,9 @@ class Recovery:
         progress, where = snapshot.progress, self._state.folder
         if progress.plan != self._plan:
             raise ArtifactError(
-                f"The training state in {where} was made with other training rows: the data has changed since. "
-                "Put the data back, or choose another --output."
+                f"The training state in {where} was made with other training rows, or with their batches in another "
+                "order. Put the data back; where the run has moved between CPU and GPU, add --set "
+                "runtime.cuda_graphs=false; or choose another --output."
             )
         try:
             # Processes that share the weights out train all words; one that holds them may train the used ones only.

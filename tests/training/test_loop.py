@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from nlptl.data.batching import plan_epoch
 from nlptl.data.encoding import collate
-from nlptl.errors import NlptlError
+from nlptl.errors import ArtifactError, NlptlError
 from nlptl.models.lightening import UsedEmbedding
 from nlptl.objectives.classification import Classification
 from nlptl.training.checkpointing import StateFolder
@@ -230,6 +230,15 @@ def test_an_interrupted_training_goes_on_where_it_was(learn, fresh, eager, tmp_p
     assert [e["accuracy"] for e in found.epochs] == pytest.approx([e["accuracy"] for e in expected.epochs])
     assert (found.step, found.best_epoch) == (expected.step, expected.best_epoch)
     assert_equal(weights_of(whole), weights_of(second), atol=1e-7)
+
+
+def test_a_state_of_other_batches_is_refused_and_kept(learn, fresh, eager, tmp_path):
+    state = StateFolder(tmp_path / "state")
+    with pytest.raises(Interrupted):
+        learn(Until(3), state=state)
+    with pytest.raises(ArtifactError, match=r"batches in another order.*runtime\.cuda_graphs=false"):
+        learn(state=state, seed=6)
+    assert learn(state=state).progress.step == 2 * STEPS
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
