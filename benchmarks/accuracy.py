@@ -134,7 +134,7 @@ def measure_peer(root: Path, dataset: str, shots: int, mode: str, seed: int) -> 
     from sklearn.metrics import accuracy_score, f1_score
 
     from nlptl.checkpoints import resolve_checkpoint
-    from nlptl.config import load_config
+    from nlptl.config.overrides import load_config
     from nlptl.data.loading import load_splits
     from nlptl.tasks import load_task
 

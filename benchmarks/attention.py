@@ -17,7 +17,7 @@ from measuring import markdown
 from records import surroundings, versions_and_dates
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from nlptl.models import attention
+from nlptl.kernels import attention
 
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 TOKENS, HEADS, WIDTH, ROUNDS, CALLS = 4096, 12, 32, 7, 5

@@ -102,9 +102,10 @@ def looping(
         from ours import TimedRows
         from synthetic import classifier_of
 
-        from nlptl.config import LoraSettings, TrainingConfig
+        from nlptl.config.run import LoraSettings
+        from nlptl.config.training import ResolvedTraining
         from nlptl.models.encoder import compile_layers
-        from nlptl.models.modes import MODES
+        from nlptl.registry import MODES
         from nlptl.training.loop import fit
         from nlptl.training.runtime import start_runtime
 
@@ -114,7 +115,7 @@ def looping(
         kind().apply(classifier, LoraSettings(rank=8, targets=["query", "value"]))
         if backend is not None:
             compile_layers(classifier, backend)
-        config = TrainingConfig(
+        config = ResolvedTraining(
             epochs=1,
             batch_size=batch_size,
             learning_rate=5e-5,

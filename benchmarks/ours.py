@@ -22,16 +22,16 @@ from peers.steps import SKIP, now, steady
 from peers.texts import say, threads
 
 from nlptl.data.encoding import filler_lengths
-from nlptl.training.rows import Rows
+from nlptl.training.examples.labelled import Examples
 
 TASK = "chatbot-intent"
 # What makes a step cheaper: where it is called from, and what stands in when it is left out.
 SAVINGS: dict[str, tuple[str, Any]] = {
     "used words": ("nlptl.training.loop.only_used_words", lambda *_: nullcontext()),
-    "narrow activations": ("nlptl.models.activations.use_for", lambda _: None),
-    "short-text attention": ("nlptl.models.attention.use_for", lambda _: None),
+    "narrow activations": ("nlptl.kernels.bf16.use_for", lambda _: None),
+    "short-text attention": ("nlptl.kernels.attention.use_for", lambda _: None),
     "frozen weights rounded once": ("nlptl.training.loop.linear_weights_in", lambda *_: nullcontext()),
-    "shorter adapters": ("nlptl.models.modes.tighten", lambda _: None),
+    "shorter adapters": ("nlptl.models.modes.fuse_adapters", lambda _: None),
 }
 Assignments = dict[str, Any]
 
@@ -41,7 +41,7 @@ class TimedRows:
     """The first steps of some rows' plan, and one more, with a note of when each began and what it held."""
 
     inner: Any
-    """LabelledRows, or what has their `encoded`, `plan` and `losses`; for a model that packs, without padding."""
+    """LabelledExamples, or what has their `encoded`, `plan` and `losses`; for a model that packs, without padding."""
     limit: int
     marks: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -91,13 +91,13 @@ class Prepared:
     mode: Any
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> Examples:
         """The training rows."""
         from nlptl.objectives.classification import Classification
-        from nlptl.training.rows import LabelledRows
+        from nlptl.training.examples.labelled import LabelledExamples
 
         smoothing = self.config.training.label_smoothing or 0.0
-        return LabelledRows(self.encoded["train"], self.targets["train"], self.pad_id, Classification(smoothing))
+        return LabelledExamples(self.encoded["train"], self.targets["train"], self.pad_id, Classification(smoothing))
 
 
 def main() -> None:
@@ -129,13 +129,13 @@ def parse() -> argparse.Namespace:
 
 
 def prepare(arguments: argparse.Namespace) -> Prepared:
-    """Rows, classifier and runtime, with the defaults of task and mode."""
+    """Examples, classifier and runtime, with the defaults of task and mode."""
     from nlptl.checkpoints import resolve_checkpoint
-    from nlptl.config import load_config, parse_assignments
+    from nlptl.config.overrides import load_config, parse_assignments
     from nlptl.data.encoding import encode
     from nlptl.data.loading import label_targets, load_splits
     from nlptl.models.classifier import build_classifier, load_tokenizer
-    from nlptl.models.modes import MODES
+    from nlptl.registry import MODES
     from nlptl.tasks import load_task
     from nlptl.training.runtime import start_runtime
 
@@ -186,7 +186,7 @@ def steps(arguments: argparse.Namespace) -> None:
 def target(arguments: argparse.Namespace) -> None:
     """Features, linear probe, then (unless the encoder stays frozen) epochs, until validation is good enough; test."""
     from nlptl.evaluation.evaluator import quick_metrics
-    from nlptl.models.probe import fit_probe
+    from nlptl.models.linear_probe import fit_probe
     from nlptl.training.forward import features_of, logits_of
     from nlptl.training.loop import fit
 
@@ -241,8 +241,8 @@ def job(arguments: argparse.Namespace) -> None:
     import transformers  # noqa: F401
 
     import nlptl
-    import nlptl.transfer.fine_tune
-    from nlptl.config import parse_assignments
+    import nlptl.strategies.fine_tune
+    from nlptl.config.overrides import parse_assignments
 
     begun = time.perf_counter()
     run = nlptl.train(

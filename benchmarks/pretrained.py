@@ -15,7 +15,7 @@ import pandas as pd
 def pretrained(settings: dict[str, Any], **asked: Any) -> Path:
     """`nlptl.pretrain(**asked, settings=settings)`, unless the cache has its result already."""
     import nlptl
-    from nlptl.resources import cache_dir
+    from nlptl.storage.paths import cache_dir
 
     files = [Path(path) for path in asked.get("data") or []]
     known = [settings, {**asked, "data": [[file.name, file.stat().st_size] for file in files]}, version("nlptl")]

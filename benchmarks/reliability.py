@@ -201,7 +201,7 @@ def damage(work: Path) -> Row:
     """Each file of the newest of two states truncated, deleted, one bit flipped; the older one must be taken."""
     import torch
 
-    from nlptl.training.checkpointing import Progress, Snapshot, StateFolder
+    from nlptl.training.resume.states import Progress, Snapshot, StateFolder
 
     parameter = torch.nn.Parameter(torch.ones(8))
     optimizer = torch.optim.AdamW([parameter])
@@ -265,7 +265,7 @@ def full_disk(work: Path) -> Row:
     try:
         group = begin(work, small / "run", "full", settings={"training.keep_states": 9})
         code, said = group.wait(), group.said()
-        from nlptl.training.checkpointing import StateFolder
+        from nlptl.training.resume.states import StateFolder
 
         kept = StateFolder(small / "run" / "state").read() is not None
         clear = code == [2] and "could not be written" in said and "Traceback" not in said
@@ -297,7 +297,7 @@ def cost(work: Path, seconds: float) -> Row:
     """
     import nlptl
     from nlptl.errors import Preempted
-    from nlptl.training.checkpointing import StateFolder
+    from nlptl.training.resume.states import StateFolder
 
     saves: list[tuple[float, float]] = []
     save = StateFolder.save

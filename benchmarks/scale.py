@@ -101,7 +101,7 @@ def write_texts(file: Path, rows: int, seed: str) -> None:
     import pandas as pd
 
     from nlptl.data.files import TableWriter
-    from nlptl.resources import bundled
+    from nlptl.storage.paths import bundled
 
     sample = pd.read_csv(bundled("tasks") / "chatbot-intent" / "sample" / "train.csv")
     words = sorted({word for text in sample["text"] for word in text.split()})

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from nlptl.data.encoding import Encoded
-from nlptl.models.recorded import recording
-from nlptl.training.rows import LabelledRows
+from nlptl.kernels.cuda_graphs import recording
+from nlptl.training.examples.labelled import LabelledExamples
 
 LABELS = [f"label {i}" for i in range(8)]
 PAD = 0
@@ -63,7 +63,7 @@ def write_checkpoint(size: Size, folder: Path) -> Path:
     return folder
 
 
-def draw_rows(size: Size, texts: str = "messages", seed: int = 0) -> LabelledRows:
+def draw_rows(size: Size, texts: str = "messages", seed: int = 0) -> LabelledExamples:
     """Random ids; lengths are log-normal with a tail to `longest`: messages of median 33, or reviews of median 164."""
     from nlptl.objectives.classification import Classification
 
@@ -75,7 +75,7 @@ def draw_rows(size: Size, texts: str = "messages", seed: int = 0) -> LabelledRow
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     targets = rng.integers(0, len(LABELS), count)
     encoded = Encoded(tokens, offsets, np.zeros(len(tokens), np.uint8))
-    return LabelledRows(encoded, targets, PAD, Classification())
+    return LabelledExamples(encoded, targets, PAD, Classification())
 
 
 def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None = 0.1, packed: bool = False) -> Any:
@@ -89,7 +89,7 @@ def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None 
     return classifier.to(device)
 
 
-def differences(checkpoint: Path, rows: LabelledRows, device: torch.device, count: int = 24) -> dict[str, float]:
+def differences(checkpoint: Path, rows: LabelledExamples, device: torch.device, count: int = 24) -> dict[str, float]:
     """Largest relative differences, in float32 without dropout, of losses and of the gradient over some rows.
 
     One batch padded to its longest row is the reference; the same rows go through in batches of like length, packed,
@@ -111,7 +111,7 @@ def differences(checkpoint: Path, rows: LabelledRows, device: torch.device, coun
 
 def _losses_and_gradient(
     checkpoint: Path,
-    rows: LabelledRows,
+    rows: LabelledExamples,
     batches: list[np.ndarray],
     device: torch.device,
     packed: bool = False,
@@ -129,13 +129,13 @@ def _losses_and_gradient(
     return losses, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def attention_difference(rows: LabelledRows, device: torch.device, count: int = 24, heads: int = 4) -> float:
+def attention_difference(rows: LabelledExamples, device: torch.device, count: int = 24, heads: int = 4) -> float:
     """Largest relative difference of packed attention in bfloat16 (output, gradients) from itself in float32.
 
     On a GPU that has it, bfloat16 is computed by the kernel for texts of varying length, float32 never is.
     """
     from nlptl.data.encoding import collate
-    from nlptl.models.packing import Layout, attend
+    from nlptl.kernels.packing import Layout, attend
 
     layout = Layout.of(collate(rows.encoded, np.arange(count), rows.pad_id, device, packed=True))
     torch.manual_seed(0)

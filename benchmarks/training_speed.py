@@ -121,7 +121,7 @@ def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int
 
 def cut(source: Path, folder: Path, rows: int | None, shots: int | None = None) -> Path:
     """train.csv, validation.csv and test.csv as nlptl cuts them, for both sides."""
-    from nlptl.config import load_config
+    from nlptl.config.overrides import load_config
     from nlptl.data.loading import load_splits
     from nlptl.tasks import load_task
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlptl.api import Run, adapt, adapt_matrix, load, merge, probe, rank, train, train_baseline
-    from nlptl.config import RunConfig
+    from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
+    from nlptl.explore.discovery import Discovery, discover
+    from nlptl.pretraining.pretrain import pretrain
     from nlptl.tasks import TaskSpec, load_task, register_task
-    from nlptl.transfer.discover import Discovery, discover
-    from nlptl.transfer.pretrain import pretrain
 
 __version__ = _version("nlptl")
 __all__ = [
@@ -41,16 +41,16 @@ __all__ = [
 _HOMES = {
     "NlptlError": "nlptl.errors",
     "Run": "nlptl.api",
-    "RunConfig": "nlptl.config",
+    "RunConfig": "nlptl.config.run",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.api",
-    "Discovery": "nlptl.transfer.discover",
+    "Discovery": "nlptl.explore.discovery",
     "adapt_matrix": "nlptl.api",
-    "discover": "nlptl.transfer.discover",
+    "discover": "nlptl.explore.discovery",
     "load": "nlptl.api",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.api",
-    "pretrain": "nlptl.transfer.pretrain",
+    "pretrain": "nlptl.pretraining.pretrain",
     "probe": "nlptl.api",
     "rank": "nlptl.api",
     "register_task": "nlptl.tasks",

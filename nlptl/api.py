@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlptl.artifacts import merge_artifact
 from nlptl.baselines.training import train_baseline as fit_baseline
-from nlptl.config import RunConfig, load_config
+from nlptl.config.overrides import load_config
+from nlptl.config.run import RunConfig
 from nlptl.data.domains import Domains
 from nlptl.errors import ConfigError
+from nlptl.explore.layers import LayerReport, probe_layers
+from nlptl.explore.ranking import Ranking, rank_checkpoints
 from nlptl.inference.predictor import Run, load
-from nlptl.insight.layers import LayerReport, probe_layers
-from nlptl.insight.ranking import Ranking, rank_checkpoints
-from nlptl.reports.model_card import write_card
+from nlptl.runs.artifact import merge_artifact
+from nlptl.runs.card import write_card
+from nlptl.strategies.adaptation.matrix import DomainMatrix, cross_domains
+from nlptl.strategies.fine_tune import fine_tune
+from nlptl.strategies.multi_task import multi_task
 from nlptl.tasks import read_task
-from nlptl.transfer.domain_matrix import DomainMatrix, cross_domains
-from nlptl.transfer.fine_tune import fine_tune
-from nlptl.transfer.multi_task import multi_task
 
 __all__ = [
     "DomainMatrix",

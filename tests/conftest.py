@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 MODES = ("full", "lora", "feature_extraction")
@@ -154,7 +154,7 @@ def _byte_pairs(folder: Path, words: list[str]) -> Any:
 def train() -> Train:
     """`nlptl.train` on small data with quick settings, and the classifier that it saved."""
     import nlptl
-    from nlptl.transfer import saving
+    from nlptl.strategies import saving
 
     def quickly(task: str | None, data: Any, output: Path, settings: dict[str, Any] | None = None, **more: Any) -> Any:
         kept: list[Any] = []

@@ -22,9 +22,9 @@ CONTEXT.set_forkserver_preload(
     [
         "nlptl.cli",
         "nlptl.api",
-        "nlptl.transfer.fine_tune",
-        "nlptl.transfer.contrastive",
-        "nlptl.transfer.pretrain",
+        "nlptl.strategies.fine_tune",
+        "nlptl.strategies.contrastive",
+        "nlptl.pretraining.pretrain",
         "accelerate.tracking",
         "transformers.models.bert.modeling_bert",
         "transformers.models.bert.tokenization_bert",

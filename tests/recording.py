@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn.attention import varlen
 
-from nlptl.models import packing, recorded
+from nlptl.kernels import cuda_graphs as recorded
+from nlptl.kernels import packing
 
 CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"))
 

@@ -17,7 +17,7 @@ import yaml
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 
 meet, begin, cut_up = PartialState.__init__, AcceleratorState.__init__, torch.distributed.fsdp.fully_shard
 

@@ -7,7 +7,7 @@ import pytest
 
 import nlptl
 from nlptl.errors import ConfigError, DataError
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 
 QUICK = {"training.epochs": 1, "runtime.precision": "fp32", "runtime.progress": False, "model.pooling": "mean"}
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from nlptl import cli
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data.loading import load_splits
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 from nlptl.tasks import load_task
 
 HEAVY = {"torch", "transformers", "accelerate", "datasets", "peft", "evaluate", "sklearn", "pandas", "numpy"}

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nlptl.config import dotted_keys, load_config, parse_assignments, parse_label_map
+from nlptl.config.overrides import dotted_keys, load_config, parse_assignments, parse_label_map
+from nlptl.config.records import read_yaml, validate
 from nlptl.data.files import read_frame
 from nlptl.errors import NlptlError
-from nlptl.schema import read_yaml, validate
 from nlptl.tasks import TaskSpec
 
 # Bounded by examples rather than by the clock, and drawn the same way each time.

@@ -12,14 +12,14 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.config import DataConfig, ProbeConfig
+from nlptl.config.run import DataConfig, ProbeConfig
 from nlptl.data.audit import text_key
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
 from nlptl.models.classifier import build_classifier, load_tokenizer
-from nlptl.models.probe import fit_probe
+from nlptl.models.linear_probe import fit_probe
 from nlptl.objectives.classification import balanced_weights
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 from nlptl.tasks import SPLITS, load_task
 from nlptl.training.forward import features_of
 from nlptl.training.runtime import local_runtime

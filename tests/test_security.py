@@ -10,13 +10,13 @@ import pytest
 
 import nlptl
 from nlptl.checkpoints import check_checkpoint, resolve_checkpoint
-from nlptl.config import load_config
+from nlptl.config.overrides import load_config
+from nlptl.config.records import write_yaml
 from nlptl.data.files import TableWriter
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError
 from nlptl.models.classifier import encoder_config, load_tokenizer
-from nlptl.redaction import RedactSecrets, redact
-from nlptl.schema import write_yaml
-from nlptl.signed import refuse_code
+from nlptl.runs.manifest import refuse_code
+from nlptl.storage.secrets import RedactSecrets, redact
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(Path(nlptl.__file__).parent.rglob("*.py"))

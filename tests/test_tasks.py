@@ -5,14 +5,12 @@ import pytest
 import yaml
 
 from nlptl import tasks as tasks_module
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data.files import read_frame
 from nlptl.data.loading import load_splits
 from nlptl.errors import ConfigError
-from nlptl.evaluation.decisions import POLICIES
-from nlptl.evaluation.metrics import METRICS
-from nlptl.models.modes import MODES
-from nlptl.resources import bundled
+from nlptl.registry import METRICS, MODES, POLICIES
+from nlptl.storage.paths import bundled
 from nlptl.tasks import SPLITS, ModeDefaults, TaskSpec, find_tasks, load_task, read_task, register_task
 
 BUNDLED = sorted(path.parent.name for path in bundled("tasks").glob("*/task.yaml"))
@@ -182,7 +180,7 @@ def test_broken_yaml_is_loud_even_when_another_task_is_asked_for(tmp_path, text)
     [
         ({"lables": ["a", "b"]}, [r"lables: unknown key.*Did you mean 'labels'\?"]),
         ({"data": {"d": {"file": {}}}}, [r"data\.d\.file: unknown key.*Did you mean 'files'\?"]),
-        ({"modes": {"lorra": {}}}, [r"modes\.lorra"]),
+        ({"modes": {"lorra": {}}}, [r"modes: Unknown mode 'lorra'.*Did you mean 'lora'"]),
         ({"modes": {"lora": {"lr": 1}}}, [r"modes\.lora\.lr: unknown key"]),
         ({"labels": ["a", "a"]}, ["labels holds a name twice"]),
         ({"labels": ["a", " "]}, ["labels holds an empty name"]),

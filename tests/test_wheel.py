@@ -19,7 +19,7 @@ from pathlib import Path
 import nlptl
 site = Path(sys.argv.pop(1)).resolve()
 assert Path(nlptl.__file__).resolve().is_relative_to(site), nlptl.__file__
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 assert bundled("tasks").is_relative_to(site), bundled("tasks")
 from nlptl.cli import main
 main()

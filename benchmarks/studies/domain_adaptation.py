@@ -40,8 +40,8 @@ def cases(quick: bool) -> list[Row]:
 
 def measure(root: Path, case: Row) -> Row:
     """Accuracy on the target's test rows of source only, oracle and each method, its gain, error and doubts."""
-    from nlptl.training.checkpointing import StateFolder
-    from nlptl.transfer.domain_adaptation import learn
+    from nlptl.strategies.adaptation.domain_adaptation import learn
+    from nlptl.training.resume.states import StateFolder
 
     job = _job(root, case)
     numbers: Row = {"rows": len(job.targets["test"])}
@@ -62,12 +62,12 @@ def measure(root: Path, case: Row) -> Row:
 def _job(root: Path, case: Row) -> Any:
     """Both domains read, cut and tokenised once, for all methods."""
     from nlptl.checkpoints import resolve_checkpoint
-    from nlptl.config import load_config
+    from nlptl.config.overrides import load_config
     from nlptl.data.domains import load_domains
+    from nlptl.runs.folder import join_processes
+    from nlptl.strategies.job import encode_splits, fill_in
     from nlptl.tasks import load_task
     from nlptl.training.timing import Clock
-    from nlptl.transfer.folder import join_processes
-    from nlptl.transfer.job import encode_splits, fill_in
 
     frozen = case["mode"] == "feature_extraction"
     settings: Row = {

@@ -64,7 +64,7 @@ def _twin() -> Path:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from nlptl.checkpoints import resolve_checkpoint
-    from nlptl.resources import cache_dir
+    from nlptl.storage.paths import cache_dir
 
     folder = cache_dir() / "studies" / "minilm-random-weights"
     if folder.exists():

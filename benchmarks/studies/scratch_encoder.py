@@ -10,7 +10,7 @@ from typing import Any
 from pretrained import accuracy, pretrained
 from safetensors.torch import load_file, save_file
 
-from nlptl.json_files import read_json
+from nlptl.storage.json_files import read_json
 from studies import compared, mean_and_spread
 
 TITLE = "A tiny encoder pre-trained from scratch, then sst2 at 1000 labels"

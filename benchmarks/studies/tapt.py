@@ -59,7 +59,7 @@ def encoder(root: Path, method: str, steps: int = STEPS) -> Path | str:
 
 
 def _perplexities(folder: Path) -> Row:
-    from nlptl.json_files import read_json
+    from nlptl.storage.json_files import read_json
 
     measured = read_json(folder / "pretraining.json")["training"]["evaluations"]
     return {"perplexity_before": measured[0]["perplexity"], "perplexity_after": min(m["perplexity"] for m in measured)}

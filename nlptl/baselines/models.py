@@ -17,8 +17,7 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from nlptl.models.scorers import NEVER, Linear, Neighbours, Scorer, Tree, log_odds
-from nlptl.registry import Registry
+from nlptl.baselines.scorers import NEVER, Linear, Neighbours, Scorer, Tree, log_odds
 
 Setting = dict[str, Any]
 # Leaves of few texts would be sure of themselves; this many imagined texts with the training frequencies join each.
@@ -45,17 +44,13 @@ class Fit(Protocol):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classical model: what it is, which features and settings it chooses from on validation."""
+    """A classical model: how it is fitted, which features and settings it chooses from on validation."""
 
-    description: str
     fit: Fit
     grid: tuple[Setting, ...]
     features: tuple[str, ...] = ("words", "words_characters")
     weighs_labels: bool = True
     """Whether `training.class_weights` means anything to it."""
-
-
-BASELINES: Registry[Baseline] = Registry("baseline")
 
 
 def _grid(**choices: tuple[Any, ...]) -> tuple[Setting, ...]:
@@ -154,31 +149,22 @@ def _linear(fit: Callable[[np.ndarray], Any], matrix: Any, targets: np.ndarray, 
     return Linear(weight, bias)
 
 
-for _name, _baseline in {
-    "logistic_regression": Baseline(
-        "multinomial logistic regression, L2 strength tuned",
-        _logistic_regression,
-        _grid(C=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0)),
-    ),
-    "linear_svm": Baseline(
-        "linear support vector machine, one against the rest (Joachims 1998), strength tuned",
-        _linear_svm,
-        _grid(C=(0.03, 0.1, 0.3, 1.0, 3.0)),
-    ),
-    "naive_bayes": Baseline(
-        "multinomial or complement naive Bayes (Rennie et al. 2003), smoothing tuned",
-        _naive_bayes,
-        _grid(complement=(False, True), alpha=(0.003, 0.03, 0.1, 0.3, 1.0)),
-        weighs_labels=False,
-    ),
-    "knn": Baseline(
-        "k nearest training texts by cosine, k tuned", _knn, _grid(k=(1, 3, 5, 9, 15, 31)), weighs_labels=False
-    ),
-    "decision_tree": Baseline(
-        "a decision tree on the 5000 most frequent words, depth and leaf size tuned",
-        _decision_tree,
-        _grid(depth=(10, 40, None), leaf=(1, 3, 10)),
-        features=("frequent_words",),
-    ),
-}.items():
-    BASELINES.add(_name, _baseline)
+LOGISTIC_REGRESSION = Baseline(
+    _logistic_regression,
+    _grid(C=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0)),
+)
+LINEAR_SVM = Baseline(
+    _linear_svm,
+    _grid(C=(0.03, 0.1, 0.3, 1.0, 3.0)),
+)
+NAIVE_BAYES = Baseline(
+    _naive_bayes,
+    _grid(complement=(False, True), alpha=(0.003, 0.03, 0.1, 0.3, 1.0)),
+    weighs_labels=False,
+)
+KNN = Baseline(_knn, _grid(k=(1, 3, 5, 9, 15, 31)), weighs_labels=False)
+DECISION_TREE = Baseline(
+    _decision_tree,
+    _grid(depth=(10, 40, None), leaf=(1, 3, 10)),
+    features=("frequent_words",),
+)

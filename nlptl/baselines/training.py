@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.artifacts import save_baseline
-from nlptl.baselines.models import BASELINES, Baseline
-from nlptl.baselines.tuning import Chosen, Rows, choose
-from nlptl.config import RunConfig
+from nlptl.baselines.bag_of_words import BagOfWords, TextVectors
+from nlptl.baselines.models import Baseline
+from nlptl.baselines.tuning import Chosen, LabelledTexts, choose
+from nlptl.config.run import ResolvedBaselineRun, RunConfig
 from nlptl.data.loading import Splits, label_targets, load_splits
 from nlptl.errors import ConfigError, LaunchError
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import check_metrics, full_report, probabilities_of
-from nlptl.json_files import write_json
-from nlptl.models.bag_of_words import BagOfWords, TextVectors
-from nlptl.resources import environment
+from nlptl.registry import BASELINES
+from nlptl.runs.artifact import save_baseline
+from nlptl.runs.folder import buffered_log, run_folder
+from nlptl.storage.json_files import write_json
+from nlptl.storage.versions import environment
+from nlptl.strategies.saving import VERIFIED_ROWS, write_predictions
 from nlptl.tasks import load_task
 from nlptl.training.runtime import Runtime, local_runtime
 from nlptl.training.timing import Clock
-from nlptl.transfer.folder import noted_log, run_folder
-from nlptl.transfer.saving import VERIFIED_ROWS, write_predictions
 
 log = logging.getLogger("nlptl")
 
@@ -50,12 +51,12 @@ def train_baseline(config: RunConfig, given: Any = None, publish: Callable[[Path
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise LaunchError("A baseline is fitted in one process. Start it with `nlptl baseline`, without a launcher.")
     clock = Clock()
-    with noted_log() as notes:
-        baseline = BASELINES.get(str(config.baseline.model))
+    with buffered_log() as notes:
+        baseline = BASELINES.get(config.method)
         task = load_task(config.task, config.tasks_dir)
         check_metrics(task)
-        config = config.filled({"baseline.features": list(baseline.features), "training.refit": True})
-        noted = config.model_copy(update={"mode": "baseline", "output": None})
+        resolved = config.resolved_baseline({"baseline.features": list(baseline.features), "training.refit": True})
+        noted = resolved.model_copy(update={"mode": "baseline", "output": None})
         _check(noted, baseline)
         with clock.measure("data"):
             splits = load_splits(task, config.data, config.seed, given)
@@ -74,7 +75,7 @@ def train_baseline(config: RunConfig, given: Any = None, publish: Callable[[Path
         return folder
 
 
-def _check(config: RunConfig, baseline: Baseline) -> None:
+def _check(config: ResolvedBaselineRun, baseline: Baseline) -> None:
     if config.training.class_weights == "balanced" and not baseline.weighs_labels:
         weighing = ", ".join(name for name in BASELINES if BASELINES.get(name).weighs_labels)
         raise ConfigError(
@@ -83,15 +84,20 @@ def _check(config: RunConfig, baseline: Baseline) -> None:
         )
 
 
-def _rows(splits: Splits, split: str) -> Rows:
+def _rows(splits: Splits, split: str) -> LabelledTexts:
     frame = getattr(splits, split)
-    return Rows(frame, label_targets(frame, splits.task.label_list()))
+    return LabelledTexts(frame, label_targets(frame, splits.task.label_list()))
 
 
 def _tune(
-    config: RunConfig, baseline: Baseline, splits: Splits, rows: dict[str, Rows], runtime: Runtime, clock: Clock
+    config: ResolvedBaselineRun,
+    baseline: Baseline,
+    splits: Splits,
+    rows: dict[str, LabelledTexts],
+    runtime: Runtime,
+    clock: Clock,
 ) -> Chosen:
-    name, features = str(config.baseline.model), config.baseline.features or baseline.features
+    name, features = config.baseline.model, config.baseline.features
     with clock.measure("training"):
         chosen = choose(
             name,
@@ -113,7 +119,9 @@ def _tune(
     return chosen
 
 
-def _refitted(config: RunConfig, baseline: Baseline, chosen: Chosen, rows: dict[str, Rows], clock: Clock) -> BagOfWords:
+def _refitted(
+    config: ResolvedBaselineRun, baseline: Baseline, chosen: Chosen, rows: dict[str, LabelledTexts], clock: Clock
+) -> BagOfWords:
     """The chosen setting on train and validation together; the temperature stays that of validation."""
     with clock.measure("training"):
         frame = pd.concat([rows["train"].frame, rows["validation"].frame], ignore_index=True)
@@ -127,9 +135,9 @@ def _refitted(config: RunConfig, baseline: Baseline, chosen: Chosen, rows: dict[
 
 
 def _save(
-    config: RunConfig,
+    config: ResolvedBaselineRun,
     splits: Splits,
-    rows: dict[str, Rows],
+    rows: dict[str, LabelledTexts],
     chosen: Chosen,
     model: BagOfWords,
     clock: Clock,
@@ -148,7 +156,7 @@ def _save(
 
 def _metrics(
     splits: Splits,
-    rows: dict[str, Rows],
+    rows: dict[str, LabelledTexts],
     chosen: Chosen,
     model: BagOfWords,
     decision: Decision,

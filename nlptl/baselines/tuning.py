@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from nlptl.baselines.bag_of_words import BagOfWords, TextVectors
 from nlptl.baselines.models import Baseline, Setting
 from nlptl.evaluation.evaluator import mean_loss, probabilities_of, quick_metrics
-from nlptl.models.bag_of_words import BagOfWords, TextVectors
 from nlptl.tasks import TaskSpec
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -21,7 +21,7 @@ LOG_TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledTexts:
     """Labelled texts: a frame and its targets, ids (N,) or 0/1 (N, C)."""
 
     frame: pd.DataFrame
@@ -45,8 +45,8 @@ def choose(
     name: str,
     baseline: Baseline,
     task: TaskSpec,
-    train: Rows,
-    validation: Rows,
+    train: LabelledTexts,
+    validation: LabelledTexts,
     features: Sequence[str],
     balanced: bool,
     seed: int,

@@ -19,7 +19,7 @@ from nlptl.cli.pretrain import pretrain
 from nlptl.cli.runs import evaluate, merge, predict, train
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
-from nlptl.redaction import RedactSecrets, redact
+from nlptl.storage.secrets import RedactSecrets, redact
 
 app = typer.Typer(
     help="Transfer learning for text: tasks onto BERT-family checkpoints, fine-tuned in three modes.",

@@ -26,7 +26,7 @@ def checkpoints() -> None:
 def configs(name: Annotated[str | None, typer.Argument(help="Print this one's path.")] = None) -> None:
     """List the accelerate configs, or print one's path: accelerate launch --config_file $(nlptl configs cpu) ..."""
     from nlptl.errors import unknown
-    from nlptl.resources import bundled
+    from nlptl.storage.paths import bundled
 
     known = {path.stem: path for path in sorted(bundled("accelerate_configs").glob("*.yaml"))}
     if name is not None and name not in known:
@@ -45,7 +45,8 @@ def env() -> None:
 
     import torch
 
-    from nlptl.resources import bundled, cache_dir, environment
+    from nlptl.storage.paths import bundled, cache_dir
+    from nlptl.storage.versions import environment
     from nlptl.training.runtime import local_runtime
 
     runtime = local_runtime()

@@ -119,8 +119,8 @@ def _cross(config: Any, files: list[str]) -> None:
     names = [Path(file).stem if Path(file).suffix else Path(file).name for file in files]
     if len(set(names)) < len(names):
         raise ConfigError(f"Domains are told apart by their file names, and these repeat: {', '.join(names)}.")
-    from nlptl.reports.model_card import write_card
-    from nlptl.transfer.domain_matrix import cross_domains
+    from nlptl.runs.card import write_card
+    from nlptl.strategies.adaptation.matrix import cross_domains
 
     named = {name: (file, None) for name, file in zip(names, files, strict=True)}
     matrix = cross_domains(config.model_copy(update={"output": None}), named, Path(config.output), write_card)
@@ -130,15 +130,15 @@ def _cross(config: Any, files: list[str]) -> None:
 
 
 def _show(run: Any) -> None:
+    from nlptl.evaluation.wording import adaptation_sentence
     from nlptl.reports.adaptation import adaptation_table
     from nlptl.reports.tables import time_table
-    from nlptl.transfer.verdict import sentence
 
     facts = run.metrics["adaptation"]
     out.print(adaptation_table(facts))
     out.print(time_table(run.metrics))
     for doubt in facts["doubts"]:
         out.print(f"Sign of harm, seen without labels: {doubt}", markup=False)
-    out.print(sentence(facts), markup=False)
+    out.print(adaptation_sentence(facts), markup=False)
     out.print(f"Run folder: {run.folder}", highlight=False)
     out.print(f'Try: nlptl predict {run.folder} "your text"', highlight=False)

@@ -77,8 +77,8 @@ def baseline(
     if model != EVERY:
         show_run(train_config(resolved if resolved.baseline.model else resolved.with_baseline(DEFAULT)))
         return
-    from nlptl.baselines.models import BASELINES
-    from nlptl.reports.tables import shown
+    from nlptl.evaluation.wording import shown
+    from nlptl.registry import BASELINES
 
     table = Table("baseline", "validation", "test", "features", "seconds", title_justify="left")
     folders: list[str] = []

@@ -41,7 +41,7 @@ def discover(
 
       nlptl tasks new intents --data intents/draft.csv
     """
-    from nlptl.transfer.discover import discover as find_groups
+    from nlptl.explore.discovery import discover as find_groups
 
     found = find_groups(
         data,

@@ -22,7 +22,7 @@ from nlptl.cli.options import (
 )
 from nlptl.errors import ConfigError
 
-Rows = Annotated[int, typer.Option(min=10, help="Rows of each split that are used, drawn with the seed.")]
+RowsOption = Annotated[int, typer.Option(min=10, help="Rows of each split that are used, drawn with the seed.")]
 Seed = Annotated[int | None, typer.Option(help="Of splits, shots and the draw. Default 0.")]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the numbers as JSON.")]
 
@@ -38,7 +38,7 @@ def probe(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     shots: Shots = None,
-    rows: Rows = 2000,
+    rows: RowsOption = 2000,
     seed: Seed = None,
     output: Output = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: png, svg or pdf (extra `plots`).")] = None,
@@ -58,10 +58,10 @@ def probe(
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
     common = {"task": task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
     config = configured(None, settings, {**common, **asked})
-    from nlptl.insight.layers import probe_layers
-    from nlptl.json_files import write_json
+    from nlptl.explore.layers import probe_layers
     from nlptl.reports.plots import plot_layers
     from nlptl.reports.tables import rows_table
+    from nlptl.storage.json_files import write_json
 
     report = probe_layers(config, None, run, rows)
     out.print(rows_table(report.rows, f"{report.metric} of a linear probe on each layer of {report.checkpoint}"))
@@ -89,7 +89,7 @@ def rank(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     shots: Shots = None,
-    rows: Rows = 2000,
+    rows: RowsOption = 2000,
     seed: Seed = None,
     output: Output = None,
     settings: Settings = None,
@@ -108,9 +108,9 @@ def rank(
         raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A B C")
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
     config = configured(None, settings, {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked})
-    from nlptl.insight.ranking import rank_checkpoints
-    from nlptl.json_files import write_json
+    from nlptl.explore.ranking import rank_checkpoints
     from nlptl.reports.tables import rows_table
+    from nlptl.storage.json_files import write_json
 
     ranking = rank_checkpoints(config, candidates, None, rows)
     out.print(rows_table(ranking.rows, f"Candidates, most promising first (probe: {ranking.metric} on validation)"))

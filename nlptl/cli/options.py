@@ -9,9 +9,11 @@ import typer
 from rich.console import Console
 
 from nlptl.checkpoints import check_checkpoint
-from nlptl.config import BASELINE_NAMES, RunConfig, load_config, parse_assignments, parse_label_map
-from nlptl.errors import ConfigError, unknown
-from nlptl.tasks import MODE_NAMES, load_task, task_names
+from nlptl.config.overrides import load_config, parse_assignments, parse_label_map
+from nlptl.config.run import RunConfig
+from nlptl.errors import ConfigError
+from nlptl.registry import BASELINES, MODES
+from nlptl.tasks import load_task, task_names
 
 # Without markup: names of labels, columns and files may hold square brackets.
 out = Console(soft_wrap=True, markup=False)
@@ -126,11 +128,9 @@ def check_names(config: RunConfig, several: bool = False) -> None:
         raise ConfigError(f"{config.task} names {len(names)} tasks; this takes one. Only `nlptl train` takes several.")
     tasks = [load_task(name, config.tasks_dir) for name in names]
     if config.baseline.model:
-        if config.baseline.model not in BASELINE_NAMES:
-            raise ConfigError(unknown("baseline", config.baseline.model, BASELINE_NAMES))
+        BASELINES.check(config.baseline.model)
         return
-    if config.mode not in MODE_NAMES:
-        raise ConfigError(unknown("mode", config.mode, MODE_NAMES))
+    MODES.check(config.mode)
     for name in [config.checkpoint] if config.checkpoint else [task.checkpoint for task in tasks]:
         check_checkpoint(name)
 

@@ -9,7 +9,7 @@ import typer
 
 from nlptl.checkpoints import check_checkpoint
 from nlptl.cli.options import LabelColumn, LabelMap, Settings, TasksDir, data_settings
-from nlptl.config import load_settings, parse_assignments
+from nlptl.config.overrides import load_settings, parse_assignments
 from nlptl.errors import ConfigError
 from nlptl.tasks import load_task
 
@@ -74,7 +74,7 @@ def pretrain(
 
       nlptl pretrain --data chats.csv --text-column message --checkpoint minilm --objective simcse
     """
-    from nlptl.transfer.pretrain_config import PretrainConfig
+    from nlptl.pretraining.config import PretrainConfig
 
     chosen: dict[str, Any] = {
         "objective": objective,
@@ -102,7 +102,7 @@ def pretrain(
         load_task(resolved.task, resolved.tasks_dir)
     if resolved.checkpoint is not None:
         check_checkpoint(resolved.checkpoint)
-    from nlptl.transfer.pretrain import pretrain_config
+    from nlptl.pretraining.pretrain import pretrain_config
 
     pretrain_config(resolved)
 

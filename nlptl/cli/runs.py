@@ -30,7 +30,7 @@ from nlptl.cli.options import (
     data_sources,
     out,
 )
-from nlptl.config import load_config
+from nlptl.config.overrides import load_config
 from nlptl.errors import ConfigError, DataError
 from nlptl.tasks import task_names
 
@@ -122,8 +122,8 @@ def evaluate(
 ) -> None:
     """Measure a run on a labelled file."""
     from nlptl.api import load
-    from nlptl.json_files import write_json
     from nlptl.reports.tables import per_class_table, results_table
+    from nlptl.storage.json_files import write_json
 
     opened = load(run) if task is None else load(run).task(task)
     report = opened.evaluate(data, data_config(text_column, label_column, label_map))

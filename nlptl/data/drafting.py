@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from nlptl.config.records import validate, write_yaml
 from nlptl.data.files import read_frame
 from nlptl.data.loading import label_name
 from nlptl.data.sources import pick_columns
 from nlptl.errors import ConfigError, DataError
-from nlptl.schema import validate, write_yaml
 from nlptl.tasks import TaskSpec, read_task
 
 MOST_LABELS = 1000

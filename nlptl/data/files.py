@@ -13,8 +13,8 @@ from typing import Any, Self, TextIO
 
 import pandas as pd
 
+from nlptl.config.records import holds_half_character
 from nlptl.errors import DataError, shortened
-from nlptl.schema import holds_half_character
 
 CHUNK = 10_000
 _BOMS = [

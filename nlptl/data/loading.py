@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
 from nlptl.data.sources import Source, check_text_columns, column_fault, open_source, read_labelled_file

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data.files import is_table, read_frame
 from nlptl.errors import DataError, closest, shortened, unknown
-from nlptl.resources import user_path
+from nlptl.storage.paths import user_path
 from nlptl.tasks import SPLITS, NamedData, TaskSpec
 
 _FILE_NAMES = {

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_curve
 
 from nlptl.errors import ArtifactError
-from nlptl.registry import Registry
+from nlptl.registry import POLICIES
 from nlptl.tasks import TaskSpec
 
 
@@ -82,7 +82,6 @@ class Decision:
 
 
 Fit = Callable[[TaskSpec, np.ndarray, np.ndarray], Decision]
-POLICIES: Registry[Fit] = Registry("decision policy")
 
 
 def fit_decision(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
@@ -93,16 +92,15 @@ def fit_decision(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray)
         probabilities: (N, C) of validation rows.
         targets: (N,) ids, or (N, C) 0/1.
     """
-    return POLICIES.get(task.decision.policy)(task, probabilities, targets)
+    fit: Fit = POLICIES.get(task.decision.policy)
+    return fit(task, probabilities, targets)
 
 
-@POLICIES.register("argmax")
-def _argmax(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+def fit_argmax(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
     return Decision("multi_label", 0.5) if targets.ndim == 2 else Decision("argmax")
 
 
-@POLICIES.register("threshold")
-def _threshold(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+def fit_threshold(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
     """The threshold with the best F1 of the positive label (over all labels together for multi_label)."""
     if targets.ndim == 2:
         return Decision("multi_label", _best_f1_threshold(probabilities.ravel(), targets.ravel() > 0))
@@ -111,8 +109,7 @@ def _threshold(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -
     return Decision("threshold", threshold, task.positive_label)
 
 
-@POLICIES.register("out_of_scope")
-def _out_of_scope(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+def fit_out_of_scope(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
     """The cut-off on the top in-scope score that keeps the asked-for share of in-scope validation rows."""
     labels = task.label_list()
     outside = labels.index(str(task.decision.label)) if task.decision.label in labels else None

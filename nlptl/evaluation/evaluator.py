@@ -8,7 +8,8 @@ import numpy as np
 from sklearn import metrics as sk
 
 from nlptl.evaluation.decisions import Decision
-from nlptl.evaluation.metrics import METRICS, compute_metric
+from nlptl.evaluation.metrics import compute_metric
+from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
 ALWAYS = ("accuracy", "macro_f1")

@@ -12,7 +12,7 @@ import evaluate
 import numpy as np
 from sklearn import metrics as sk
 
-from nlptl.registry import Registry
+from nlptl.registry import METRICS
 
 PRECISION_FLOOR = 0.9
 
@@ -43,10 +43,6 @@ class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
         return evaluate.MetricInfo(description=self.description, citation="", inputs_description="", features=ordered)
 
 
-METRICS: Registry[type[OfflineMetric]] = Registry("metric")
-
-
-@METRICS.register("accuracy")
 class Accuracy(OfflineMetric):
     """Share of rows whose label (or whole set of labels) is right."""
 
@@ -56,7 +52,6 @@ class Accuracy(OfflineMetric):
         return {"accuracy": float(sk.accuracy_score(np.asarray(references), np.asarray(predictions)))}
 
 
-@METRICS.register("macro_f1")
 class MacroF1(OfflineMetric):
     """Mean over labels of F1; a label that occurs neither in references nor in predictions does not count."""
 
@@ -67,7 +62,6 @@ class MacroF1(OfflineMetric):
         return {"macro_f1": float(score)}
 
 
-@METRICS.register("micro_f1")
 class MicroF1(OfflineMetric):
     """F1 over all label decisions together; equals accuracy for single labels."""
 
@@ -78,7 +72,6 @@ class MicroF1(OfflineMetric):
         return {"micro_f1": float(score)}
 
 
-@METRICS.register("average_precision")
 class AveragePrecision(OfflineMetric):
     """Area under the precision-recall curve of the positive label's score, as a step-wise sum."""
 
@@ -91,7 +84,6 @@ class AveragePrecision(OfflineMetric):
         return {"average_precision": float(score)}
 
 
-@METRICS.register("roc_auc")
 class RocAuc(OfflineMetric):
     """Chance that a positive row scores above a negative one."""
 
@@ -104,7 +96,6 @@ class RocAuc(OfflineMetric):
         return {"roc_auc": float(sk.roc_auc_score(references, predictions)) if both else float("nan")}
 
 
-@METRICS.register("recall_at_precision")
 class RecallAtPrecision(OfflineMetric):
     """Highest recall of the positive label at any threshold whose precision is at least 0.9."""
 

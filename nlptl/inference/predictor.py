@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nlptl.artifacts import Artifact, Head, load_artifact
-from nlptl.config import DataConfig
-from nlptl.data.ahead import ahead
+from nlptl.config.records import holds_half_character
+from nlptl.config.run import DataConfig
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
+from nlptl.data.prefetch import prefetch
 from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError, shortened
 from nlptl.evaluation.decisions import Decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
-from nlptl.schema import holds_half_character
+from nlptl.runs.artifact import Artifact, Head, load_artifact
 from nlptl.training.runtime import Runtime, local_runtime
 
 Text = str | tuple[str, str]
@@ -159,7 +159,7 @@ class Run:
         check_text_columns(columns, self._head.task)
         rows = 0
         with TableWriter(output, safe_csv) as writer, self._runtime.track(None, "predicting", unit="row") as bar:
-            for chunk, prepared in ahead(self._read(source, columns, data)):
+            for chunk, prepared in prefetch(self._read(source, columns, data)):
                 probabilities = self._probabilities(prepared, quiet=True)
                 added = self._columns(probabilities, all_scores, decision)
                 _refuse_collision(chunk, added, source)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import EncoderModel
-from nlptl.models.probe import LinearHead
+from nlptl.models.linear_probe import LinearHead
 
 
 class Aligned(NamedTuple):

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models import activations, attention, packing
+from nlptl.kernels import attention, packing
+from nlptl.kernels import bf16 as activations
 from nlptl.models.encoder import EncoderModel
 
 Inputs = dict[str, Tensor]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlptl.models import packing
+from nlptl.kernels import packing
 
 
 class EncoderModel(nn.Module):
@@ -17,7 +17,7 @@ class EncoderModel(nn.Module):
     own: dict[str, nn.Parameter]
     """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
     records = False
-    """Whether its training passes are to be recorded (`nlptl.models.recorded`)."""
+    """Whether its training passes are to be recorded (`nlptl.kernels.cuda_graphs`)."""
     rounds = False
     """Whether packed training batches are to be filled up to round shapes: they are being recorded."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from nlptl.config import LoraSettings
+from nlptl.config.run import LoraSettings
 from nlptl.errors import ArtifactError, ConfigError
-from nlptl.models.adapters import tighten
+from nlptl.kernels.adapters import fuse_adapters
 from nlptl.models.classifier import Classifier, load_head, save_head
-from nlptl.registry import Registry
 
 
 class Mode(Protocol):
@@ -37,10 +36,6 @@ class Mode(Protocol):
         """Fold adapters into the weights, in place."""
 
 
-MODES: Registry[type[Mode]] = Registry("mode")
-
-
-@MODES.register("full")
 class Full:
     """Every weight learns."""
 
@@ -73,7 +68,6 @@ class Full:
         """Nothing to fold."""
 
 
-@MODES.register("lora")
 class Lora:
     """Low-rank adapters on the encoder's linear layers, through PEFT (Hu et al. 2021); the head learns fully."""
 
@@ -116,7 +110,7 @@ class Lora:
             raise ConfigError(
                 f"lora.targets {lora.targets} do not fit this encoder. Linear layers: {known}."
             ) from error
-        tighten(classifier)
+        fuse_adapters(classifier)
 
     def save(self, classifier: Classifier, folder: Path) -> None:
         self._adapter.save_pretrained(folder / "adapter", save_embedding_layers=False)
@@ -130,14 +124,13 @@ class Lora:
             self._adapter = PeftModel.from_pretrained(classifier.encoder, folder / "adapter", use_safetensors=True)
         except Exception as error:  # PEFT, safetensors and json each raise their own
             raise ArtifactError(f"The adapter in {folder} cannot be opened: {error}") from error
-        tighten(classifier)
+        fuse_adapters(classifier)
         load_head(classifier, folder)
 
     def merge(self, classifier: Classifier) -> None:
         self._adapter.merge_and_unload()
 
 
-@MODES.register("feature_extraction")
 class FeatureExtraction:
     """The encoder is frozen, in eval mode; a linear head is fitted on its features, computed once."""
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nlptl.models.classifier import Classifier, Inputs
 from nlptl.models.encoder import EncoderModel
-from nlptl.models.probe import LinearHead
+from nlptl.models.linear_probe import LinearHead
 
 
 class PrototypeModel(EncoderModel):

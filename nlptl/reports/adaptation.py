@@ -6,8 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from nlptl.reports.tables import shown
-from nlptl.transfer.verdict import sentence
+from nlptl.evaluation.wording import shown
 
 MODELS = {"source_only": "source only", "adapted": "adapted", "oracle": "oracle"}
 
@@ -23,18 +22,3 @@ def adaptation_table(facts: dict[str, Any]) -> Table:
     for metric in facts["adapted"]["test"]:
         table.add_row(metric, *(shown(facts[name]["test"][metric]) for name in there))
     return table
-
-
-def adaptation_section(facts: dict[str, Any], metric: str) -> str:
-    """A section of the model card."""
-    there = [name for name in MODELS if facts[name] is not None]
-    values = [f"{MODELS[name]} {shown(facts[name]['test'][metric])}" for name in there]
-    doubts = "".join(f"\n- Sign of harm, seen without labels: {doubt}" for doubt in facts["doubts"])
-    return f"""
-## Domain adaptation
-Adapted by `{facts["method"]}` to {facts["target_rows"]} texts of another domain, without their labels. Validation above
-is the source's, test is the {facts["reported_on"]}'s.
-
-- {metric} on test: {", ".join(values)}
-- {sentence(facts)}{doubts}
-"""

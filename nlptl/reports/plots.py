@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nlptl.errors import MissingExtraError
-from nlptl.insight.layers import LayerReport
+from nlptl.explore.layers import LayerReport
 
 
 def plot_layers(report: LayerReport, path: Path | None = None) -> Any:

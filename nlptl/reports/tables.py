@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
+from nlptl.evaluation.wording import shown
+
 
 def results_table(metrics: dict[str, Any]) -> Table:
     """Validation and test of a run, side by side."""
@@ -75,10 +77,3 @@ def rows_table(rows: list[dict[str, Any]], title: str) -> Table:
     for row in rows:
         table.add_row(*(shown(value) for value in row.values()))
     return table
-
-
-def shown(value: Any) -> str:
-    """A number for people: four decimals for fractions."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from nlptl.kernels.embeddings import used_rows
 from nlptl.models.encoder import EncoderModel, put_weights
-from nlptl.models.lightening import used_rows
-from nlptl.training.checkpointing import Progress, Weights
+from nlptl.training.distributed.shards import full_tensor, shard_like
+from nlptl.training.resume.states import Progress, Weights
 from nlptl.training.runtime import Runtime
-from nlptl.training.shards import cut_like, whole
 
 
 class BestState:
@@ -33,7 +33,7 @@ class BestState:
 
                 # The optimizer's, which are not rounded to the precision of the forward pass.
                 return {name: safe_get_full_fp32_param(own[name]).to("cpu", copy=True) for name in self._names}
-            return {name: whole(own[name].detach()).to("cpu", copy=True) for name in self._names}
+            return {name: full_tensor(own[name].detach()).to("cpu", copy=True) for name in self._names}
 
     def take(self) -> None:
         """Remember the present state."""
@@ -42,7 +42,7 @@ class BestState:
     def put(self, weights: Weights) -> None:
         """Copy weights into what learns."""
         own = dict(self._learner.named_parameters())
-        put_weights(self._learner, {name: cut_like(tensor, own[name]) for name, tensor in weights.items()})
+        put_weights(self._learner, {name: shard_like(tensor, own[name]) for name, tensor in weights.items()})
 
     def used_rows(self) -> list[tuple[str, Tensor, Tensor]]:
         """Name, parameter and rows of what is trained in some of its rows only."""

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from nlptl.data.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
 from nlptl.data.encoding import Encoded, collate
+from nlptl.kernels.embeddings import linear_weights_in
+from nlptl.models.cached_features import FeatureStore, feature_key
 from nlptl.models.classifier import Classifier, Inputs
-from nlptl.models.features import FeatureStore, feature_key
-from nlptl.models.lightening import linear_weights_in
 from nlptl.training.runtime import Runtime
 
 

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlptl.config import TrainingConfig
+from nlptl.config.training import ResolvedTraining
 from nlptl.data.batching import padding_share
 from nlptl.data.encoding import filler_lengths
+from nlptl.kernels.cuda_graphs import recording
+from nlptl.kernels.embeddings import linear_weights_in, only_used_words
 from nlptl.models.encoder import EncoderModel, put_weights
-from nlptl.models.lightening import linear_weights_in, only_used_words
-from nlptl.models.recorded import recording
 from nlptl.training.best import BestState, judge
-from nlptl.training.checkpointing import Progress, StateFolder
-from nlptl.training.mixed_rows import MixedRows
-from nlptl.training.optimization import build_optimizer, rate_factor, set_rate
-from nlptl.training.recovery import Recovery
-from nlptl.training.replicas import share_model
-from nlptl.training.rows import LabelledRows, Rows
+from nlptl.training.distributed.replicas import share_model
+from nlptl.training.distributed.shards import copy_to_shard
+from nlptl.training.examples.labelled import Examples, LabelledExamples
+from nlptl.training.examples.mixed import MixedExamples
+from nlptl.training.optimizer import build_optimizer, rate_factor, set_rate
+from nlptl.training.resume.recovery import Recovery
+from nlptl.training.resume.states import Progress, StateFolder
 from nlptl.training.runtime import Runtime
-from nlptl.training.shards import copy_to_shard
 from nlptl.training.step import OptimizerStep, Outcome, share, step_seed
 
 Evaluate = Callable[[Any], dict[str, float]]
@@ -33,8 +33,8 @@ Evaluate = Callable[[Any], dict[str, float]]
 def fit(
     runtime: Runtime,
     classifier: EncoderModel,
-    rows: Rows,
-    config: TrainingConfig,
+    rows: Examples,
+    config: ResolvedTraining,
     seed: int,
     evaluate: Evaluate | None = None,
     metric: str = "accuracy",
@@ -72,15 +72,14 @@ def fit(
 def _train(
     runtime: Runtime,
     classifier: EncoderModel,
-    rows: Rows,
-    config: TrainingConfig,
+    rows: Examples,
+    config: ResolvedTraining,
     seed: int,
     evaluate: Evaluate | None,
     metric: str,
     state: StateFolder | None,
     on_step: Callable[[float], object] | None,
 ) -> Progress:
-    assert config.epochs is not None and config.batch_size is not None  # filled before training
     torch.manual_seed(seed)
     share_model(runtime, classifier)
     learner = copy_to_shard(runtime.accelerator, classifier) if runtime.is_sharded else classifier
@@ -141,7 +140,7 @@ def _train(
 
 
 def measure_padding(
-    rows: LabelledRows | MixedRows, batch_size: int, processes: int, seed: int, rounded: bool = False
+    rows: LabelledExamples | MixedExamples, batch_size: int, processes: int, seed: int, rounded: bool = False
 ) -> float:
     """Share of padding tokens in the first epoch; of packed batches, which are padded only where they are rounded."""
     parts = [step[r::processes] for step in rows.plan(batch_size, seed, 0) for r in range(processes)]
@@ -153,7 +152,7 @@ def measure_padding(
 
 
 @contextmanager
-def _lightened(runtime: Runtime, classifier: EncoderModel, rows: Rows) -> Iterator[None]:
+def _lightened(runtime: Runtime, classifier: EncoderModel, rows: Examples) -> Iterator[None]:
     # Sharded weights are spread as the checkpoint has them.
     if runtime.is_sharded:
         yield
@@ -183,7 +182,7 @@ def _note(progress: Progress, outcome: Outcome, step: OptimizerStep) -> None:
         progress.micro_batch_size = step.micro_batch_size
 
 
-def _prepare(runtime: Runtime, classifier: EncoderModel, optimizer: Any, config: TrainingConfig) -> tuple[Any, Any]:
+def _prepare(runtime: Runtime, classifier: EncoderModel, optimizer: Any, config: ResolvedTraining) -> tuple[Any, Any]:
     accelerator = runtime.accelerator
     if not runtime.is_sharded:
         # The step adds up gradients over micro-batches and processes itself, so no wrapper around the model does.

@@ -17,8 +17,8 @@ from torch import distributed as dist
 from tqdm.auto import tqdm
 
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
-from nlptl.training.preemption import StopFlag
-from nlptl.training.rejoining import meeting_place
+from nlptl.training.distributed.restart import meeting_place
+from nlptl.training.resume.preemption import StopFlag
 
 log = logging.getLogger("nlptl")
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlptl.config import TrainingConfig
+from nlptl.config.training import ResolvedTraining
 from nlptl.errors import NlptlError
-from nlptl.training.gradient_sum import GradientSum
-from nlptl.training.rows import Rows
+from nlptl.training.distributed.gradient_sum import GradientSum
+from nlptl.training.examples.labelled import Examples
 from nlptl.training.runtime import Runtime
 
 log = logging.getLogger("nlptl")
@@ -50,11 +50,10 @@ class OptimizerStep:
         runtime: Runtime,
         model: Any,
         optimizer: Any,
-        rows: Rows,
-        config: TrainingConfig,
+        rows: Examples,
+        config: ResolvedTraining,
         micro_batch_size: int | None = None,
     ) -> None:
-        assert config.batch_size is not None  # filled before training
         self._runtime, self._model, self._optimizer, self._rows = runtime, model, optimizer, rows
         self._clip = config.clip or float("inf")
         self._share = share(config, runtime)
@@ -154,9 +153,8 @@ class OptimizerStep:
         )
 
 
-def share(config: TrainingConfig, runtime: Runtime) -> int:
+def share(config: ResolvedTraining, runtime: Runtime) -> int:
     """Most rows of a step that fall to one process."""
-    assert config.batch_size is not None
     return -(-config.batch_size // runtime.processes)
 
 

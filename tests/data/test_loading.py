@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data.audit import keys_of
 from nlptl.data.loading import label_targets, load_labelled, load_splits
 from nlptl.errors import DataError

@@ -2,7 +2,7 @@ import datasets
 import pandas as pd
 import pytest
 
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data.sources import open_source, pick_columns, read_labelled_file
 from nlptl.errors import DataError
 from nlptl.tasks import NamedData, TaskSpec

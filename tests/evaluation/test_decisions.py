@@ -8,8 +8,9 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
 from nlptl.errors import ArtifactError
-from nlptl.evaluation.decisions import POLICIES, Decision, fit_decision
+from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.registry import POLICIES
 from nlptl.tasks import DecisionSpec, TaskSpec
 
 LABELS = ["no", "yes", "other"]

@@ -9,7 +9,8 @@ from sklearn import metrics as sk
 from nlptl.errors import ConfigError
 from nlptl.evaluation.decisions import Decision
 from nlptl.evaluation.evaluator import check_metrics, full_report, probabilities_of
-from nlptl.evaluation.metrics import METRICS, compute_metric
+from nlptl.evaluation.metrics import compute_metric
+from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
 POSITIVE = 1

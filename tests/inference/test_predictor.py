@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import nlptl
 from nlptl import cli
-from nlptl.config import DataConfig
+from nlptl.config.run import DataConfig
 from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError, DataError
 

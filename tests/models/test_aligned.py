@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from nlptl.models.aligned import AlignedClassifier, LinearMap, reverse_gradient
-from nlptl.models.probe import LinearHead
+from nlptl.models.linear_probe import LinearHead
 
 
 @pytest.fixture

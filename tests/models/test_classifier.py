@@ -7,7 +7,6 @@ import torch
 from transformers import AutoConfig, AutoModel, pipeline
 
 import nlptl
-from nlptl.artifacts import merge_artifact
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.models.classifier import (
     build_classifier,
@@ -17,6 +16,7 @@ from nlptl.models.classifier import (
     longest_input,
     save_head,
 )
+from nlptl.runs.artifact import merge_artifact
 
 TEXTS = ["a good film in round 1", "Awful!", "The book was poor, and more of it and more of it. " * 3, "fine"]
 LABELS = ["negative", "positive"]

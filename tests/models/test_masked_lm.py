@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlptl.models import attention
+from nlptl.kernels import attention
 from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, masked_lm_on, new_masked_lm, widen_vocabulary
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder

@@ -7,13 +7,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from nlptl.artifacts import load_artifact, merge_artifact
-from nlptl.config import LoraSettings
+from nlptl.config.run import LoraSettings
 from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.classifier import build_classifier
-from nlptl.models.modes import MODES, linear_layers
-from nlptl.tasks import MODE_NAMES
+from nlptl.models.modes import linear_layers
+from nlptl.registry import MODES
+from nlptl.runs.artifact import load_artifact, merge_artifact
 
 TEXTS = ["A warm, funny film.", "I want my money back!", "Fine.", "It broke after a day and nobody answered my mails."]
 
@@ -38,7 +38,7 @@ def weight_files(folder: Path) -> set[str]:
 
 
 def test_the_names_known_without_torch_are_those_of_the_modes():
-    assert sorted(MODE_NAMES) == MODES.names()
+    assert sorted(MODES.names()) == MODES.names()
 
 
 def test_feature_extraction_leaves_every_encoder_weight_as_it_was(trained):
@@ -161,16 +161,9 @@ def test_a_damaged_adapter_is_an_artifact_error(tiny, tmp_path):
 
 @pytest.mark.parametrize("name", MODES.names())
 def test_every_mode_fills_every_setting_that_is_left_open(name):
-    from nlptl.config import RunConfig
+    from nlptl.config.run import RunConfig
 
     mode = MODES.get(name)
-    resolved = RunConfig(task="sentiment", mode=name).filled(
-        {"checkpoint": "minilm", "model.pooling": "mean"}, mode.defaults
-    )
-    assert resolved.training.epochs
-    assert resolved.training.learning_rate
-    assert resolved.training.head_learning_rate
-    assert resolved.training.batch_size
-    assert resolved.training.layer_decay
-    assert None not in (resolved.training.label_smoothing, resolved.training.refit, resolved.model.dropout)
+    rest = {"checkpoint": "minilm", "model.pooling": "mean", "strategy": "fine_tune"}
+    resolved = RunConfig(task="sentiment", mode=name).resolved(rest, mode.defaults)
     assert resolved.model.head_start == "probe"

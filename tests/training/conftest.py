@@ -11,15 +11,16 @@ import pandas as pd
 import pytest
 import torch
 
-from nlptl.config import LoraSettings, TrainingConfig
+from nlptl.config.run import LoraSettings
+from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets
 from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer
-from nlptl.models.modes import MODES
 from nlptl.objectives.classification import Classification
-from nlptl.training.checkpointing import Progress
+from nlptl.registry import MODES
+from nlptl.training.examples.labelled import LabelledExamples
 from nlptl.training.loop import fit
-from nlptl.training.rows import LabelledRows
+from nlptl.training.resume.states import Progress
 from nlptl.training.runtime import Runtime, start_runtime
 
 LABELS = ["negative", "positive"]
@@ -46,12 +47,12 @@ def runtime() -> Runtime:
 
 
 @pytest.fixture
-def rows(obvious: Path, tiny: dict[str, str]) -> LabelledRows:
+def rows(obvious: Path, tiny: dict[str, str]) -> LabelledExamples:
     """67 rows: with batches of 16, the short step has 3."""
     tokenizer = load_tokenizer(Path(tiny["bert"]))
     frame = pd.read_csv(obvious / "train.csv")
     encoded, targets = encode(frame, tokenizer, 64), label_targets(frame, LABELS)
-    return LabelledRows(encoded, targets, tokenizer.pad_token_id, Classification())
+    return LabelledExamples(encoded, targets, tokenizer.pad_token_id, Classification())
 
 
 @pytest.fixture
@@ -68,17 +69,20 @@ def fresh(tiny: dict[str, str]) -> Callable[..., Classifier]:
 
 
 @pytest.fixture
-def learn(runtime: Runtime, rows: LabelledRows, fresh: Callable[..., Classifier]) -> Callable[..., Fitted]:
-    """`fit` with quick settings; keywords of TrainingConfig go there, the others to `fit`."""
+def learn(runtime: Runtime, rows: LabelledExamples, fresh: Callable[..., Classifier]) -> Callable[..., Fitted]:
+    """`fit` with quick settings; keywords of ResolvedTraining go there, the others to `fit`."""
 
     def run(
         objective: Any = None, classifier: Classifier | None = None, seed: int = 5, dropout: float = 0.0, **given: Any
     ) -> Fitted:
-        settings = {**SETTINGS, **{name: value for name, value in given.items() if name in TrainingConfig.model_fields}}
-        others = {name: value for name, value in given.items() if name not in TrainingConfig.model_fields}
+        settings = {
+            **SETTINGS,
+            **{name: value for name, value in given.items() if name in ResolvedTraining.model_fields},
+        }
+        others = {name: value for name, value in given.items() if name not in ResolvedTraining.model_fields}
         classifier = classifier or fresh(dropout=dropout)
         learned = rows if objective is None else replace(rows, objective=objective)
-        progress = fit(runtime, classifier, learned, TrainingConfig(**settings), seed, **others)
+        progress = fit(runtime, classifier, learned, ResolvedTraining(**settings), seed, **others)
         return Fitted(classifier, progress)
 
     return run

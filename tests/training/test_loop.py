@@ -6,10 +6,10 @@ from torch.nn import functional as F
 from nlptl.data.batching import plan_epoch
 from nlptl.data.encoding import collate
 from nlptl.errors import ArtifactError, NlptlError
-from nlptl.models.lightening import UsedEmbedding
+from nlptl.kernels.embeddings import UsedEmbedding
 from nlptl.objectives.classification import Classification
-from nlptl.training.checkpointing import StateFolder
 from nlptl.training.loop import measure_padding
+from nlptl.training.resume.states import StateFolder
 from nlptl.training.runtime import Runtime
 
 STEPS = 5  # per epoch: 67 rows in batches of 16
@@ -199,7 +199,7 @@ class Until:
 @pytest.fixture
 def eager(monkeypatch):
     """State is saved after every step."""
-    monkeypatch.setattr("nlptl.training.checkpointing.SHARE", 1e9)
+    monkeypatch.setattr("nlptl.training.resume.states.SHARE", 1e9)
 
 
 def accuracy_by_weights(classifier):

@@ -7,7 +7,7 @@ import torch
 from accelerate.commands.config.config_args import load_config_from_file
 
 from nlptl.errors import ConfigError, LaunchError, MissingExtraError
-from nlptl.resources import bundled
+from nlptl.storage.paths import bundled
 from nlptl.training.runtime import choose_precision, local_runtime, start_runtime
 
 CONFIGS = sorted(path.stem for path in bundled("accelerate_configs").glob("*.yaml"))

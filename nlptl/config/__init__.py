@@ -1,0 +1,1 @@
+"""What a run is told to do: settings as asked and as resolved, and the ways to give them."""

@@ -1,0 +1,113 @@
+"""A task's rows, and a checkpoint to read them with: what every look into an encoder starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nlptl.checkpoints import Checkpoint
+from nlptl.config.run import RunConfig
+from nlptl.data.encoding import encode
+from nlptl.data.loading import Splits, label_targets, load_splits
+from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer, longest_input
+from nlptl.models.linear_probe import LinearHead, fit_probe
+from nlptl.tasks import TaskSpec, load_task
+from nlptl.training.forward import forward_all
+from nlptl.training.runtime import Runtime
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Material:
+    """Audited splits with their targets."""
+
+    task: TaskSpec
+    frames: dict[str, pd.DataFrame]
+    targets: dict[str, np.ndarray]
+
+    @property
+    def classes(self) -> int:
+        """C"""
+        return len(self.task.label_list())
+
+
+def load_material(config: RunConfig, given: Any, most: int, task: TaskSpec | None = None) -> Material:
+    """The task's splits, train and the held-out ones cut to `most` rows each, drawn with the seed.
+
+    Raises:
+        NlptlError: task or data cannot be used.
+    """
+    known = task or load_task(config.task, config.tasks_dir)
+    splits = load_splits(known, config.data, config.seed, given)
+    frames = {split: _some(splits, split, most, config.seed) for split in SPLITS}
+    targets = {split: label_targets(frame, splits.task.label_list()) for split, frame in frames.items()}
+    return Material(splits.task, frames, targets)
+
+
+def _some(splits: Splits, split: str, most: int, seed: int) -> pd.DataFrame:
+    frame: pd.DataFrame = getattr(splits, split)
+    if len(frame) <= most:
+        return frame
+    rows = np.sort(np.random.default_rng([seed, 3]).permutation(len(frame))[:most])
+    return frame.iloc[rows].reset_index(drop=True)
+
+
+def open_checkpoint(
+    checkpoint: Checkpoint, material: Material, pooling: str, runtime: Runtime, seed: int
+) -> Classifier:
+    """The checkpoint's encoder, frozen, with a head that is not used; what it lacks is drawn with the seed.
+
+    Raises:
+        CheckpointError: it cannot be opened.
+    """
+    torch.manual_seed(seed)
+    several, labels = material.task.kind == "multi_label", material.task.label_list()
+    classifier = build_classifier(checkpoint.path, pooling, labels, several, 0.0).to(runtime.device)
+    return classifier.eval()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a function of an encoder is applied to all splits."""
+
+    runtime: Runtime
+    tokenizer: Any
+    max_length: int
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, classifier: Classifier, config: RunConfig, runtime: Runtime) -> Reader:
+        """The checkpoint's tokenizer and as many tokens as training would keep."""
+        tokenizer = load_tokenizer(checkpoint.path)
+        return cls(runtime, tokenizer, longest_input(tokenizer, classifier.config, config.model.max_length))
+
+    def read(
+        self, function: Any, width: int, material: Material, what: str, splits: Sequence[str] = SPLITS
+    ) -> dict[str, np.ndarray]:
+        """Split -> (rows, width) float32.
+
+        Args:
+            function: inputs (B, L) to (B, width).
+            width: of its result.
+            material: the texts.
+            what: the progress bar's words.
+            splits: which are read.
+        """
+        pad = int(self.tokenizer.pad_token_id)
+        found = {}
+        for split in splits:
+            encoded = encode(material.frames[split], self.tokenizer, self.max_length)
+            found[split] = forward_all(self.runtime, function, encoded, pad, width, f"{what}: {split}")
+        return found
+
+
+def probe_of(features: dict[str, np.ndarray], material: Material, config: RunConfig) -> LinearHead:
+    """The linear head that validation chooses, fitted on train."""
+    validation = (features["validation"], material.targets["validation"])
+    path = config.probe.regularisation
+    return fit_probe(features["train"], material.targets["train"], material.classes, path, validation)

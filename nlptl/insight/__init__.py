@@ -1,1 +1,0 @@
-"""What is inside an encoder, and which encoder to pick, before training any."""

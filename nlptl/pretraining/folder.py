@@ -1,0 +1,111 @@
+"""The folder of a pre-training: `NAME.unfinished` while it goes on, a checkpoint folder `NAME` when it is done."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlptl.config.records import read_record, write_yaml
+from nlptl.errors import ArtifactError
+from nlptl.models.encoder import EncoderModel
+from nlptl.models.sentence_encoder import open_encoder
+from nlptl.pretraining.config import PretrainConfig
+from nlptl.storage.json_files import read_json, write_json
+from nlptl.storage.paths import user_path
+from nlptl.training.runtime import Runtime
+
+NOTE = "pretraining.json"
+"""What a checkpoint folder says of how it came to be."""
+
+
+def agree_on_checkpoint_folder(runtime: Runtime, config: PretrainConfig) -> Path:
+    """The folder of the result, the same on every process."""
+    if config.output:
+        return user_path(config.output)
+    return Path("checkpoints") / runtime.agree(f"{config.objective}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def work_folder(folder: Path) -> Path:
+    """Where everything lies until the checkpoint is whole."""
+    return folder.with_name(folder.name + ".unfinished")
+
+
+def prepare_work_folder(folder: Path, config: PretrainConfig) -> bool:
+    """Make the work folder of `folder`, or take up one of the same settings.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        ArtifactError: the result is there already, or an unfinished one of other settings.
+    """
+    if folder.exists():
+        raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
+    work = work_folder(folder)
+    noted = work / "pretrain.yaml"
+    if noted.is_file():
+        if read_record(PretrainConfig, noted).model_dump() != config.model_dump():
+            raise ArtifactError(
+                f"{work} holds an unfinished pre-training with other settings. Choose another --output, or remove it."
+            )
+        return True
+    if work.exists() and any(work.iterdir()):
+        raise ArtifactError(f"{work} exists and is not a pre-training. Choose another --output, or remove it.")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        write_yaml(noted, config)
+    except OSError as error:
+        raise ArtifactError(f"{work} cannot be written: {error.strerror or error}.") from error
+    return False
+
+
+def publish_checkpoint(
+    folder: Path, model: EncoderModel, tokenizer: Any, pooling: str, provenance: dict[str, Any]
+) -> None:
+    """Write the checkpoint, reopen and compare it, and give it its name.
+
+    Raises:
+        ArtifactError: what was reopened differs from what was trained.
+    """
+    work = work_folder(folder)
+    model.to("cpu")
+    model.save(work)
+    tokenizer.save_pretrained(work)
+    (work / "1_Pooling").mkdir(exist_ok=True)
+    write_json(
+        work / "1_Pooling" / "config.json",
+        {
+            "word_embedding_dimension": model.config.hidden_size,
+            "pooling_mode_cls_token": pooling == "cls",
+            "pooling_mode_mean_tokens": pooling == "mean",
+        },
+    )
+    _compare(work, model)
+    write_json(work / NOTE, provenance)
+    for name in ("state", "corpus", "tokenizer"):
+        shutil.rmtree(work / name, ignore_errors=True)
+    work.rename(folder)
+
+
+def history_of(checkpoint: Path) -> list[dict[str, Any]]:
+    """The earlier pre-trainings of a checkpoint folder, oldest first; none for others."""
+    if not (checkpoint / NOTE).is_file():
+        return []
+    noted = read_json(checkpoint / NOTE)
+    earlier = noted.pop("history", [])
+    return [*earlier, noted]
+
+
+def _compare(work: Path, model: EncoderModel) -> None:
+    reopened, trained = open_encoder(work).state_dict(), model.encoder.state_dict()
+    wrong = [
+        name for name, tensor in trained.items() if name not in reopened or not torch.equal(reopened[name], tensor)
+    ]
+    if wrong:
+        raise ArtifactError(
+            f"The saved encoder differs from the trained one ({wrong[0]}). The state in {work} is kept."
+        )

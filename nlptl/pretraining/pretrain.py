@@ -1,0 +1,275 @@
+"""Learning from unlabelled text: data collection, model design, training; the result is a checkpoint folder.
+
+Self-taught learning, domain- and task-adaptive pre-training (Gururangan et al. 2020) and unsupervised transfer are this
+strategy with out-of-domain, in-domain or task text and one of three objectives; chained by naming the last result as
+the next checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.config.overrides import load_settings
+from nlptl.config.records import validate
+from nlptl.data.text_corpus.corpus import open_corpus
+from nlptl.errors import ConfigError, NlptlError
+from nlptl.models.classifier import load_tokenizer
+from nlptl.models.masked_lm import SHAPES, MaskedLM
+from nlptl.pretraining.collection import TextSource, collect, row_length
+from nlptl.pretraining.config import PretrainConfig, ResolvedPretrain
+from nlptl.pretraining.folder import (
+    agree_on_checkpoint_folder,
+    history_of,
+    prepare_work_folder,
+    publish_checkpoint,
+    work_folder,
+)
+from nlptl.pretraining.objectives import Design
+from nlptl.registry import OBJECTIVES
+from nlptl.runs.folder import buffered_log, keep_log
+from nlptl.storage.json_files import read_json
+from nlptl.storage.versions import environment
+from nlptl.training.examples.unlabelled import held_out_loss
+from nlptl.training.loop import fit
+from nlptl.training.resume.states import StateFolder
+from nlptl.training.runtime import Runtime, start_runtime
+
+log = logging.getLogger("nlptl")
+
+
+def pretrain(
+    data: Any = None,
+    *,
+    texts: Sequence[str] | None = None,
+    task: str | None = None,
+    objective: str | None = None,
+    checkpoint: str | Path | None = None,
+    shape: str | None = None,
+    output: str | Path | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    config: str | Path | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Pre-train an encoder on unlabelled text.
+
+    Args:
+        data: a file or folder of texts, or a list of them; with `task`, what `nlptl.train` takes as data.
+        texts: the texts themselves, instead of `data`.
+        task: learn from the training texts of this task (TAPT).
+        objective: masked_lm, simcse or tsdae.
+        checkpoint: go on from this name, Hub id or folder.
+        shape: instead, build a new encoder: tiny, mini, small or base.
+        output: the checkpoint folder.
+        steps: optimizer steps; None: as many as the default number of passes takes.
+        seed: of everything random.
+        config: a YAML file to start from, such as a checkpoint folder's own pretrain.yaml.
+        settings: any other setting by dotted key, for example `{"details.whole_words": True}`.
+
+    Returns:
+        The checkpoint folder, to be named as `checkpoint` anywhere.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    values: dict[str, Any] = {
+        "task": task,
+        "objective": objective,
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "shape": shape,
+        "output": None if output is None else str(output),
+        "steps": steps,
+        "seed": seed,
+        **(settings or {}),
+    }
+    given = texts
+    if data is not None and task is None:
+        paths = [data] if isinstance(data, str | Path) else data
+        if not isinstance(paths, list | tuple) or not all(isinstance(path, str | Path) for path in paths):
+            raise ConfigError(f"data is a {type(data).__name__}, not files. Give the texts themselves as texts=[...].")
+        values["corpus.sources"] = [str(path) for path in paths]
+    elif isinstance(data, str | Path):
+        values["data.source"] = str(data)
+    elif data is not None:
+        values["data.source"], given = "(python data)", data
+    return pretrain_config(load_settings(PretrainConfig, config, values), given)
+
+
+def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
+    """Pre-train what a PretrainConfig says; see `pretrain`."""
+    resolved, checkpoint = _complete(config, given)
+    with buffered_log() as notes:
+        runtime = start_runtime(
+            resolved.runtime.precision,
+            resolved.runtime.trackers,
+            resolved.runtime.deterministic,
+            resolved.runtime.progress,
+        )
+        folder = agree_on_checkpoint_folder(runtime, resolved)
+        work = work_folder(folder)
+        if runtime.is_main:
+            if prepare_work_folder(folder, resolved):
+                log.info(f"Going on with the unfinished pre-training in {work}")
+            keep_log(notes, work)
+            _collect_or_withdraw(resolved, checkpoint, TextSource(resolved, given), runtime, work)
+        runtime.barrier()
+        design = _design(resolved, checkpoint, work)
+        torch.manual_seed(resolved.seed)
+        model = OBJECTIVES.get(resolved.objective).build(design)
+        if runtime.is_main:
+            _describe(resolved, model, work)
+        outcome = _train(design, model, runtime, work) if resolved.steps != 0 else {}
+        if runtime.is_main:
+            provenance = _provenance(resolved, checkpoint, work, outcome)
+            publish_checkpoint(folder, model, design.tokenizer, design.pooling, provenance)
+            log.info(f"Checkpoint folder: {folder}")
+        runtime.barrier()
+        if runtime.accelerator.trackers:
+            runtime.accelerator.end_training()
+        return folder
+
+
+def _complete(config: PretrainConfig, given: Any) -> tuple[ResolvedPretrain, Checkpoint | None]:
+    """Check what does not fit together, and fill in what was left open."""
+    objective = OBJECTIVES.get(config.objective)
+    if config.task is None and given is None and not config.corpus.sources:
+        raise ConfigError("There is nothing to learn from. Give --data with files of texts, or --task.")
+    if (config.checkpoint is None) == (config.shape is None):
+        raise ConfigError("Give --checkpoint to go on from a checkpoint, or --shape to build a new encoder; not both.")
+    if config.runtime.packing == "on":
+        raise ConfigError(
+            "runtime.packing is on, but pre-training computes padded batches (rows of corpus.packed are full anyway). "
+            "Packing is for nlptl train and adapt; leave it at auto here."
+        )
+    if config.shape is not None:
+        SHAPES.get(config.shape)
+        if objective.from_scratch is None:
+            raise ConfigError(
+                f"--objective {config.objective} goes on from a checkpoint. Give --checkpoint, or pre-train one "
+                "first: nlptl pretrain --shape mini --data ..."
+            )
+    checkpoint = None if config.checkpoint is None else resolve_checkpoint(config.checkpoint)
+    if checkpoint is not None:
+        defaults = objective.defaults
+    else:
+        rate = SHAPES.get(str(config.shape)).learning_rate
+        defaults = {"learning_rate": rate, **(objective.from_scratch or {})}
+    given_training = {name: value for name, value in config.training if value is not None}
+    training = {**defaults, **given_training}
+    pooling = "mean" if checkpoint is None or config.objective == "masked_lm" else checkpoint.pooling
+    values = config.model_dump()
+    values |= {"pooling": config.pooling or pooling, "training": training}
+    if config.corpus.packed is None:
+        values["corpus"]["packed"] = objective.packed
+    return validate(ResolvedPretrain, values, "The resolved configuration"), checkpoint
+
+
+def _collect_or_withdraw(
+    config: ResolvedPretrain, checkpoint: Checkpoint | None, source: TextSource, runtime: Runtime, work: Path
+) -> None:
+    try:
+        collect(config, checkpoint, source, runtime, work)
+    except NlptlError:
+        shutil.rmtree(work)  # nothing was learned yet; the corrected command may have the same --output
+        raise
+
+
+def _design(config: ResolvedPretrain, checkpoint: Checkpoint | None, work: Path) -> Design:
+    facts = read_json(work / "corpus" / "facts.json")
+    tokenizer = load_tokenizer(work / "tokenizer")
+    return Design(
+        config,
+        None if checkpoint is None else checkpoint.path,
+        tokenizer,
+        list(facts["new_words"].values()),
+        config.pooling,
+        row_length(config, checkpoint, tokenizer),
+    )
+
+
+def _train(design: Design, model: Any, runtime: Runtime, work: Path) -> dict[str, Any]:
+    """Training: the head alone where it starts from noise, then everything; the best held-out state is kept."""
+    config = design.config
+    objective = OBJECTIVES.get(config.objective)
+    train, held_out = (open_corpus(work / "corpus" / name) for name in ("train", "held_out"))
+    batch_size = config.training.batch_size
+    wanted = config.steps or -(-len(train) // batch_size) * config.training.epochs
+    rounds = min(config.evaluations, wanted)
+    steps = -(-wanted // rounds)
+    measured = objective.rows(design, held_out, 1)
+    state = StateFolder(work / "state")
+
+    def judge(prepared: Any) -> dict[str, float]:
+        loss = held_out_loss(runtime, prepared if runtime.is_sharded else model, measured)
+        return {"loss": loss, **({"perplexity": math.exp(min(loss, 50.0))} if isinstance(model, MaskedLM) else {})}
+
+    if runtime.accelerator.trackers:
+        runtime.accelerator.project_configuration.logging_dir = str(work / "trackers")
+        runtime.accelerator.init_trackers("nlptl")
+    started = time.perf_counter()
+    # A saved state is one of the second part.
+    if isinstance(model, MaskedLM) and design.checkpoint is not None and model.brought_no_head and not state.exists():
+        _warm_up(design, model, runtime, objective.rows(design, train, round(config.details.head_warmup * wanted)))
+    training = config.training.model_copy(update={"epochs": rounds})
+    rows = objective.rows(design, train, steps)
+    progress = fit(runtime, model, rows, training, config.seed, judge, "loss", state)
+    best = next(entry for entry in progress.epochs if entry["epoch"] == progress.best_epoch)
+    said = ", ".join(f"{name} {progress.epochs[0][name]:.3f} -> {best[name]:.3f}" for name in best if name != "epoch")
+    log.info(f"Held-out texts: {said} (best after {int(best['epoch']) * steps} of {rounds * steps} steps)")
+    evaluations = [{**entry, "step": entry["epoch"] * steps} for entry in progress.epochs]
+    return {
+        "steps": progress.step,
+        "best_step": progress.best_epoch * steps,
+        "evaluations": evaluations,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _warm_up(design: Design, model: MaskedLM, runtime: Runtime, rows: Any) -> None:
+    """Noise in the head would reach the encoder as noise in its gradients."""
+    if not rows.steps:
+        return
+    log.info(f"The checkpoint brings no masked-LM head: a new one learns alone for {rows.steps} steps")
+    model.freeze_encoder(True)
+    training = design.config.training.model_copy(update={"epochs": 1, "schedule": "constant"})
+    fit(runtime, model, rows, training, design.config.seed + 1)
+    model.freeze_encoder(False)
+
+
+def _describe(config: ResolvedPretrain, model: Any, work: Path) -> None:
+    facts = read_json(work / "corpus" / "facts.json")
+    size = sum(parameter.numel() for parameter in model.encoder.parameters())
+    start = f"checkpoint {config.checkpoint}" if config.checkpoint else f"a new {config.shape} encoder"
+    log.info(
+        f"Corpus: {facts['texts']} texts, {facts['tokens']} tokens, {facts['rows']} rows to learn from, "
+        f"{facts['held_out_rows']} held out"
+    )
+    log.info(f"Objective {config.objective} on {start}: {size / 1e6:.1f}M parameters, {facts['vocabulary']} pieces")
+
+
+def _provenance(
+    config: ResolvedPretrain, checkpoint: Checkpoint | None, work: Path, outcome: dict[str, Any]
+) -> dict[str, Any]:
+    facts = read_json(work / "corpus" / "facts.json")
+    return {
+        "format": 1,
+        "nlptl": version("nlptl"),
+        "objective": config.objective,
+        "pooling": config.pooling,
+        "from": checkpoint.record() if checkpoint else {"shape": config.shape, "tokenizer": config.tokenizer.kind},
+        "history": history_of(checkpoint.path) if checkpoint else [],
+        "corpus": {**facts, "new_words": list(facts["new_words"])},
+        "training": outcome,
+        "settings": config.model_dump(mode="json"),
+        "versions": environment(),
+    }

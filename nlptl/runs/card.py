@@ -1,0 +1,126 @@
+"""The README.md of a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nlptl.config.records import read_record
+from nlptl.config.run import RunConfig
+from nlptl.evaluation.wording import adaptation_sentence, shown
+from nlptl.runs.artifact import HEADS
+from nlptl.runs.multi_task_card import write_joint_card
+from nlptl.storage.json_files import read_json
+from nlptl.tasks import TaskSpec
+
+_MODELS = {"source_only": "source only", "adapted": "adapted", "oracle": "oracle"}
+_CARD = """---
+library_name: nlptl
+pipeline_tag: text-classification
+tags: [text-classification, transfer-learning, nlptl]
+---
+# {task}: {title}
+
+{description}
+
+| | validation | test |
+|---|---|---|
+{rows}
+
+Top-level numbers measure the most probable label; "as decided" is what `predict` answers under the decision policy
+`{policy}`, fitted on validation. The test split only reports.
+
+- Labels ({count}): {labels}
+- Data: {source}; {train} training, {validation} validation, {test} test rows; seed {seed}
+- {origin}
+- Trainable parameters: {trainable:,} of {parameters:,}
+- Made with {versions}
+{adaptation}
+## Use
+```python
+import nlptl
+nlptl.load("{folder}").predict(["a text"])
+```
+## Limits
+Measured on the test split above and nowhere else. Texts unlike the training data (other languages, domains, lengths)
+may be classified wrongly and with confidence. Look at the errors in `predictions.csv` before relying on it.
+"""
+
+
+def write_card(folder: Path) -> Path:
+    """Write the model card of a finished run from what the run folder says.
+
+    Raises:
+        ArtifactError: the folder is incomplete.
+    """
+    if (folder / HEADS).is_dir():
+        return write_joint_card(folder)
+    metrics = read_json(folder / "metrics.json")
+    config = read_record(RunConfig, folder / "run.yaml")
+    task = read_record(TaskSpec, folder / "task.yaml")
+    splits = (metrics["validation"], metrics["test"])
+    names = [name for name, value in splits[1].items() if isinstance(value, int | float) or value is None]
+    rows = [f"| {name} | {shown(splits[0].get(name))} | {shown(splits[1].get(name))} |" for name in names]
+    for name in ("accuracy", "macro_f1") if "decided" in splits[1] else ():
+        rows.append(
+            f"| {name} as decided | {shown(splits[0]['decided'][name])} | {shown(splits[1]['decided'][name])} |"
+        )
+    labels = task.label_list()
+    model, data = metrics["model"], metrics["data"]
+    title, origin = _origin(config, metrics)
+    text = _CARD.format(
+        task=task.name,
+        title=title,
+        origin=origin,
+        description=task.description,
+        rows="\n".join(rows),
+        policy=task.decision.policy,
+        count=len(labels),
+        labels=", ".join(labels[:100]),
+        source=config.data.source or "sample",
+        train=data["train"],
+        validation=data["validation"],
+        test=data["test"],
+        seed=config.seed,
+        trainable=model["trainable_parameters"],
+        parameters=model["parameters"],
+        versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
+        adaptation=_adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
+        folder=folder.name,
+    )
+    path = folder / "README.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _origin(config: RunConfig, metrics: dict[str, Any]) -> tuple[str, str]:
+    """The card's title, and what the run was made from."""
+    model = metrics["model"]
+    if "baseline" in model:
+        training = metrics["training"]
+        setting = ", ".join(f"{name}={value}" for name, value in training["setting"].items())
+        features = f"{training['features']}, {model['features']:,} terms"
+        origin = f"A classical model on TF-IDF ({features}); chosen on validation: {setting}"
+        return f"{model['baseline']} on TF-IDF", origin
+    checkpoint = model["checkpoint"]
+    start = "" if config.model.weights == "pretrained" else ", random weights instead of its own"
+    origin = (
+        f"Checkpoint: {checkpoint['name']} ({checkpoint['source']}), revision `{checkpoint['revision']}`, "
+        f"{model['pooling']} pooling{start}"
+    )
+    return f"{config.mode} on {checkpoint['name']}{start}", origin
+
+
+def _adaptation_section(facts: dict[str, Any], metric: str) -> str:
+    """A section of the model card."""
+    there = [name for name in _MODELS if facts[name] is not None]
+    values = [f"{_MODELS[name]} {shown(facts[name]['test'][metric])}" for name in there]
+    doubts = "".join(f"\n- Sign of harm, seen without labels: {doubt}" for doubt in facts["doubts"])
+    return f"""
+## Domain adaptation
+Adapted by `{facts["method"]}` to {facts["target_rows"]} texts of another domain, without their labels. Validation above
+is the source's, test is the {facts["reported_on"]}'s.
+
+- {metric} on test: {", ".join(values)}
+- {adaptation_sentence(facts)}{doubts}
+"""

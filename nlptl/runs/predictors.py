@@ -1,0 +1,119 @@
+"""What a run folder predicts with: an encoder with its head, or a baseline. One interface, opened by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+
+from nlptl.checkpoints import resolve_checkpoint
+from nlptl.config.run import RunConfig
+from nlptl.data.encoding import Encoded, encode
+from nlptl.errors import ArtifactError
+from nlptl.kernels import packing
+from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
+from nlptl.models.modes import Mode
+from nlptl.registry import MODES
+from nlptl.tasks import TaskSpec, joint_labels
+from nlptl.training.forward import logits_of
+from nlptl.training.runtime import Runtime
+
+MODEL = "model"
+
+
+class Predictor(Protocol):
+    """Texts in, logits out."""
+
+    needs: ClassVar[frozenset[str]]
+    """Keys of the manifest without which it cannot be opened."""
+
+    @classmethod
+    def open(cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]) -> Predictor:
+        """Open the model of a run folder.
+
+        Args:
+            folder: of the run.
+            config: of the run.
+            tasks: one, or several in the order of their logits.
+            manifest: of the run.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
+
+    @property
+    def title(self) -> str:
+        """A few words that tell it from others on the same task."""
+
+    def settle(self, runtime: Runtime) -> None:
+        """Move to the runtime's device and compute there as is fastest, if it computes on devices."""
+
+    def prepare(self, frame: pd.DataFrame) -> Any:
+        """What `logits` takes, made of the columns `text` and, for pairs, `text_pair`; may run in another thread."""
+
+    def logits(self, prepared: Any, runtime: Runtime) -> np.ndarray:
+        """(rows, C) float32.
+
+        Args:
+            prepared: by `prepare`.
+            runtime: device, precision and progress bars.
+        """
+
+
+@dataclass
+class EncoderPredictor:
+    """A classifier on an encoder, with its tokenizer."""
+
+    classifier: Classifier
+    tokenizer: Any
+    max_length: int
+    mode: Mode
+    title: str
+    needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
+
+    @classmethod
+    def open(
+        cls, folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
+    ) -> EncoderPredictor:
+        """Open the model of a run folder.
+
+        Raises:
+            ArtifactError: it is damaged, or its checkpoint is not here at the revision it was trained on.
+            CheckpointError: the checkpoint that an adapter or head belongs to is not to be had.
+        """
+        several = len(tasks) == 1 and tasks[0].kind == "multi_label"
+        labels = joint_labels(tasks)
+        mode = MODES.get(config.mode)()
+        if manifest["whole"]:
+            classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
+        else:
+            noted = manifest["checkpoint"]
+            checkpoint = resolve_checkpoint(noted["name"], noted["revision"])
+            if checkpoint.revision != noted["revision"]:
+                raise ArtifactError(
+                    f"{folder} was trained on {noted['name']} at {noted['revision'][:19]}, but here it is at "
+                    f"{checkpoint.revision[:19]}. Bring that revision, or merge the run where it was trained."
+                )
+            classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
+            mode.load(classifier, folder / MODEL)
+        classifier.eval()
+        tokenizer = load_tokenizer(folder / MODEL)
+        start = "" if config.model.weights == "pretrained" else ", from random weights"
+        title = f"{config.mode}, {config.checkpoint}{start}"
+        return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title)
+
+    def settle(self, runtime: Runtime) -> None:
+        self.classifier.to(runtime.device)
+        if packing.pays(self.classifier.config, runtime.device, runtime.dtype, 0.0):
+            self.classifier.pack()
+
+    def prepare(self, frame: pd.DataFrame) -> Encoded:
+        return encode(frame, self.tokenizer, self.max_length)
+
+    def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
+        classes = self.classifier.head.out_features
+        return logits_of(runtime, self.classifier, prepared, self.tokenizer.pad_token_id, classes, "predicting")

@@ -1,0 +1,1 @@
+"""Transductive transfer: labels of a source domain, texts alone of a target domain (domain adaptation)."""

@@ -1,0 +1,88 @@
+"""Domain adaptation while the encoder learns (modes full and lora)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from nlptl.data.encoding import collate
+from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.models.aligned import AlignedClassifier
+from nlptl.models.classifier import Classifier
+from nlptl.models.modes import Mode
+from nlptl.objectives.alignment import confident_rows
+from nlptl.registry import MODES
+from nlptl.strategies.adaptation.alignments import ALIGNMENTS, pseudo_label_shares
+from nlptl.strategies.fine_tune import probe_first
+from nlptl.strategies.job import Job, Trained, objective_of, training_rows
+from nlptl.strategies.stages import fresh_classifier, judge_of, split_logits, start, train
+from nlptl.training.examples.paired import PairedExamples
+from nlptl.training.forward import concatenate, subset
+from nlptl.training.resume.states import Progress, StateFolder
+
+log = logging.getLogger("nlptl")
+ROUNDS = 2
+
+
+def align_encoder(job: Job, state: StateFolder, method: str) -> Trained:
+    """Classification on the source and alignment with the target in each step; coral, mmd or dann.
+
+    The epoch is chosen on the source's validation split.
+    """
+    alignment = ALIGNMENTS[method]
+    classifier = fresh_classifier(job)
+    _, head = probe_first(job, classifier)
+    mode = MODES.get(job.config.mode)()
+    start(job, classifier, head, mode)
+    both = concatenate(job.encoded["train"], job.encoded["target"])
+    weight = job.config.adaptation.weight
+    rows = PairedExamples(
+        inputs=lambda numbers, device: collate(both, numbers, job.pad_id, device, packed=classifier.packs),
+        lengths=both.lengths,
+        targets=job.targets["train"],
+        objective=objective_of(job),
+        weight=alignment.weight if weight is None else weight,
+        distance=alignment.distance,
+    )
+    model = AlignedClassifier(classifier, alignment.distance is None, classifier.head.in_features)
+    progress = train(job, model, rows, state, judge_of(job, classifier), on_step=rows.note)
+    return _finished(job, classifier, mode, progress)
+
+
+def self_train_encoder(job: Job, state: StateFolder, first: Trained) -> Trained:
+    """Predict the target, believe the surest rows of each label, learn from them and the source; again, with more.
+
+    Each round starts afresh from the checkpoint, so that an early mistake is not kept in the weights.
+
+    Args:
+        job: the run.
+        state: each round has a folder of its own inside.
+        first: its predictions are the first to be pseudo_labelled.
+    """
+    classifier, trained = first.classifier, first
+    labels = len(job.task.label_list())
+    priors = np.bincount(job.targets["train"], minlength=labels) / len(job.targets["train"])
+    for number, share in enumerate(pseudo_label_shares(job.config.adaptation, ROUNDS), 1):
+        probabilities = probabilities_of(split_logits(job, classifier, "target"), False)
+        pseudo_labelled = confident_rows(probabilities, share, priors)
+        log.info(
+            f"Self-training, round {number}: {len(pseudo_labelled)} of {len(probabilities)} target rows pseudo_labelled"
+        )
+        rows = training_rows(job, "train")
+        encoded = concatenate(rows.encoded, subset(job.encoded["target"], pseudo_labelled))
+        targets = np.concatenate([rows.targets, probabilities[pseudo_labelled].argmax(1)])
+        classifier = fresh_classifier(job)
+        _, head = probe_first(job, classifier)
+        mode = MODES.get(job.config.mode)()
+        start(job, classifier, head, mode)
+        rows = replace(rows, encoded=encoded, targets=targets)
+        progress = train(job, classifier, rows, StateFolder(state.folder / f"{number}"), judge_of(job, classifier))
+        trained = _finished(job, classifier, mode, progress)
+    return trained
+
+
+def _finished(job: Job, classifier: Classifier, mode: Mode, progress: Progress) -> Trained:
+    validation, test = (split_logits(job, classifier, split) for split in ("validation", "test"))
+    return Trained(classifier, mode, validation, test, progress, {})

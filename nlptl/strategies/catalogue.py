@@ -1,0 +1,64 @@
+"""Which roads lead from a checkpoint to one task's classifier, by name; each is imported when it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from nlptl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to train one task's classifier."""
+
+    home: str
+    """Module with `learn(job, state) -> Trained`; not imported before a run needs it."""
+    modes: tuple[str, ...] = ("full", "lora", "feature_extraction")
+    defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Mode -> dotted RunConfig keys; they go before the mode's own defaults, after the user's and the task's."""
+
+    needs: dict[str, str] = field(default_factory=dict)
+    """Dotted RunConfig keys that must be given -> the sentence for one that is not."""
+
+    def check_mode(self, name: str, mode: str) -> None:
+        """Refuse a mode that this strategy cannot take.
+
+        Raises:
+            ConfigError: lists the modes that it can.
+        """
+        if mode not in self.modes:
+            raise ConfigError(f"The strategy {name!r} trains the encoder; mode {mode!r} freezes it. Use --mode full.")
+
+    def load(self) -> Any:
+        """The function `learn` of its module."""
+        return import_module(self.home).learn
+
+
+FEW = 50
+
+
+def usual_strategy(mode: str, shots: int | None, kind: str) -> str:
+    """The strategy of a run that names none.
+
+    Args:
+        mode: of the run.
+        shots: rows per label, where the run draws so many.
+        kind: of the task; contrast needs one label per text.
+    """
+    few = shots is not None and shots <= FEW
+    return "contrastive" if few and mode == "full" and kind == "single_label" else "fine_tune"
+
+
+FINE_TUNE = Strategy("nlptl.strategies.fine_tune")
+CONTRASTIVE = Strategy(
+    "nlptl.strategies.contrastive",
+    modes=("full", "lora"),
+    defaults={"full": {"training.epochs": 6, "training.learning_rate": 2e-4}, "lora": {"training.epochs": 6}},
+)
+SOUP = Strategy("nlptl.strategies.soup", modes=("full", "lora"))
+DOMAIN_ADAPTATION = Strategy(
+    "nlptl.strategies.adaptation.domain_adaptation",
+    needs={"data.target": "Domain adaptation needs texts of the target domain: --target FILE (data.target)."},
+)

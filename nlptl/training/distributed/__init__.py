@@ -1,0 +1,1 @@
+"""Several processes: replicas of a model, shards of it, and groups that were started again."""

@@ -1,0 +1,1 @@
+"""What one training learns from: examples in batches, and the loss of each."""

@@ -1,0 +1,61 @@
+"""What a training learns from: rows in batches, and the loss of each row. The loop knows no more of any strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nlptl.data.batching import plan_epoch
+from nlptl.data.encoding import Encoded, collate
+from nlptl.objectives.classification import Objective
+
+
+class Examples(Protocol):
+    """Training rows of one strategy.
+
+    Anything random is drawn from torch's global CPU generator inside `losses`, which the loop seeds by step, or from
+    the arguments of `plan`; so a resumed run repeats it.
+    """
+
+    @property
+    def tokens(self) -> np.ndarray | None:
+        """(U,) sorted ids of all tokens that `losses` can meet; None: not known, or all of them matter."""
+
+    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """Row numbers of each optimizer step of one epoch; every epoch has as many steps."""
+
+    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
+        """Losses (B,) float32 of some rows; the loop sums them and divides by the rows of the step."""
+
+
+@dataclass(frozen=True)
+class LabelledExamples:
+    """Encoded texts with their targets, for a classifier."""
+
+    encoded: Encoded
+    targets: np.ndarray
+    """(rows,) class ids, or (rows, C) 0/1 float32."""
+    pad_id: int
+    objective: Objective
+    by_length: bool = True
+    """Whether like lengths share a batch."""
+
+    @property
+    def tokens(self) -> np.ndarray:
+        return tokens_of(self.encoded, self.pad_id)
+
+    def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        return plan_epoch(self.encoded.lengths, batch_size, seed, epoch, self.by_length)
+
+    def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
+        inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds)
+        return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
+
+
+def tokens_of(encoded: Encoded, pad_id: int) -> np.ndarray:
+    """(U,) sorted int64 ids of the tokens in these texts, and of padding."""
+    return np.union1d(encoded.tokens, [pad_id]).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Saved states of an unfinished training, and the way back into them."""

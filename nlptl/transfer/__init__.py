@@ -1,1 +1,0 @@
-"""Transfer strategies: short roads through the same rooms."""
