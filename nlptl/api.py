@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlptl.baselines.training import train_baseline as fit_baseline
+from nlptl.baselines.learner import BaselineLearner
 from nlptl.config.overrides import load_config
 from nlptl.config.run import RunConfig
 from nlptl.data.domains import Domains
@@ -14,11 +14,10 @@ from nlptl.errors import ConfigError
 from nlptl.explore.layers import LayerReport, probe_layers
 from nlptl.explore.ranking import Ranking, rank_checkpoints
 from nlptl.inference.predictor import Run, load
-from nlptl.runs.artifact import merge_artifact
 from nlptl.runs.card import write_card
+from nlptl.runs.saving import merge_artifact
+from nlptl.strategies import pipeline
 from nlptl.strategies.adaptation.matrix import DomainMatrix, cross_domains
-from nlptl.strategies.fine_tune import fine_tune
-from nlptl.strategies.multi_task import multi_task
 from nlptl.tasks import read_task
 
 __all__ = [
@@ -186,7 +185,7 @@ def adapt_matrix(
     """
     values = {"task": task, "mode": mode, "seed": seed, "adaptation.method": method, **(settings or {})}
     named = {name: (_name_of(data) or name, _in_python(data)) for name, data in domains.items()}
-    return cross_domains(load_config(None, **values), named, Path(output), write_card)
+    return cross_domains(load_config(None, **values), named, Path(output))
 
 
 def _name_of(data: Any) -> str | None:
@@ -219,11 +218,7 @@ def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> 
 
 def train_folder(config: RunConfig, given: Any = None, resume: bool = False) -> Path:
     """As `train_config`, without opening the run: only the main process's machine is sure to have it."""
-    if config.baseline.model:
-        return fit_baseline(config, given, publish=write_card)
-    if "+" in config.task:
-        return multi_task(config, given, resume, publish=write_card)
-    return fine_tune(config, given, resume, publish=write_card)
+    return pipeline.train(config, given, resume, BaselineLearner.of if config.baseline.model else None)
 
 
 def probe(

@@ -160,9 +160,9 @@ def train() -> Train:
         kept: list[Any] = []
         save = saving.save_artifact
 
-        def keep(*arguments: Any) -> None:
-            kept.append(arguments[4])
-            save(*arguments)
+        def keep(folder: Path, config: Any, heads: Any, model: Any) -> None:
+            kept.append(model.classifier)
+            save(folder, config, heads, model)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(saving, "save_artifact", keep)

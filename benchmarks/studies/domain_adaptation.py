@@ -61,11 +61,10 @@ def measure(root: Path, case: Row) -> Row:
 
 def _job(root: Path, case: Row) -> Any:
     """Both domains read, cut and tokenised once, for all methods."""
-    from nlptl.checkpoints import resolve_checkpoint
     from nlptl.config.overrides import load_config
     from nlptl.data.domains import load_domains
-    from nlptl.runs.folder import join_processes
-    from nlptl.strategies.job import encode_splits, fill_in
+    from nlptl.strategies.job import RunContext, encode_rows, task_rows
+    from nlptl.strategies.pipeline import EncoderLearner
     from nlptl.tasks import load_task
     from nlptl.training.timing import Clock
 
@@ -81,11 +80,10 @@ def _job(root: Path, case: Row) -> Any:
         "training.epochs": None if frozen else 2,
     }
     task = load_task("sentiment")
-    checkpoint = resolve_checkpoint(task.checkpoint)
-    config = load_config(task="sentiment", **settings)
-    config = fill_in(config, task.checkpoint, checkpoint, task.training_defaults(config.mode))
-    splits = load_domains(task, config.data, config.seed)
-    return encode_splits(config, splits.task, checkpoint, join_processes(config), Clock(), splits)
+    learner = EncoderLearner.of(load_config(task="sentiment", **settings), [task])
+    config = learner.config
+    rows = task_rows([load_domains(task, config.data, config.seed)])
+    return encode_rows(RunContext(config, rows, learner.start(), Clock()), config, learner.checkpoint)
 
 
 def table(rows: list[Row]) -> str:

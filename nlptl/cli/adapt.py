@@ -119,11 +119,10 @@ def _cross(config: Any, files: list[str]) -> None:
     names = [Path(file).stem if Path(file).suffix else Path(file).name for file in files]
     if len(set(names)) < len(names):
         raise ConfigError(f"Domains are told apart by their file names, and these repeat: {', '.join(names)}.")
-    from nlptl.runs.card import write_card
     from nlptl.strategies.adaptation.matrix import cross_domains
 
     named = {name: (file, None) for name, file in zip(names, files, strict=True)}
-    matrix = cross_domains(config.model_copy(update={"output": None}), named, Path(config.output), write_card)
+    matrix = cross_domains(config.model_copy(update={"output": None}), named, Path(config.output))
     if int(os.environ.get("RANK", "0")) == 0:
         out.print(matrix.markdown(), markup=False, highlight=False)
         out.print(f"Runs, matrix.md and matrix.json: {matrix.folder}", highlight=False)

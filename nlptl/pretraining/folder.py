@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,9 @@ from nlptl.models.encoder import EncoderModel
 from nlptl.models.sentence_encoder import open_encoder
 from nlptl.pretraining.config import PretrainConfig
 from nlptl.storage.json_files import read_json, write_json
-from nlptl.storage.paths import user_path
-from nlptl.training.runtime import Runtime
 
 NOTE = "pretraining.json"
 """What a checkpoint folder says of how it came to be."""
-
-
-def agree_on_checkpoint_folder(runtime: Runtime, config: PretrainConfig) -> Path:
-    """The folder of the result, the same on every process."""
-    if config.output:
-        return user_path(config.output)
-    return Path("checkpoints") / runtime.agree(f"{config.objective}-{datetime.now():%Y%m%d-%H%M%S}")
 
 
 def work_folder(folder: Path) -> Path:

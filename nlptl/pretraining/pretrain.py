@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -22,13 +21,12 @@ from nlptl.checkpoints import Checkpoint, resolve_checkpoint
 from nlptl.config.overrides import load_settings
 from nlptl.config.records import validate
 from nlptl.data.text_corpus.corpus import open_corpus
-from nlptl.errors import ConfigError, NlptlError
+from nlptl.errors import ConfigError
 from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, MaskedLM
 from nlptl.pretraining.collection import TextSource, collect, row_length
 from nlptl.pretraining.config import PretrainConfig, ResolvedPretrain
 from nlptl.pretraining.folder import (
-    agree_on_checkpoint_folder,
     history_of,
     prepare_work_folder,
     publish_checkpoint,
@@ -36,7 +34,7 @@ from nlptl.pretraining.folder import (
 )
 from nlptl.pretraining.objectives import Design
 from nlptl.registry import OBJECTIVES
-from nlptl.runs.folder import buffered_log, keep_log
+from nlptl.runs.folder import agree_on_folder, buffered_log, claimed
 from nlptl.storage.json_files import read_json
 from nlptl.storage.versions import environment
 from nlptl.training.examples.unlabelled import held_out_loss
@@ -108,27 +106,21 @@ def pretrain(
 def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
     """Pre-train what a PretrainConfig says; see `pretrain`."""
     resolved, checkpoint = _complete(config, given)
-    with buffered_log() as notes:
-        runtime = start_runtime(
-            resolved.runtime.precision,
-            resolved.runtime.trackers,
-            resolved.runtime.deterministic,
-            resolved.runtime.progress,
-        )
-        folder = agree_on_checkpoint_folder(runtime, resolved)
+    with buffered_log() as messages:
+        settings = resolved.runtime
+        runtime = start_runtime(settings.precision, settings.trackers, settings.deterministic, settings.progress)
+        folder = agree_on_folder(runtime, resolved.output, "checkpoints", resolved.objective)
         work = work_folder(folder)
-        if runtime.is_main:
-            if prepare_work_folder(folder, resolved):
-                log.info(f"Going on with the unfinished pre-training in {work}")
-            keep_log(notes, work)
-            _collect_or_withdraw(resolved, checkpoint, TextSource(resolved, given), runtime, work)
-        runtime.barrier()
-        design = _design(resolved, checkpoint, work)
-        torch.manual_seed(resolved.seed)
-        model = OBJECTIVES.get(resolved.objective).build(design)
-        if runtime.is_main:
-            _describe(resolved, model, work)
-        outcome = _train(design, model, runtime, work) if resolved.steps != 0 else {}
+        with claimed(runtime, work, lambda: prepare_work_folder(folder, resolved), messages):
+            if runtime.is_main:
+                collect(resolved, checkpoint, TextSource(resolved, given), runtime, work)
+            runtime.barrier()
+            design = _design(resolved, checkpoint, work)
+            torch.manual_seed(resolved.seed)
+            model = OBJECTIVES.get(resolved.objective).build(design)
+            if runtime.is_main:
+                _describe(resolved, model, work)
+            outcome = _train(design, model, runtime, work) if resolved.steps != 0 else {}
         if runtime.is_main:
             provenance = _provenance(resolved, checkpoint, work, outcome)
             publish_checkpoint(folder, model, design.tokenizer, design.pooling, provenance)
@@ -172,16 +164,6 @@ def _complete(config: PretrainConfig, given: Any) -> tuple[ResolvedPretrain, Che
     if config.corpus.packed is None:
         values["corpus"]["packed"] = objective.packed
     return validate(ResolvedPretrain, values, "The resolved configuration"), checkpoint
-
-
-def _collect_or_withdraw(
-    config: ResolvedPretrain, checkpoint: Checkpoint | None, source: TextSource, runtime: Runtime, work: Path
-) -> None:
-    try:
-        collect(config, checkpoint, source, runtime, work)
-    except NlptlError:
-        shutil.rmtree(work)  # nothing was learned yet; the corrected command may have the same --output
-        raise
 
 
 def _design(config: ResolvedPretrain, checkpoint: Checkpoint | None, work: Path) -> Design:

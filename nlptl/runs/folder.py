@@ -1,4 +1,4 @@
-"""The run folder before there is an artifact in it: its name, its log, its trackers."""
+"""The run folder before there is an artifact in it: its name, whose it is, and its log."""
 
 from __future__ import annotations
 
@@ -16,46 +16,51 @@ from nlptl.errors import LostProcessError, NlptlError, Preempted
 from nlptl.runs.claims import is_finished, is_unfinished, prepare_folder
 from nlptl.storage.paths import user_path
 from nlptl.storage.secrets import RedactSecrets
-from nlptl.training.runtime import Runtime, start_runtime
+from nlptl.training.runtime import Runtime
 
 log = logging.getLogger("nlptl")
 
 
-def join_processes(config: RunConfig) -> Runtime:
-    """The runtime that the configuration asks for."""
-    return start_runtime(
-        config.runtime.precision,
-        config.runtime.trackers,
-        config.runtime.deterministic,
-        config.runtime.progress,
-        config.runtime.timeout_seconds,
-    )
+@contextmanager
+def run_folder(
+    runtime: Runtime, config: RunConfig, resume: bool, messages: logging.handlers.MemoryHandler
+) -> Iterator[Path]:
+    """Agree on the run folder and make it, or take up the unfinished run in it; see `claimed`."""
+    noted = _noted(config)
+    folder = _agree_on_folder(runtime, config, noted, resume)
+    with claimed(runtime, folder, lambda: prepare_folder(folder, noted), messages):
+        yield folder
 
 
 @contextmanager
-def run_folder(
-    runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool, notes: logging.handlers.MemoryHandler
-) -> Iterator[Path]:
-    """Agree on the run folder and make it, or take up the unfinished run in it.
+def claimed(
+    runtime: Runtime, folder: Path, prepare: Callable[[], bool], messages: logging.handlers.MemoryHandler
+) -> Iterator[None]:
+    """Work in a folder that is this run's alone, its log in it.
 
     From here on only the main process writes; a failure of its own stops it, and the launcher stops the others. A new
-    folder is taken away again if training fails before there is anything to go on from: it notes settings that cannot
+    folder is taken away again if the work fails before there is anything to go on from: it notes settings that cannot
     be trained, and would refuse the corrected command. What is saved after training is outside of this.
+
+    Args:
+        runtime: the processes.
+        folder: the same on each of them.
+        prepare: makes the folder, or refuses it; says whether there was unfinished work in it to go on with.
+        messages: of the log so far.
     """
-    folder = _agree_on_folder(runtime, config, noted, resume)
     taken_up = True
     if runtime.is_main:
-        taken_up = prepare_folder(folder, noted)
+        taken_up = prepare()
         if taken_up:
             log.info(f"Going on with the unfinished run in {folder}")
-        keep_log(notes, folder)
+        _keep_log(messages, folder)
     runtime.barrier()
     try:
-        yield folder
+        yield
     except (LostProcessError, Preempted):  # nothing wrong with the settings: the same command goes on here
         raise
     except (NlptlError, OSError):
-        if not taken_up and not _holds_something_learned(folder):
+        if not taken_up and not _holds_something_to_go_on_from(folder):
             shutil.rmtree(folder, ignore_errors=True)
             if folder.parent == Path("runs"):
                 with suppress(OSError):  # holds other runs
@@ -63,41 +68,53 @@ def run_folder(
         raise
 
 
-def _holds_something_learned(folder: Path) -> bool:
-    """A state to go on from, or a finished run: its own, or that of one of several tasks alone."""
-    return any(any(folder.rglob(name)) for name in ("progress.json", "manifest.json"))
+def _holds_something_to_go_on_from(folder: Path) -> bool:
+    """A saved state, a finished run (its own, or that of one of several tasks alone), or a collected corpus."""
+    return any(any(folder.rglob(name)) for name in ("progress.json", "manifest.json", "facts.json"))
 
 
-def finished_before(runtime: Runtime, folder: Path, noted: RunConfig) -> bool:
-    """Whether the run is finished, so that a scheduler's repeated command has nothing left to train."""
-    finished = runtime.any(runtime.is_main and is_finished(folder, noted))
+def agree_on_folder(
+    runtime: Runtime, output: str | None, parent: str, name: str, unfinished: str | None = None
+) -> Path:
+    """The folder of a result, the same on every process.
+
+    Args:
+        runtime: the processes.
+        output: where the user wants it; None: `parent`/`name`-DATE-TIME.
+        parent: folder of results.
+        name: what the result is called there.
+        unfinished: name of the folder to go on in instead; the main process's word counts.
+    """
+    if output is not None:
+        return user_path(output)
+    return Path(parent) / runtime.agree(unfinished or f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def finished_folder(runtime: Runtime, config: RunConfig) -> Path | None:
+    """The folder that the configuration names, where these settings are finished in it already.
+
+    A scheduler that repeats its command then has nothing left to train.
+    """
+    if config.output is None:
+        return None
+    folder = user_path(config.output)
+    finished = runtime.any(runtime.is_main and is_finished(folder, _noted(config)))
     if finished and runtime.is_main:
         log.info(f"The run in {folder} is finished already")
-    return finished
+    return folder if finished else None
 
 
-def publish_run(
-    runtime: Runtime, folder: Path, save: Callable[[], None], publish: Callable[[Path], object] | None
-) -> None:
-    """Write the finished run, once, and let go of the trackers."""
-    if runtime.is_main:
-        save()
-        if publish is not None:
-            publish(folder)
-    runtime.barrier()
-    if runtime.accelerator.trackers:
-        runtime.accelerator.end_training()
+def _noted(config: RunConfig) -> RunConfig:
+    """What `run.yaml` says: all settings, but not where the run lies."""
+    return config.model_copy(update={"output": None})
 
 
 def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:
-    """The run folder, the same on every process."""
-    if config.output:
-        return user_path(config.output)
+    """The run folder: as asked for, or the newest unfinished one of these settings, or a new one."""
     # A launcher that starts the group again (--max_restarts) repeats the command as it was given.
     restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    unfinished = _newest_unfinished(noted) if resume or restarted else None
-    name = unfinished or f"{config.task}-{config.method}-{datetime.now():%Y%m%d-%H%M%S}"
-    return Path("runs") / runtime.agree(name)
+    unfinished = _newest_unfinished(noted) if config.output is None and (resume or restarted) else None
+    return agree_on_folder(runtime, config.output, "runs", f"{config.task}-{config.method}", unfinished)
 
 
 def _newest_unfinished(noted: RunConfig) -> str | None:
@@ -111,24 +128,24 @@ def _newest_unfinished(noted: RunConfig) -> str | None:
 @contextmanager
 def buffered_log() -> Iterator[logging.handlers.MemoryHandler]:
     """Keep what is said until there is a run folder to write it to; let go of it, whatever happens."""
-    notes = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
+    messages = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
     if log.level == logging.NOTSET:
         log.setLevel(logging.INFO)
-    log.addHandler(notes)
+    log.addHandler(messages)
     try:
-        yield notes
+        yield messages
     finally:
-        log.removeHandler(notes)
-        target = notes.target
-        notes.close()
+        log.removeHandler(messages)
+        target = messages.target
+        messages.close()
         if target is not None:
             target.close()
 
 
-def keep_log(notes: logging.handlers.MemoryHandler, folder: Path) -> None:
+def _keep_log(messages: logging.handlers.MemoryHandler, folder: Path) -> None:
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     file.addFilter(RedactSecrets())
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    notes.setTarget(file)
-    notes.flushLevel = logging.NOTSET  # from here on nothing waits: a run that is killed has its log
-    notes.flush()
+    messages.setTarget(file)
+    messages.flushLevel = logging.NOTSET  # from here on nothing waits: a run that is killed has its log
+    messages.flush()

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 from nlptl.errors import ArtifactError
 from nlptl.tasks import Name
 
+FORMAT = 1
+"""Raised whenever a run folder can no longer be read as before."""
 # Formats that can run code when they are opened (pickles, or archives with code inside).
 CODE_BEARING = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".keras", ".npz", ".joblib", ".dill", ".py")
 

@@ -17,12 +17,12 @@ from nlptl.errors import ConfigError
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.models.prototypes import PrototypeModel
-from nlptl.registry import MODES
-from nlptl.strategies.job import Job, Trained, training_rows
+from nlptl.strategies.job import Answers, Job, Trained
 from nlptl.strategies.stages import (
     fresh_classifier,
     frozen_features,
     judge_of,
+    labelled_examples,
     set_head,
     split_logits,
     start,
@@ -41,25 +41,26 @@ def learn(job: Job, state: StateFolder) -> Trained:
     Raises:
         ConfigError: the task gives a text several labels at once; then there is nothing to contrast.
     """
-    if job.task.kind == "multi_label":
+    if job.part.several_labels:
         raise ConfigError(f"Strategy 'contrastive' needs one label per text; {job.task.name!r} is multi_label.")
-    before = frozen_features(job, fresh_classifier(job))
+    before = frozen_features(job, fresh_classifier(job), job.part)
     model, mode = _prepared(job, before["train"], job.targets["train"])
-    progress = train(job, model, training_rows(job, "train"), state, judge_of(job, model))
+    metric = job.task.metric
+    progress = train(job, model, labelled_examples(job, job.part), state, judge_of(job, model), metric)
     classifier = _finished(job, model)
     validation = split_logits(job, classifier, "validation")
     if job.config.training.refit:
         log.info("Training again on train + validation together")
         together = [np.concatenate([part["train"], part["validation"]]) for part in (before, job.targets)]
         model, mode = _prepared(job, *together)
-        train_again(job, model, training_rows(job, "both"), state, progress)
+        train_again(job, model, labelled_examples(job, job.part, "both"), state, progress, metric)
         classifier = _finished(job, model)
-    return Trained(classifier, mode, validation, split_logits(job, classifier, "test"), progress, {})
+    return Trained(classifier, mode, [Answers(validation, split_logits(job, classifier, "test"))], progress)
 
 
 def _prepared(job: Job, features: np.ndarray, targets: np.ndarray) -> tuple[PrototypeModel, Mode]:
     """The untouched encoder in its mode, with the prototypes of these rows."""
-    classifier, mode = fresh_classifier(job), MODES.get(job.config.mode)()
+    classifier, mode = fresh_classifier(job), job.fresh_mode()
     start(job, classifier, None, mode)
     tensors = torch.from_numpy(features), torch.from_numpy(targets)
     model = PrototypeModel(classifier, *tensors, job.config.contrastive.temperature)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
-import torch
 
 from nlptl.checkpoints import Checkpoint
-from nlptl.config.run import ResolvedRun, RunConfig
+from nlptl.config.run import ResolvedBaselineRun, ResolvedRun
 from nlptl.data.cached_tokens import encode_cached
 from nlptl.data.encoding import LONGEST_FILLER, Encoded
 from nlptl.data.loading import Splits, label_targets
@@ -21,40 +18,109 @@ from nlptl.errors import ConfigError
 from nlptl.kernels import packing
 from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, longest_input
 from nlptl.models.modes import Mode
-from nlptl.objectives.classification import Classification, balanced_weights
-from nlptl.registry import MODES, STRATEGIES
+from nlptl.registry import MODES
+from nlptl.runs.saving import SavedModel
 from nlptl.storage.paths import cache_dir
-from nlptl.strategies.catalogue import usual_strategy
-from nlptl.strategies.from_scratch import from_scratch_defaults
 from nlptl.tasks import TaskSpec
-from nlptl.training.examples.labelled import LabelledExamples
-from nlptl.training.forward import concatenate
+from nlptl.training.forward import concatenate, subset
 from nlptl.training.resume.states import Progress
 from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
 
-log = logging.getLogger("nlptl")
+VERIFIED_ROWS = 16
 
 
-@dataclass
-class Job:
-    """What the steps of one run share."""
+@dataclass(frozen=True)
+class TaskRows:
+    """One task of a run: its audited rows, and where its labels lie among the model's logits."""
 
-    config: ResolvedRun
-    task: TaskSpec
-    mode: Mode
-    checkpoint: Checkpoint
+    splits: Splits
+    targets: dict[str, np.ndarray]
+    """Split -> (rows,) class ids, or (rows, C) 0/1 for several labels at once; of each split that has labels."""
+    columns: slice
+    """The task's columns of the logits."""
+    encoded: dict[str, Encoded] = field(default_factory=dict)
+    """Split -> token ids; empty where no encoder reads them."""
+
+    @property
+    def task(self) -> TaskSpec:
+        """What is learned, its labels fixed."""
+        return self.splits.task
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether one text may have several labels at once."""
+        return self.task.kind == "multi_label"
+
+
+def task_rows(loaded: list[Splits]) -> list[TaskRows]:
+    """The rows of each task, their labels side by side in the order of the tasks."""
+    found: list[TaskRows] = []
+    for splits in loaded:
+        labels = splits.task.label_list()
+        start = found[-1].columns.stop if found else 0
+        targets = {name: label_targets(f, labels) for name, f in splits.frames().items() if "label" in f}
+        found.append(TaskRows(splits, targets, slice(start, start + len(labels))))
+    return found
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What every kind of run has: settings, the rows of its tasks, where it runs, and where its time goes."""
+
+    config: ResolvedRun | ResolvedBaselineRun
+    parts: list[TaskRows]
+    """One for each task; one task is the ordinary case."""
     runtime: Runtime
     clock: Clock
-    splits: Splits
-    encoded: dict[str, Encoded]
-    targets: dict[str, np.ndarray]
+
+    @property
+    def part(self) -> TaskRows:
+        """The only task's rows.
+
+        Raises:
+            ConfigError: there are several tasks.
+        """
+        if len(self.parts) > 1:
+            names = ", ".join(part.task.name for part in self.parts)
+            raise ConfigError(f"Several tasks ({names}) are trained together by strategy 'fine_tune' only.")
+        return self.parts[0]
+
+    @property
+    def task(self) -> TaskSpec:
+        """The only task; raises as `part` does."""
+        return self.part.task
+
+    @property
+    def targets(self) -> dict[str, np.ndarray]:
+        """The only task's targets by split; raises as `part` does."""
+        return self.part.targets
+
+
+@dataclass(frozen=True)
+class Job(RunContext):
+    """The context of a run that trains on an encoder."""
+
+    config: ResolvedRun
+    mode: Mode
+    checkpoint: Checkpoint
     tokenizer: Any
     max_length: int
-    pooling: str
+    """Tokens kept per text."""
+
+    @property
+    def encoded(self) -> dict[str, Encoded]:
+        """The only task's encoded rows by split; raises as `part` does."""
+        return self.part.encoded
+
+    @property
+    def pooling(self) -> str:
+        """How token states become one vector."""
+        return self.config.model.pooling
 
     @property
     def pad_id(self) -> int:
+        """The tokenizer's padding id."""
         return int(self.tokenizer.pad_token_id)
 
     @property
@@ -64,7 +130,7 @@ class Job:
 
     @property
     def records(self) -> bool:
-        """Whether training passes are recorded."""
+        """Whether training passes run as CUDA graphs."""
         asked = self.config.runtime.cuda_graphs and not self.config.runtime.gradient_checkpointing
         able = getattr(self._encoder_config, "max_position_embeddings", 0) > LONGEST_FILLER + 1
         return asked and able and self.packs and self._packing_pays and not self.runtime.is_sharded
@@ -78,6 +144,16 @@ class Job:
     def _encoder_config(self) -> Any:
         return encoder_config(self.checkpoint.path)
 
+    def fresh_mode(self) -> Mode:
+        """The run's mode, not applied to any model yet."""
+        mode: Mode = MODES.get(self.config.mode)()
+        return mode
+
+    def with_rows(self, encoded: dict[str, Encoded], targets: dict[str, np.ndarray]) -> Job:
+        """The same job of one task on other rows; splits that are not given stay."""
+        part = replace(self.part, encoded={**self.encoded, **encoded}, targets={**self.targets, **targets})
+        return replace(self, parts=[part], mode=self.fresh_mode())
+
     def remembering(self, progress: Progress) -> Job:
         """The job of a further training, which starts with the micro-batch that memory allowed before."""
         if progress.micro_batch_size is None:
@@ -86,116 +162,81 @@ class Job:
         return replace(self, config=self.config.model_copy(update={"training": training}))
 
 
-@dataclass
+def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint) -> Job:
+    """Tokenise the rows of every task with the checkpoint's tokenizer."""
+    tokenizer = load_tokenizer(checkpoint.path)
+    max_length = longest_input(tokenizer, encoder_config(checkpoint.path), config.model.max_length)
+
+    def bar(split: str) -> Callable[[Iterable[int]], Iterable[int]]:
+        return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")
+
+    with context.clock.measure("data"):
+        parts = [
+            replace(
+                part,
+                encoded={
+                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache_dir())
+                    for name, frame in part.splits.frames().items()
+                },
+            )
+            for part in context.parts
+        ]
+    mode = MODES.get(config.mode)()
+    return Job(config, parts, context.runtime, context.clock, mode, checkpoint, tokenizer, max_length)
+
+
+def sample_of(job: Job) -> Encoded:
+    """A few test texts of each task, whose logits must be the same once the run was saved and opened again."""
+    samples = []
+    for part in job.parts:
+        test = part.encoded["test"]
+        samples.append(subset(test, np.arange(min(VERIFIED_ROWS, len(test)))))
+    return reduce(concatenate, samples)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of one task's held-out rows."""
+
+    validation: np.ndarray
+    """(rows, C) logits."""
+    test: np.ndarray
+    """(rows, C) logits."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What is to be noted of this task's training."""
+
+
+@dataclass(frozen=True)
 class Trained:
-    """The outcome of training: the model and what it says of the held-out splits."""
+    """The outcome of a strategy: the model and what it says of the held-out rows."""
 
     classifier: Classifier
     mode: Mode
-    validation_logits: np.ndarray
-    test_logits: np.ndarray
-    progress: Progress
-    notes: dict[str, Any]
+    answers: list[Answers]
+    """One for each task, in the job's order."""
+    progress: Progress = field(default_factory=Progress)
     facts: dict[str, Any] = field(default_factory=dict)
     """Further sections of `metrics.json`."""
 
+    @property
+    def validation_logits(self) -> np.ndarray:
+        """(rows, C) of the only task's validation rows."""
+        (answers,) = self.answers
+        return answers.validation
 
-def fill_in(
-    config: RunConfig, name: str, checkpoint: Checkpoint, task: dict[str, Any], kind: str = "single_label"
-) -> ResolvedRun:
-    """The configuration with every open setting filled: by what training from random weights needs, the task, the
-    strategy and the mode, in this order.
-
-    Args:
-        config: as the user gave it.
-        name: the checkpoint, where the configuration names none.
-        checkpoint: gives its pooling.
-        task: the task's own defaults.
-        kind: of the task.
-
-    Raises:
-        ConfigError: an unknown mode, or one that the strategy cannot take, or a setting it needs is missing, or an
-            architecture that cannot be packed where the run asks for it.
-    """
-    mode = MODES.get(config.mode)
-    if config.runtime.packing == "on":
-        packing.check(encoder_config(checkpoint.path))
-    chosen = config.strategy or usual_strategy(config.mode, config.data.shots, kind)
-    strategy = STRATEGIES.get(chosen)
-    strategy.check_mode(chosen, config.mode)
-    for key, message in strategy.needs.items():
-        section, _, setting = key.partition(".")
-        if getattr(getattr(config, section), setting) is None:
-            raise ConfigError(message)
-    pooling = mode.pools.get(checkpoint.pooling, checkpoint.pooling)
-    defaults = {"strategy": chosen, "checkpoint": name, "model.pooling": pooling, **mode.defaults}
-    if config.data.shots:  # few rows: those of validation are needed too
-        defaults["training.refit"] = True
-    scratch = from_scratch_defaults(config) if config.model.weights == "random" else {}
-    return config.resolved(scratch, task, strategy.defaults.get(config.mode, {}), defaults)
+    @property
+    def test_logits(self) -> np.ndarray:
+        """(rows, C) of the only task's test rows."""
+        (answers,) = self.answers
+        return answers.test
 
 
-def encode_splits(
-    config: ResolvedRun, task: TaskSpec, checkpoint: Checkpoint, runtime: Runtime, clock: Clock, splits: Splits
-) -> Job:
-    tokenizer = load_tokenizer(checkpoint.path)
-    max_length = longest_input(tokenizer, encoder_config(checkpoint.path), config.model.max_length)
-    frames = splits.frames()
-    with clock.measure("data"):
-        encoded = {
-            name: encode_cached(frame, tokenizer, max_length, _bar(runtime, name), cache_dir())
-            for name, frame in frames.items()
-        }
-    targets = {name: label_targets(f, task.label_list()) for name, f in frames.items() if "label" in f}
-    mode = MODES.get(config.mode)()
-    pooling = config.model.pooling
-    return Job(config, task, mode, checkpoint, runtime, clock, splits, encoded, targets, tokenizer, max_length, pooling)
+@dataclass(frozen=True)
+class Learned:
+    """What a run has to save, whatever kind it is."""
 
-
-def _bar(runtime: Runtime, split: str) -> Callable[[Iterable[int]], Iterable[int]]:
-    return lambda chunks: runtime.track(chunks, f"tokenising {split}")
-
-
-def objective_of(job: Job) -> Classification:
-    """The classification loss that the run asks for, weighted by the labels' rows in train where it does."""
-    return Classification(job.config.training.label_smoothing or 0.0, class_weights(job))
-
-
-def class_weights(job: Job) -> torch.Tensor | None:
-    """(C,) weights of the labels by their rows in train, where the run asks for them."""
-    if job.config.training.class_weights == "none":
-        return None
-    return balanced_weights(job.targets["train"], len(job.task.label_list()))
-
-
-def training_rows(job: Job, which: str) -> LabelledExamples:
-    encoded, targets = job.encoded["train"], job.targets["train"]
-    if which == "both":
-        encoded = concatenate(encoded, job.encoded["validation"])
-        targets = np.concatenate([targets, job.targets["validation"]])
-    # Recordings want batches of as many tokens each, and packed ones have no padding to save.
-    return LabelledExamples(encoded, targets, job.pad_id, objective_of(job), by_length=not job.records)
-
-
-def describe(job: Job, *others: Job) -> None:
-    """Say what is about to be learned, by what, and where; jobs of one run share all but task and rows."""
-    if not job.runtime.is_main:
-        return
-    for each in (job, *others):
-        sizes = ", ".join(f"{name} {rows}" for name, rows in each.splits.sizes().items())
-        log.info(f"Task {each.task.name}: {len(each.task.label_list())} labels; rows: {sizes}")
-    start = ", random weights instead of its own" if job.config.model.weights == "random" else ""
-    log.info(
-        f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}){start}, {job.pooling} pooling, "
-        f"mode {job.config.mode}"
-    )
-    log.info(f"Device {job.runtime.device.type}, precision {job.runtime.precision}, processes {job.runtime.processes}")
-
-
-def start_trackers(job: Job, folder: Path) -> None:
-    if not job.config.runtime.trackers:
-        return
-    job.runtime.accelerator.project_configuration.logging_dir = str(folder / "trackers")
-    settings = job.config.model_dump(mode="json")
-    flat = {f"{s}.{k}": str(v) for s, inner in settings.items() if isinstance(inner, dict) for k, v in inner.items()}
-    job.runtime.accelerator.init_trackers("nlptl", config=flat)
+    model: SavedModel
+    answers: list[Answers]
+    """One for each task."""
+    facts: dict[str, Any]
+    """Sections of `metrics.json`: training, model, runtime, time, and further ones."""

@@ -1,202 +1,90 @@
-"""Writing a finished run: metrics, test predictions, and the artifact."""
+"""What a finished run says of itself, and writing it: metrics, test predictions, and the artifact."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from nlptl.data.encoding import Encoded
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
-from nlptl.runs.artifact import ALONE, Head, head_folder, save_artifact
-from nlptl.storage.json_files import read_json, write_json
+from nlptl.runs.artifact import Head, head_folder
+from nlptl.runs.saving import save_artifact
+from nlptl.storage.json_files import write_json
 from nlptl.storage.versions import environment
-from nlptl.strategies.job import Job, Trained, training_rows
+from nlptl.strategies import multi_task
+from nlptl.strategies.job import Answers, Learned, RunContext, TaskRows
 from nlptl.tasks import TaskSpec
-from nlptl.training.examples.labelled import LabelledExamples
-from nlptl.training.examples.mixed import MixedExamples
-from nlptl.training.forward import concatenate, subset
-from nlptl.training.loop import measure_padding
-from nlptl.training.profile import encoder_flops, matmul_peak, peak_memory
-from nlptl.training.resume.states import StateFolder
-
-VERIFIED_ROWS = 16
 
 
-def save_run(job: Job, trained: Trained, folder: Path) -> None:
-    """Write a run of one task."""
-    with job.clock.measure("saving"):
-        head = Head(job.task, _decision(job, trained))
-        classifier = trained.classifier.to("cpu")
-        write_predictions(job.task, job.splits.test, trained.test_logits, head.decision, folder / "predictions.csv")
-        facts = {
-            **_reports(job, trained, head.decision),
-            **_facts(job, trained, training_rows(job, "train")),
-            "data": _data(job),
-        }
-        write_json(folder / "metrics.json", facts)
-        save_artifact(
-            folder,
-            job.config,
-            [head],
-            job.checkpoint,
-            classifier,
-            trained.mode,
-            job.tokenizer,
-            job.max_length,
-            _verified(job, VERIFIED_ROWS),
-        )
-    _conclude(job, facts, folder)
+def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
+    """Write a finished run of one task or several; the manifest comes last.
 
-
-def save_together(jobs: list[Job], trained: list[Trained], rows: MixedExamples, folder: Path) -> None:
-    """Write a run of several tasks on one classifier; where they were also trained alone, the differences."""
-    lead, first = jobs[0], trained[0]
-    with lead.clock.measure("saving"):
-        heads: list[Head] = []
-        tasks = {}
-        sample = _verified(lead, VERIFIED_ROWS)
-        for job, one in zip(jobs, trained, strict=True):
-            head = Head(job.task, _decision(job, one), heads[-1].columns.stop if heads else 0)
-            heads.append(head)
-            home = head_folder(folder, job.task.name, len(jobs))
+    Raises:
+        ArtifactError: what was read back differs from what was trained, or the folder cannot be written.
+    """
+    with context.clock.measure("saving"):
+        heads, reports = [], {}
+        for part, answers in zip(context.parts, learned.answers, strict=True):
+            head = Head(part.task, _decision(part, answers), part.columns.start)
+            home = head_folder(folder, part.task.name, len(context.parts))
             home.mkdir(parents=True, exist_ok=True)
-            write_predictions(job.task, job.splits.test, one.test_logits, head.decision, home / "predictions.csv")
-            reports = _reports(job, one, head.decision)
-            tasks[job.task.name] = {"metric": job.task.metric, **reports, "data": _data(job), **one.notes}
-            tasks[job.task.name] |= _difference(job, tasks[job.task.name], folder)
-            if job is not lead:
-                sample = concatenate(sample, _verified(job, VERIFIED_ROWS))
-        facts = {
-            **{split: _summary(jobs, tasks, split) for split in ("test", "validation")},
-            "tasks": tasks,
-            **_facts(lead, replace(first, notes={}), rows),
-            "data": {name: sum(job.splits.sizes()[name] for job in jobs) for name in lead.splits.sizes()},
-        }
-        write_json(folder / "metrics.json", facts)
-        save_artifact(
-            folder,
-            lead.config,
-            heads,
-            lead.checkpoint,
-            first.classifier.to("cpu"),
-            first.mode,
-            lead.tokenizer,
-            lead.max_length,
-            sample,
-        )
-    _conclude(lead, facts, folder)
+            frame = part.splits.test
+            write_predictions(part.task, frame, answers.test, head.decision, home / "predictions.csv")
+            heads.append(head)
+            reports[part.task.name] = _reports(part, answers, head.decision)
+        metrics = _metrics(context, learned, reports, folder)
+        write_json(folder / "metrics.json", metrics)
+        save_artifact(folder, context.config, heads, learned.model)
+    metrics["time"] |= context.clock.report()  # now with the time that saving took
+    write_json(folder / "metrics.json", metrics)
 
 
-def _conclude(job: Job, facts: dict[str, Any], folder: Path) -> None:
-    """Say how long saving took, too, and let go of the training state."""
-    facts["time"] |= job.clock.report()
-    write_json(folder / "metrics.json", facts)
-    StateFolder(folder / "state").remove()
+def _metrics(context: RunContext, learned: Learned, reports: dict[str, dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """What `metrics.json` says; with several tasks their reports lie under `tasks`, and the top has their means."""
+    facts = {**learned.facts, "time": {**context.clock.report(), **learned.facts.get("time", {})}}
+    training = facts["training"]
+    if len(context.parts) == 1:
+        (answers,), (report,) = learned.answers, reports.values()
+        training = {**training, **answers.notes}
+        tasks = {"data": _data(context.part)}
+    else:
+        for part, answers in zip(context.parts, learned.answers, strict=True):
+            report = reports[part.task.name]
+            report |= {"metric": part.task.metric, "data": _data(part), **answers.notes}
+            report |= multi_task.difference(part.task, report, folder)
+        report = {split: _summary(context.parts, reports, split) for split in ("test", "validation")}
+        sizes = [part.splits.sizes() for part in context.parts]
+        tasks = {"tasks": reports, "data": {name: sum(size[name] for size in sizes) for name in sizes[0]}}
+    return {**report, **facts, "training": training, **tasks, "versions": environment()}
 
 
-def _summary(jobs: list[Job], tasks: dict[str, Any], split: str) -> dict[str, Any]:
-    """Each task's primary metric, and their mean."""
-    values = {f"{job.task.name} {job.task.metric}": tasks[job.task.name][split][job.task.metric] for job in jobs}
-    rows = sum(len(job.targets[split]) for job in jobs)
+def _summary(parts: list[TaskRows], reports: dict[str, dict[str, Any]], split: str) -> dict[str, Any]:
+    """Each task's primary metric on a split, and their mean."""
+    values = {
+        f"{part.task.name} {part.task.metric}": reports[part.task.name][split][part.task.metric] for part in parts
+    }
+    rows = sum(len(part.targets[split]) for part in parts)
     return {"rows": rows, "mean": float(np.mean(list(values.values()))), **values}
 
 
-def _difference(job: Job, together: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The primary metric of the same task trained alone, and what training together added to it."""
-    home = folder / ALONE / job.task.name
-    if not (home / "manifest.json").exists():
-        return {}
-    metric, alone = job.task.metric, read_json(home / "metrics.json")
-    before = {split: alone[split][metric] for split in ("test", "validation")}
-    return {"alone": before, "difference": {split: together[split][metric] - before[split] for split in before}}
+def _decision(part: TaskRows, answers: Answers) -> Decision:
+    probabilities = probabilities_of(answers.validation, part.several_labels)
+    return fit_decision(part.task, probabilities, part.targets["validation"])
 
 
-def _decision(job: Job, trained: Trained) -> Decision:
-    probabilities = probabilities_of(trained.validation_logits, job.task.kind == "multi_label")
-    return fit_decision(job.task, probabilities, job.targets["validation"])
-
-
-def _verified(job: Job, rows: int) -> Encoded:
-    return subset(job.encoded["test"], np.arange(min(rows, len(job.encoded["test"]))))
-
-
-def _reports(job: Job, trained: Trained, decision: Decision) -> dict[str, Any]:
+def _reports(part: TaskRows, answers: Answers, decision: Decision) -> dict[str, Any]:
     return {
-        "test": full_report(job.task, trained.test_logits, job.targets["test"], decision),
-        "validation": full_report(job.task, trained.validation_logits, job.targets["validation"], decision),
+        "test": full_report(part.task, answers.test, part.targets["test"], decision),
+        "validation": full_report(part.task, answers.validation, part.targets["validation"], decision),
     }
 
 
-def _data(job: Job) -> dict[str, Any]:
-    return {**job.splits.sizes(), "labels": len(job.task.label_list()), "audit": job.splits.audit.counts}
-
-
-def _facts(job: Job, trained: Trained, rows: LabelledExamples | MixedExamples) -> dict[str, Any]:
-    """What `metrics.json` says besides metrics and data."""
-    parameters = list(trained.classifier.parameters())
-    trainable = [p for p in parameters if p.requires_grad] or list(trained.classifier.head.parameters())
-    return {
-        "time": {**job.clock.report(), **_work(job, trained, rows)},
-        "training": {
-            "best_epoch": trained.progress.best_epoch,
-            "steps": trained.progress.step,
-            "epochs": trained.progress.epochs,
-            "losses": trained.progress.losses,
-            "skipped_steps": trained.progress.skipped_steps,
-            "micro_batch_size": trained.progress.micro_batch_size,
-            **trained.notes,
-        },
-        "model": {
-            "parameters": sum(p.numel() for p in parameters),
-            "trainable_parameters": sum(p.numel() for p in trainable),
-            "checkpoint": job.checkpoint.record(),
-            "pooling": job.pooling,
-        },
-        "runtime": {
-            "device": job.runtime.device.type,
-            "precision": job.runtime.precision,
-            "processes": job.runtime.processes,
-            "threads": torch.get_num_threads(),
-        },
-        "versions": environment(),
-        **trained.facts,
-    }
-
-
-def _work(job: Job, trained: Trained, rows: LabelledExamples | MixedExamples) -> dict[str, float]:
-    """What training did in its time: rates over the optimizer steps, or over encoding and head of a frozen encoder."""
-    seconds, progress, count = job.clock.seconds, trained.progress, len(rows.encoded)
-    frozen = not job.mode.trains_encoder
-    batch_size = job.config.training.batch_size
-    busy = seconds["features"] + seconds["head"] if frozen else progress.step_seconds
-    examples = count if frozen else count * progress.step / max(-(-count // batch_size), 1)
-    tokens = examples * float(rows.encoded.lengths.mean()) if count else 0.0
-    peak = matmul_peak(job.runtime) if job.config.runtime.measure_peak else None
-    work = encoder_flops(trained.classifier.encoder, round(tokens), training=not frozen)
-    told = {
-        "forward_backward_seconds": None if frozen else progress.step_seconds - progress.update_seconds,
-        "optimizer_seconds": None if frozen else progress.update_seconds,
-        "train_examples_per_second": examples / busy if busy else None,
-        "train_tokens_per_second": tokens / busy if busy else None,
-        "padding_share": None if frozen else _padding(job, trained, rows),
-        "peak_memory_gigabytes": peak_memory(job.runtime.device) / 1e9,
-        "share_of_peak": work / busy / peak if peak and busy else None,
-    }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _padding(job: Job, trained: Trained, rows: LabelledExamples | MixedExamples) -> float:
-    if trained.classifier.packs and not job.records:
-        return 0.0
-    size, processes = job.config.training.batch_size, job.runtime.processes
-    return measure_padding(rows, size, processes, job.config.seed, rounded=job.records)
+def _data(part: TaskRows) -> dict[str, Any]:
+    return {**part.splits.sizes(), "labels": len(part.task.label_list()), "audit": part.splits.audit.counts}
 
 
 def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:

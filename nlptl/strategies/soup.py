@@ -13,15 +13,15 @@ from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import put_weights, trainable_weights
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
-from nlptl.registry import MODES
-from nlptl.strategies.fine_tune import probe_first
-from nlptl.strategies.job import Job, Trained, training_rows
+from nlptl.strategies.fine_tune import fit_probes, joint_head, refit_probes
+from nlptl.strategies.job import Answers, Job, Trained
 from nlptl.strategies.stages import (
     fresh_classifier,
     judge_of,
-    refit_head,
+    labelled_examples,
     split_logits,
     start,
+    starts_from_probe,
     train,
     train_again,
 )
@@ -37,7 +37,8 @@ def learn(job: Job, state: StateFolder) -> Trained:
     state, so that a stopped run goes on with the member it was at.
     """
     seeds = [job.config.seed + i for i in range(job.config.soup.members)]
-    features, head = probe_first(job, fresh_classifier(job))
+    probes = fit_probes(job, fresh_classifier(job)) if starts_from_probe(job) else []
+    head = joint_head(probes)
     members, runs = [], []
     for number, seed in enumerate(seeds, 1):
         log.info(f"Soup: member {number} of {len(seeds)}, seed {seed}")
@@ -49,7 +50,7 @@ def learn(job: Job, state: StateFolder) -> Trained:
     validation = split_logits(job, classifier, "validation")
     if job.config.training.refit:
         log.info("Training the soup's members again on train + validation together")
-        head = refit_head(job, features, head) if head is not None else None
+        head = joint_head(refit_probes(job, probes))
         members = [
             _again(job, head, StateFolder(state.folder / f"member-{seeds[i]}"), runs[i], seeds[i]) for i in chosen
         ]
@@ -58,7 +59,8 @@ def learn(job: Job, state: StateFolder) -> Trained:
     if head is not None:
         notes["probe_regularisation"] = head.regularisation
     best = runs[chosen[0]]
-    return Trained(classifier, mode, validation, split_logits(job, classifier, "test"), best, notes)
+    answers = Answers(validation, split_logits(job, classifier, "test"), notes)
+    return Trained(classifier, mode, [answers], best)
 
 
 def average(members: list[Weights]) -> Weights:
@@ -67,7 +69,7 @@ def average(members: list[Weights]) -> Weights:
 
 
 def _started(job: Job, head: LinearHead | None) -> tuple[Classifier, Mode]:
-    classifier, mode = fresh_classifier(job), MODES.get(job.config.mode)()
+    classifier, mode = fresh_classifier(job), job.fresh_mode()
     start(job, classifier, head, mode)
     return classifier, mode
 
@@ -80,8 +82,8 @@ def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) ->
     if before is not None:
         return before
     classifier, _ = _started(job, head)
-    ongoing, rows = StateFolder(state.folder / f"member-{seed}"), training_rows(job, "train")
-    progress = train(job, classifier, rows, ongoing, judge_of(job, classifier), seed=seed)
+    ongoing, rows = StateFolder(state.folder / f"member-{seed}"), labelled_examples(job, job.part)
+    progress = train(job, classifier, rows, ongoing, judge_of(job, classifier), job.task.metric, seed)
     weights = trainable_weights(classifier)
     if job.runtime.is_main:
         finished.save_finished(weights, progress)
@@ -92,7 +94,7 @@ def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) ->
 
 def _again(job: Job, head: LinearHead | None, state: StateFolder, progress: Progress, seed: int) -> Weights:
     classifier, _ = _started(job, head)
-    train_again(job, classifier, training_rows(job, "both"), state, progress, seed=seed)
+    train_again(job, classifier, labelled_examples(job, job.part, "both"), state, progress, job.task.metric, seed)
     return trainable_weights(classifier)
 
 

@@ -1,9 +1,10 @@
-"""Steps that the strategies share: a fresh classifier, frozen features, the probe on them, training, logits."""
+"""Stages that the strategies share: a fresh classifier, frozen features, the probe on them, training, logits."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,33 @@ from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.encoder import compile_layers
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
+from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.storage.paths import cache_dir
-from nlptl.strategies.job import Job, class_weights
-from nlptl.training.examples.labelled import Examples
-from nlptl.training.forward import features_of, logits_of
+from nlptl.strategies.job import Job, TaskRows
+from nlptl.tasks import joint_labels
+from nlptl.training.examples.labelled import Examples, LabelledExamples
+from nlptl.training.forward import concatenate, features_of, logits_of
 from nlptl.training.loop import Evaluate, fit
 from nlptl.training.resume.states import Progress, StateFolder
 
 log = logging.getLogger("nlptl")
 Features = dict[str, np.ndarray]
+"""Split -> (rows, H) float32."""
 
 
-def fresh_classifier(job: Job, labels: list[str] | None = None) -> Classifier:
-    """The checkpoint's encoder under a random head, the same one each time.
+@dataclass(frozen=True)
+class Probe:
+    """A task's frozen features and the head fitted on them: where training starts, or ends if the encoder is frozen."""
 
-    Args:
-        job: checkpoint, pooling, dropout, seed, packing.
-        labels: of the head; None: the task's.
-    """
+    features: Features
+    head: LinearHead
+
+
+def fresh_classifier(job: Job) -> Classifier:
+    """The checkpoint's encoder under a random head for the labels of all tasks, the same one each time."""
     torch.manual_seed(job.config.seed)
-    several = job.task.kind == "multi_label" and labels is None
-    labels = labels or job.task.label_list()
+    several = len(job.parts) == 1 and job.part.several_labels
+    labels = joint_labels([part.task for part in job.parts])
     model = job.config.model
     classifier = build_classifier(
         job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
@@ -68,8 +75,13 @@ def set_head(classifier: Classifier, head: LinearHead) -> None:
         classifier.head.bias.copy_(head.bias)
 
 
+def starts_from_probe(job: Job) -> bool:
+    """Whether the head is fitted on frozen features before training, or instead of it."""
+    return job.config.model.head_start == "probe" or not job.mode.trains_encoder
+
+
 def store_of(job: Job) -> FeatureStore | None:
-    """Where features of the untouched encoder are kept; None where the run keeps none."""
+    """Where features of the untouched encoder are cached; None where the run caches none."""
     if not job.config.probe.cache:
         return None
     identity = f"{job.checkpoint.revision}/{job.checkpoint.path.name}/{job.pooling}/{job.runtime.precision}"
@@ -78,13 +90,15 @@ def store_of(job: Job) -> FeatureStore | None:
     )
 
 
-def frozen_features(job: Job, classifier: Classifier, splits: Sequence[str] = ("train", "validation")) -> Features:
-    """(rows, H) of some splits under the untouched encoder, from the store where it has them."""
+def frozen_features(
+    job: Job, classifier: Classifier, part: TaskRows, splits: Sequence[str] = ("train", "validation")
+) -> Features:
+    """(rows, H) of some splits under the untouched encoder, from the cache where it has them."""
     features = {}
     with job.clock.measure("features"):
         for split in splits:
             features[split], computed = features_of(
-                job.runtime, classifier, job.encoded[split], job.pad_id, store_of(job)
+                job.runtime, classifier, part.encoded[split], job.pad_id, store_of(job)
             )
             known = len(features[split]) - computed
             log.info(f"Features of {split}: {computed} texts encoded, {known} from the cache")
@@ -97,56 +111,80 @@ def tuned_features(job: Job, classifier: Classifier) -> np.ndarray:
         return features_of(job.runtime, classifier, job.encoded["train"], job.pad_id, None)[0]
 
 
-def fit_head(job: Job, features: Features, path: list[float], finish: bool = True) -> LinearHead:
-    """The linear probe; validation chooses among several strengths.
+def fit_head(job: Job, part: TaskRows, features: Features, path: list[float], finish: bool = True) -> LinearHead:
+    """The linear probe of one task; validation chooses among several strengths.
 
     Args:
         job: the run.
+        part: the task's rows.
         features: of train and validation.
-        path: the strengths.
+        path: the inverse L2 strengths.
         finish: False where the chosen strength is only to be fitted again, on more rows.
     """
+    task = part.task
     with job.clock.measure("head"):
         head = fit_cached(
             _heads_of(job),
             features["train"],
-            job.targets["train"],
-            len(job.task.label_list()),
+            part.targets["train"],
+            len(task.label_list()),
             path,
-            (features["validation"], job.targets["validation"]),
-            class_weights(job),
+            (features["validation"], part.targets["validation"]),
+            class_weights(job, part),
             finish=finish,
         )
-    value = quick_metrics(job.task, head.logits(features["validation"]), job.targets["validation"])[job.task.metric]
+    value = quick_metrics(task, head.logits(features["validation"]), part.targets["validation"])[task.metric]
     log.info(
-        f"Linear probe of {job.task.name}: {job.task.metric} {value:.4f} on validation "
+        f"Linear probe of {task.name}: {task.metric} {value:.4f} on validation "
         f"(regularisation C={head.regularisation:g})"
     )
     return head
 
 
-def refit_head(job: Job, features: Features, head: LinearHead) -> LinearHead:
+def refit_head(job: Job, part: TaskRows, features: Features, head: LinearHead) -> LinearHead:
     """A head of the same strength on train and validation together."""
     together = np.concatenate([features["train"], features["validation"]])
-    targets = np.concatenate([job.targets["train"], job.targets["validation"]])
+    targets = np.concatenate([part.targets["train"], part.targets["validation"]])
     with job.clock.measure("head"):
-        classes, weights = len(job.task.label_list()), class_weights(job)
+        classes, weights = len(part.task.label_list()), class_weights(job, part)
         strength = [head.regularisation]
         return fit_cached(_heads_of(job), together, targets, classes, strength, None, weights, begin=head)
 
 
 def _heads_of(job: Job) -> Path | None:
-    """Where fitted heads are kept; None where the run keeps nothing."""
+    """Where fitted heads are cached; None where the run caches nothing."""
     return cache_dir() if job.config.probe.cache else None
+
+
+def class_weights(job: Job, part: TaskRows) -> torch.Tensor | None:
+    """(C,) weights of a task's labels by their rows in train, where the run asks for them."""
+    if job.config.training.class_weights == "none":
+        return None
+    return balanced_weights(part.targets["train"], len(part.task.label_list()))
+
+
+def objective_of(job: Job, part: TaskRows) -> Classification:
+    """The classification loss that the run asks for, weighted by the labels' rows in train where it does."""
+    return Classification(job.config.training.label_smoothing, class_weights(job, part))
+
+
+def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> LabelledExamples:
+    """The rows of train, or of `both` train and validation, with their loss."""
+    encoded, targets = part.encoded["train"], part.targets["train"]
+    if which == "both":
+        encoded = concatenate(encoded, part.encoded["validation"])
+        targets = np.concatenate([targets, part.targets["validation"]])
+    # CUDA graphs want batches of as many tokens each, and packed ones have no padding to save.
+    return LabelledExamples(encoded, targets, job.pad_id, objective_of(job, part), by_length=not job.records)
 
 
 def train(
     job: Job,
     model: Any,
-    rows: Examples,
+    examples: Examples,
     state: StateFolder | None,
     judge: Evaluate | None,
-    metric: str | None = None,
+    metric: str,
     seed: int | None = None,
     config: ResolvedTraining | None = None,
     on_step: Callable[[float], object] | None = None,
@@ -156,56 +194,53 @@ def train(
     Args:
         job: settings and runtime.
         model: trained in place.
-        rows: what is learned from.
+        examples: what is learned from.
         state: where an unfinished training is kept.
         judge: validation metrics after each epoch; None: the last state is kept.
-        metric: the one that decides; None: the task's.
+        metric: the one that decides.
         seed: of order and dropout; None: the run's.
         config: settings other than the run's.
         on_step: told before each step the share of all steps that lies behind.
     """
-    before = job.clock.seconds.get("evaluation", 0.0)
     with job.clock.measure("training"):
-        progress = fit(
+        return fit(
             job.runtime,
             model,
-            rows,
+            examples,
             config or job.config.training,
             job.config.seed if seed is None else seed,
             judge,
-            metric or job.task.metric,
+            metric,
             state,
             on_step,
         )
-    job.clock.seconds["training"] -= job.clock.seconds.get("evaluation", 0.0) - before
-    return progress
 
 
 def train_again(
     job: Job,
     model: Any,
-    rows: Examples,
+    examples: Examples,
     state: StateFolder,
     progress: Progress,
-    metric: str | None = None,
+    metric: str,
     seed: int | None = None,
 ) -> None:
-    """Train a fresh model as before, on rows that now hold validation's as well.
+    """Train a fresh model as before, on examples that now hold validation's as well.
 
     It goes through all epochs, down to the schedule's end, where the rate is low: validation says whether training
     helps (else nothing is done here), but has no say in a training that it is part of.
 
     Args:
-        job, model, rows, metric, seed: as `train`.
+        job, model, examples, metric, seed: as `train`.
         state: the first training's; this one's lies inside.
         progress: of the first training.
     """
     if progress.best_epoch:
-        train(job.remembering(progress), model, rows, StateFolder(state.folder / "refit"), None, metric, seed)
+        train(job.remembering(progress), model, examples, StateFolder(state.folder / "refit"), None, metric, seed)
 
 
 def judge_of(job: Job, classifier: Any) -> Evaluate:
-    """What the loop asks after each epoch: the task's metrics on validation."""
+    """What the loop asks after each epoch of a single task: its metrics on validation."""
 
     def judge(model: Any) -> dict[str, float]:
         logits = split_logits(job, model if job.runtime.is_sharded else classifier, "validation", "validating")
@@ -214,8 +249,18 @@ def judge_of(job: Job, classifier: Any) -> Evaluate:
     return judge
 
 
-def split_logits(job: Job, model: Any, split: str, what: str | None = None, width: int | None = None) -> np.ndarray:
-    """(rows, C) of a split; `width` instead of the task's C for a head that serves several tasks."""
-    columns = width or len(job.task.label_list())
+def split_logits(job: Job, model: Any, split: str, what: str | None = None, part: TaskRows | None = None) -> np.ndarray:
+    """(rows, C) of a split: the columns of one task.
+
+    Args:
+        job: the run.
+        model: answers with the logits of all tasks.
+        split: which rows.
+        what: the progress bar's words.
+        part: the task; None: the only one.
+    """
+    part = part or job.part
+    width = job.parts[-1].columns.stop
     with job.clock.measure("evaluation"):
-        return logits_of(job.runtime, model, job.encoded[split], job.pad_id, columns, what or f"evaluating {split}")
+        logits = logits_of(job.runtime, model, part.encoded[split], job.pad_id, width, what or f"evaluating {split}")
+    return logits[:, part.columns]

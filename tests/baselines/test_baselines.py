@@ -22,7 +22,8 @@ from nlptl.baselines.tuning import fit_temperature
 from nlptl.errors import ArtifactError, ConfigError, DataError, LaunchError
 from nlptl.evaluation.evaluator import mean_loss, probabilities_of
 from nlptl.registry import BASELINES
-from nlptl.runs.artifact import load_artifact, merge_artifact
+from nlptl.runs.artifact import load_artifact
+from nlptl.runs.saving import merge_artifact
 from nlptl.storage.json_files import read_json
 
 QUIET = {"runtime.progress": False}

@@ -16,7 +16,7 @@ from nlptl.models.classifier import (
     longest_input,
     save_head,
 )
-from nlptl.runs.artifact import merge_artifact
+from nlptl.runs.saving import merge_artifact
 
 TEXTS = ["a good film in round 1", "Awful!", "The book was poor, and more of it and more of it. " * 3, "fine"]
 LABELS = ["negative", "positive"]

@@ -13,7 +13,8 @@ from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.classifier import build_classifier
 from nlptl.models.modes import linear_layers
 from nlptl.registry import MODES
-from nlptl.runs.artifact import load_artifact, merge_artifact
+from nlptl.runs.artifact import load_artifact
+from nlptl.runs.saving import merge_artifact
 
 TEXTS = ["A warm, funny film.", "I want my money back!", "Fine.", "It broke after a day and nobody answered my mails."]
 

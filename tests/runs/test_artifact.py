@@ -8,8 +8,9 @@ import nlptl
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError
 from nlptl.registry import MODES
-from nlptl.runs.artifact import load_artifact, merge_artifact
+from nlptl.runs.artifact import load_artifact
 from nlptl.runs.claims import is_unfinished, prepare_folder
+from nlptl.runs.saving import merge_artifact
 from nlptl.storage.json_files import read_json, write_json
 
 
@@ -116,10 +117,10 @@ def test_an_adapter_does_not_open_on_another_revision_of_its_checkpoint(train, t
 
 
 @pytest.mark.parametrize("mode", ["full", "feature_extraction"])
-def test_nothing_is_signed_when_the_saved_model_differs(train, tiny, obvious, tmp_path, monkeypatch, mode):
-    from nlptl.runs import artifact as artifacts
+def test_there_is_no_manifest_when_the_saved_model_differs(train, tiny, obvious, tmp_path, monkeypatch, mode):
+    from nlptl.runs import saving
 
-    load = artifacts._open
+    load = saving.open_folder
 
     def shifted(*arguments):
         artifact = load(*arguments)
@@ -127,26 +128,26 @@ def test_nothing_is_signed_when_the_saved_model_differs(train, tiny, obvious, tm
             artifact.classifier.head.bias[0] += 0.01
         return artifact
 
-    monkeypatch.setattr(artifacts, "_open", shifted)
-    with pytest.raises(ArtifactError, match=r"differs from the trained one \(labels equal: True, .* 0\.01\)"):
+    monkeypatch.setattr(saving, "open_folder", shifted)
+    with pytest.raises(ArtifactError, match=r"differs from the trained one: it has logits that differ by up to 0\.01"):
         train("sentiment", obvious, tmp_path / "run", mode=mode, checkpoint=tiny["bert"])
     assert not (tmp_path / "run" / "manifest.json").exists()
     with pytest.raises(ArtifactError, match="unfinished"):
         load_artifact(tmp_path / "run")
 
 
-def test_nothing_is_signed_when_the_labels_changed(train, tiny, obvious, tmp_path, monkeypatch):
-    from nlptl.runs import artifact as artifacts
+def test_there_is_no_manifest_when_the_labels_changed(train, tiny, obvious, tmp_path, monkeypatch):
+    from nlptl.runs import saving
 
-    load = artifacts._open
+    load = saving.open_folder
 
     def renamed(*arguments):
         artifact = load(*arguments)
         artifact.classifier.config.id2label = {0: "positive", 1: "negative"}
         return artifact
 
-    monkeypatch.setattr(artifacts, "_open", renamed)
-    with pytest.raises(ArtifactError, match="labels equal: False"):
+    monkeypatch.setattr(saving, "open_folder", renamed)
+    with pytest.raises(ArtifactError, match=r"it has labels \['positive', 'negative'\] instead of"):
         train("sentiment", obvious, tmp_path / "run", mode="feature_extraction", checkpoint=tiny["bert"])
     assert not (tmp_path / "run" / "manifest.json").exists()
 

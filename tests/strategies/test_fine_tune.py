@@ -19,7 +19,6 @@ import nlptl
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError, DataError, NlptlError
 from nlptl.runs.artifact import load_artifact
 from nlptl.storage.json_files import read_json
-from nlptl.strategies import job
 from nlptl.strategies import stages as steps
 
 # Saves after every step, and is killed in the middle of the eighth save: 7 of 15 steps are safe.
@@ -232,11 +231,11 @@ def test_balanced_weights_and_smoothing_change_what_is_learned(train, tiny, obvi
 
 
 def test_nan_ends_the_run_unsigned(train, tiny, obvious, tmp_path, monkeypatch):
-    class Broken(job.Classification):
+    class Broken(steps.Classification):
         def __call__(self, logits, targets):
             return super().__call__(logits, targets) * float("nan")
 
-    monkeypatch.setattr(job, "Classification", Broken)
+    monkeypatch.setattr(steps, "Classification", Broken)
     with pytest.raises(NlptlError, match=r"NaN or infinite.*Training rows of this batch: \d+, "):
         train("sentiment", obvious, tmp_path / "run", checkpoint=tiny["bert"])
     assert not (tmp_path / "run" / "manifest.json").exists()

@@ -14,11 +14,14 @@ import torch
 
 import nlptl
 from nlptl.config.run import MultiTaskConfig
-from nlptl.errors import ConfigError
+from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.linear_probe import LinearHead
-from nlptl.runs.artifact import load_artifact, merge_artifact
+from nlptl.runs.artifact import load_artifact
+from nlptl.runs.saving import merge_artifact
 from nlptl.storage.json_files import read_json
-from nlptl.strategies.multi_task import _balance, _Start
+from nlptl.strategies import pipeline
+from nlptl.strategies.multi_task import balance as balance_of
+from nlptl.strategies.stages import Probe
 from nlptl.tasks import load_task
 from tests.conftest import QUICK, sample
 from tests.strategies.test_fine_tune import KILLED, weights_of
@@ -92,10 +95,9 @@ def test_a_task_that_is_nearly_solved_weighs_more_up_to_ten_times():
     def factors(sizes, balance=True):
         config = SimpleNamespace(multi_task=MultiTaskConfig(balance=balance))
         task = load_task("sentiment")
-        jobs = [SimpleNamespace(config=config, task=task, targets={"validation": truth}) for _ in sizes]
-        return _balance(
-            jobs, [_Start(features, LinearHead(size * torch.eye(2), torch.zeros(2), 1.0)) for size in sizes]
-        )
+        parts = [SimpleNamespace(task=task, targets={"validation": truth}) for _ in sizes]
+        heads = [LinearHead(size * torch.eye(2), torch.zeros(2), 1.0) for size in sizes]
+        return balance_of(SimpleNamespace(config=config, parts=parts), [Probe(features, head) for head in heads])
 
     unsure, sure = factors([0.0, 2.0])  # losses log(2) and log(1 + exp(-2))
     assert unsure + sure == pytest.approx(2)
@@ -103,6 +105,19 @@ def test_a_task_that_is_nearly_solved_weighs_more_up_to_ten_times():
     unsure, sure = factors([0.0, 50.0])
     assert sure / unsure == pytest.approx(10)
     assert factors([0.0, 2.0], balance=False) == [1.0, 1.0]
+
+
+def test_resuming_a_finished_run_gives_it_back(tiny, data, tmp_path, monkeypatch):
+    given = {"task": TASKS, "data": data, "checkpoint": tiny["bert"], "mode": "feature_extraction"}
+    given |= {"settings": SETTINGS, "output": tmp_path / "run"}
+    run = nlptl.train(**given)
+    written = (run.folder / "manifest.json").stat().st_mtime_ns
+    monkeypatch.setattr(pipeline, "task_rows", None)  # nothing is learned again
+    again = nlptl.train(**given, resume=True)
+    assert again.metrics == run.metrics
+    assert (again.folder / "manifest.json").stat().st_mtime_ns == written
+    with pytest.raises(ArtifactError, match="finished run"):
+        nlptl.train(**given)
 
 
 def test_the_balance_of_losses_is_recorded(compared):

@@ -15,7 +15,6 @@ import numpy as np
 from nlptl.errors import ConfigError
 from nlptl.evaluation.wording import adaptation_sentence
 from nlptl.models.linear_probe import fit_probe
-from nlptl.registry import MODES
 from nlptl.strategies import fine_tune
 from nlptl.strategies.adaptation.encoder import align_encoder, self_train_encoder
 from nlptl.strategies.adaptation.frozen_features import adapt_frozen
@@ -34,12 +33,12 @@ def learn(job: Job, state: StateFolder) -> Trained:
         ConfigError: the method cannot take this kind of task.
     """
     settings, method = job.config.adaptation, job.config.adaptation.method
-    if "self_training" in method and job.task.kind == "multi_label":
+    if "self_training" in method and job.part.several_labels:
         raise ConfigError(f"{method} needs one label a row. Available for multi_label: coral, dann, mmd, none.")
     gap = domain_gap(job)
     log.info(f"Domain gap: {gap:.2f} (0: the domains cannot be told apart, 2: always)")
     log.info("Training on the source only")
-    source = fine_tune.learn(replace(job, mode=MODES.get(job.config.mode)()), StateFolder(state.folder / "source"))
+    source = fine_tune.learn(replace(job, mode=job.fresh_mode()), StateFolder(state.folder / "source"))
     source_target = _target_logits(job, source)
     adapted, adapted_target = source, source_target
     if method != "none":
@@ -70,7 +69,7 @@ def domain_gap(job: Job) -> float:
 
     The error is that of a linear classifier of domains on the half of the rows that it has not learned from.
     """
-    features = frozen_features(job, fresh_classifier(job), ("train", "target"))
+    features = frozen_features(job, fresh_classifier(job), job.part, ("train", "target"))
     rng = np.random.default_rng([job.config.seed, 5])
     count = min(len(matrix) for matrix in features.values())
     # As many rows of each: else the larger domain alone would make a low error.
@@ -96,10 +95,11 @@ def _adapt(job: Job, state: StateFolder, source: Trained) -> Trained:
 def _oracle(job: Job, state: StateFolder) -> Trained:
     """The same training on the target's own labels, except those of its test rows."""
     log.info("Training the oracle on the target's labels, for comparison only")
-    encoded, targets = dict(job.encoded), dict(job.targets)
-    for split in ("train", "validation"):
-        encoded[split], targets[split] = job.encoded[f"oracle_{split}"], job.targets[f"oracle_{split}"]
-    own = replace(job, encoded=encoded, targets=targets, mode=MODES.get(job.config.mode)())
+    splits = ("train", "validation")
+    own = job.with_rows(
+        {split: job.encoded[f"oracle_{split}"] for split in splits},
+        {split: job.targets[f"oracle_{split}"] for split in splits},
+    )
     return fine_tune.learn(own, StateFolder(state.folder / "oracle"))
 
 
@@ -107,7 +107,7 @@ def _target_logits(job: Job, trained: Trained) -> np.ndarray:
     """(target rows, C); on frozen features where the encoder is frozen, for they are there already."""
     if job.mode.trains_encoder:
         return split_logits(job, trained.classifier, "target")
-    rows = frozen_features(job, trained.classifier, ("target",))["target"]
+    rows = frozen_features(job, trained.classifier, job.part, ("target",))["target"]
     head = trained.classifier.head
     weight, bias = (p.detach().float().cpu().numpy() for p in (head.weight, head.bias))
     return np.asarray(rows @ weight.T + bias)

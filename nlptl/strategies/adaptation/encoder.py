@@ -13,11 +13,19 @@ from nlptl.models.aligned import AlignedClassifier
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.objectives.alignment import confident_rows
-from nlptl.registry import MODES
 from nlptl.strategies.adaptation.alignments import ALIGNMENTS, pseudo_label_shares
-from nlptl.strategies.fine_tune import probe_first
-from nlptl.strategies.job import Job, Trained, objective_of, training_rows
-from nlptl.strategies.stages import fresh_classifier, judge_of, split_logits, start, train
+from nlptl.strategies.fine_tune import fit_probes, joint_head
+from nlptl.strategies.job import Answers, Job, Trained
+from nlptl.strategies.stages import (
+    fresh_classifier,
+    judge_of,
+    labelled_examples,
+    objective_of,
+    split_logits,
+    start,
+    starts_from_probe,
+    train,
+)
 from nlptl.training.examples.paired import PairedExamples
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.resume.states import Progress, StateFolder
@@ -32,22 +40,19 @@ def align_encoder(job: Job, state: StateFolder, method: str) -> Trained:
     The epoch is chosen on the source's validation split.
     """
     alignment = ALIGNMENTS[method]
-    classifier = fresh_classifier(job)
-    _, head = probe_first(job, classifier)
-    mode = MODES.get(job.config.mode)()
-    start(job, classifier, head, mode)
+    classifier, mode = _started(job)
     both = concatenate(job.encoded["train"], job.encoded["target"])
     weight = job.config.adaptation.weight
     rows = PairedExamples(
         inputs=lambda numbers, device: collate(both, numbers, job.pad_id, device, packed=classifier.packs),
         lengths=both.lengths,
         targets=job.targets["train"],
-        objective=objective_of(job),
+        objective=objective_of(job, job.part),
         weight=alignment.weight if weight is None else weight,
         distance=alignment.distance,
     )
     model = AlignedClassifier(classifier, alignment.distance is None, classifier.head.in_features)
-    progress = train(job, model, rows, state, judge_of(job, classifier), on_step=rows.note)
+    progress = train(job, model, rows, state, judge_of(job, classifier), job.task.metric, on_step=rows.note)
     return _finished(job, classifier, mode, progress)
 
 
@@ -70,19 +75,26 @@ def self_train_encoder(job: Job, state: StateFolder, first: Trained) -> Trained:
         log.info(
             f"Self-training, round {number}: {len(pseudo_labelled)} of {len(probabilities)} target rows pseudo_labelled"
         )
-        rows = training_rows(job, "train")
+        rows = labelled_examples(job, job.part)
         encoded = concatenate(rows.encoded, subset(job.encoded["target"], pseudo_labelled))
         targets = np.concatenate([rows.targets, probabilities[pseudo_labelled].argmax(1)])
-        classifier = fresh_classifier(job)
-        _, head = probe_first(job, classifier)
-        mode = MODES.get(job.config.mode)()
-        start(job, classifier, head, mode)
+        classifier, mode = _started(job)
         rows = replace(rows, encoded=encoded, targets=targets)
-        progress = train(job, classifier, rows, StateFolder(state.folder / f"{number}"), judge_of(job, classifier))
+        progress = train(
+            job, classifier, rows, StateFolder(state.folder / f"{number}"), judge_of(job, classifier), job.task.metric
+        )
         trained = _finished(job, classifier, mode, progress)
     return trained
 
 
+def _started(job: Job) -> tuple[Classifier, Mode]:
+    """The checkpoint's encoder in the run's mode, its head fitted on the source's frozen features."""
+    classifier, mode = fresh_classifier(job), job.fresh_mode()
+    probes = fit_probes(job, classifier) if starts_from_probe(job) else []
+    start(job, classifier, joint_head(probes), mode)
+    return classifier, mode
+
+
 def _finished(job: Job, classifier: Classifier, mode: Mode, progress: Progress) -> Trained:
     validation, test = (split_logits(job, classifier, split) for split in ("validation", "test"))
-    return Trained(classifier, mode, validation, test, progress, {})
+    return Trained(classifier, mode, [Answers(validation, test)], progress)

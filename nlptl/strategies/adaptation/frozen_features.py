@@ -15,10 +15,18 @@ from nlptl.models.aligned import AlignedClassifier, LinearMap
 from nlptl.models.linear_probe import LinearHead, fit_probe
 from nlptl.objectives.alignment import confident_rows, recolour
 from nlptl.strategies.adaptation.alignments import ALIGNMENTS, pseudo_label_shares
-from nlptl.strategies.job import Job, Trained, class_weights, objective_of
-from nlptl.strategies.stages import Features, fresh_classifier, frozen_features, set_head, train
+from nlptl.strategies.job import Answers, Job, Trained
+from nlptl.strategies.stages import (
+    Features,
+    class_weights,
+    fresh_classifier,
+    frozen_features,
+    objective_of,
+    set_head,
+    train,
+)
 from nlptl.training.examples.paired import PairedExamples
-from nlptl.training.resume.states import Progress, StateFolder
+from nlptl.training.resume.states import StateFolder
 
 log = logging.getLogger("nlptl")
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -54,7 +62,7 @@ def adapt_frozen(job: Job, state: StateFolder) -> Trained:
     learns from it as well, but for mmd and dann: it says how long their map is trained.
     """
     classifier = fresh_classifier(job)
-    features = frozen_features(job, classifier, ADAPTED_SPLITS)
+    features = frozen_features(job, classifier, job.part, ADAPTED_SPLITS)
     method = METHODS[job.config.adaptation.method]
     adapted = method(job, features, _labelled(job, features, ("train",)), None, StateFolder(state.folder / "first"))
     validation, head = adapted.head.logits(adapted.validation), adapted.head
@@ -64,7 +72,7 @@ def adapt_frozen(job: Job, state: StateFolder) -> Trained:
     job.mode.apply(classifier, job.config.lora)
     set_head(classifier, head)
     notes = {"probe_regularisation": head.regularisation}
-    return Trained(classifier, job.mode, validation, head.logits(features["test"]), Progress(), notes)
+    return Trained(classifier, job.mode, [Answers(validation, head.logits(features["test"]), notes)])
 
 
 def _labelled(job: Job, features: Features, splits: tuple[str, ...]) -> Labelled:
@@ -76,7 +84,7 @@ def _head(job: Job, labelled: Labelled, strength: float | None, validation: np.n
     path = job.config.probe.regularisation if strength is None else [strength]
     held_out = (validation, job.targets["validation"]) if strength is None else None
     with job.clock.measure("head"):
-        return fit_probe(*labelled, len(job.task.label_list()), path, held_out, class_weights(job))
+        return fit_probe(*labelled, len(job.task.label_list()), path, held_out, class_weights(job, job.part))
 
 
 def _recoloured(
@@ -131,7 +139,7 @@ def _mapped(job: Job, features: Features, labelled: Labelled, strength: float | 
         inputs=lambda numbers, device: matrix[torch.from_numpy(numbers)].to(device),
         lengths=np.ones(len(matrix), np.int64),
         targets=targets,
-        objective=objective_of(job),
+        objective=objective_of(job, job.part),
         weight=alignment.map_weight if weight is None else weight,
         distance=alignment.distance,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from nlptl.data.domains import Domains
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.registry import MODES
 from nlptl.storage.json_files import read_json, write_json
-from nlptl.strategies.fine_tune import fine_tune
+from nlptl.strategies import pipeline
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ def cross_domains(
     config: RunConfig,
     domains: Mapping[str, tuple[str, Any]],
     folder: Path,
-    publish: Callable[[Path], object] | None = None,
 ) -> DomainMatrix:
     """Train inside each domain, and adapt from each to each other; every run is kept.
 
@@ -68,11 +67,10 @@ def cross_domains(
         config: settings of all runs; its data section says how files are read.
         domains: name -> (what the configuration calls the data, Python data or None).
         folder: for the runs, `matrix.json` and `matrix.md`; runs of these settings in it are not repeated.
-        publish: called with each finished run folder.
 
     Raises:
         ConfigError: fewer than two domains, or the method none.
-        NlptlError: as `fine_tune` raises.
+        NlptlError: as `pipeline.train` raises.
     """
     if len(domains) < 2:
         raise ConfigError(f"A matrix needs two domains or more; given: {', '.join(domains) or 'none'}.")
@@ -87,12 +85,12 @@ def cross_domains(
     folder.mkdir(parents=True, exist_ok=True)
     for source, (name, data) in domains.items():
         own = _config(config, folder / source, name, None)
-        metrics = _run(own, data, publish)
+        metrics = _run(own, data)
         within[source] = metrics["test"]["accuracy"]
         for target, (other, texts) in domains.items():
             if target != source:
                 pair = _config(config, folder / f"{source}-to-{target}", name, other)
-                facts = _run(pair, Domains(data, texts), publish)["adaptation"]
+                facts = _run(pair, Domains(data, texts))["adaptation"]
                 pairs.append(
                     {
                         "source": source,
@@ -117,7 +115,7 @@ def _config(config: RunConfig, folder: Path, source: str, target: str | None) ->
     return config.model_copy(update=changes)
 
 
-def _run(config: RunConfig, given: Any, publish: Callable[[Path], object] | None) -> dict[str, Any]:
+def _run(config: RunConfig, given: Any) -> dict[str, Any]:
     """A run's metrics; a finished run of these settings is not repeated."""
     folder = Path(str(config.output))
     if (folder / "manifest.json").is_file():
@@ -128,7 +126,7 @@ def _run(config: RunConfig, given: Any, publish: Callable[[Path], object] | None
         if not same or noted.adaptation != config.adaptation:
             raise ArtifactError(f"{folder} holds a finished run with other settings. Choose another --output.")
         return read_json(folder / "metrics.json")
-    return read_json(fine_tune(config, given, publish=publish) / "metrics.json")
+    return read_json(pipeline.train(config, given) / "metrics.json")
 
 
 def _cell(pair: dict[str, Any]) -> str:

@@ -118,7 +118,7 @@ def test_matrix_adapts_each_way_and_repeats_nothing(tiny, source, target, tmp_pa
     assert [(pair["source"], pair["target"]) for pair in matrix.pairs] == [("plain", "dressed"), ("dressed", "plain")]
     assert set(matrix.within) == set(domains)
     assert matrix.markdown().count("->") >= 2
-    monkeypatch.setattr("nlptl.strategies.adaptation.matrix.fine_tune", None)
+    monkeypatch.setattr("nlptl.strategies.pipeline.task_rows", None)
     assert nlptl.adapt_matrix("sentiment", domains, output=tmp_path / "all", **given).pairs == matrix.pairs
     assert json.loads((tmp_path / "all" / "matrix.json").read_text())["pairs"] == matrix.pairs
 

@@ -44,7 +44,7 @@ CASES = {
         {},
         [
             Blow("nlptl.strategies.fine_tune:fit_head", 1),
-            Blow("nlptl.strategies.fine_tune:save_run", 1),
+            Blow("nlptl.strategies.pipeline:save_run", 1),
         ],
     ),
 }

@@ -1,0 +1,217 @@
+"""THE path of every run: load tasks, resolve settings, load and audit rows, learn, evaluate, save.
+
+It is the same for one task or several, and for an encoder (`EncoderLearner`, below) or a classical model
+(`nlptl.baselines.learner`); `nlptl train`, `adapt` and `baseline` are this function with other settings.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
+from nlptl.data.domains import load_domains
+from nlptl.data.loading import Splits
+from nlptl.errors import ConfigError
+from nlptl.evaluation.evaluator import check_metrics
+from nlptl.kernels import packing
+from nlptl.models.classifier import encoder_config
+from nlptl.registry import MODES, STRATEGIES
+from nlptl.runs.card import write_card
+from nlptl.runs.folder import buffered_log, finished_folder, run_folder
+from nlptl.runs.saving import SavedEncoder
+from nlptl.strategies import multi_task
+from nlptl.strategies.catalogue import usual_strategy
+from nlptl.strategies.facts import facts_of
+from nlptl.strategies.from_scratch import from_scratch_defaults
+from nlptl.strategies.job import Job, Learned, RunContext, encode_rows, sample_of, task_rows
+from nlptl.strategies.saving import save_run
+from nlptl.tasks import TaskSpec, load_task, task_names
+from nlptl.training.resume.states import StateFolder
+from nlptl.training.runtime import Runtime, start_runtime
+from nlptl.training.timing import Clock
+
+log = logging.getLogger("nlptl")
+
+
+class Learner(Protocol):
+    """What a run learns by; made of the settings as asked for, it holds them resolved."""
+
+    @property
+    def config(self) -> ResolvedRun | ResolvedBaselineRun:
+        """The settings, none that it reads left open."""
+
+    def start(self) -> Runtime:
+        """Join the other processes, if there are any; choose device and precision."""
+
+    def learn(self, context: RunContext, folder: Path) -> Learned:
+        """Learn from the rows; what an interrupted training goes on from is kept in `folder`/state."""
+
+
+def train(
+    config: RunConfig,
+    given: Any = None,
+    resume: bool = False,
+    learner: Callable[[RunConfig, list[TaskSpec]], Learner] | None = None,
+) -> Path:
+    """Train what the configuration says and save it as a run.
+
+    Args:
+        config: what to train; open settings take the task's, the strategy's and the mode's defaults.
+        given: Python data instead of `config.data.source`; for several tasks, a dict of them by task.
+        resume: go on with the newest unfinished run of these settings (an unfinished run in `config.output` is
+            always taken up). A run in `config.output` that is finished already stays as it is.
+        learner: makes what the run learns by; None: an encoder.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        NlptlError: the configuration, the data or the checkpoint cannot be used; nothing is left half-written.
+    """
+    clock = Clock()
+    with buffered_log() as messages:
+        tasks = [load_task(name, config.tasks_dir) for name in task_names(config.task)]
+        for task in tasks:
+            check_metrics(task)
+        if len(tasks) > 1:
+            multi_task.check(config, tasks, given or {})
+        plan = (learner or EncoderLearner.of)(config, tasks)
+        with clock.measure("data"):
+            loaded = _load(plan.config, tasks, given)
+        runtime = plan.start()
+        finished = finished_folder(runtime, plan.config) if resume else None
+        if finished is not None:
+            _publish(runtime, finished)
+            return finished
+        with run_folder(runtime, plan.config, resume, messages) as folder:
+            if plan.config.multi_task.compare:
+                multi_task.train_alone(plan.config, given or {}, tasks, folder, train)
+                runtime = plan.start()  # each training has an accelerator of its own
+            context = RunContext(plan.config, task_rows(loaded), runtime, clock)
+            learned = plan.learn(context, folder)
+        if runtime.is_main:
+            save_run(context, learned, folder)
+        _publish(runtime, folder)
+        return folder
+
+
+def _load(config: RunConfig, tasks: list[TaskSpec], given: Any) -> list[Splits]:
+    """The audited splits of each task; what the audit found odd is told."""
+    several = len(tasks) > 1
+    loaded = []
+    for task in tasks:
+        data = multi_task.data_of(config, task.name) if several else config.data
+        rows = (given or {}).get(task.name) if several else given
+        splits = load_domains(task, data, config.seed, rows)
+        for warning in splits.audit.warnings:
+            log.warning(f"{task.name}: {warning}" if several else warning)
+        loaded.append(splits)
+    return loaded
+
+
+def _publish(runtime: Runtime, folder: Path) -> None:
+    """What a finished run still needs: its model card, and no training state; once, by the process that writes."""
+    if runtime.is_main:
+        StateFolder(folder / "state").remove()
+        write_card(folder)
+    runtime.barrier()
+    if runtime.accelerator is not None and runtime.accelerator.trackers:
+        runtime.accelerator.end_training()
+
+
+@dataclass(frozen=True)
+class EncoderLearner:
+    """An encoder in a mode, trained by a strategy."""
+
+    config: ResolvedRun
+    checkpoint: Checkpoint
+
+    @classmethod
+    def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> EncoderLearner:
+        """Find the checkpoint and fill every open setting.
+
+        Settings that the user left open take the value that training from random weights needs, else the task's, else
+        the strategy's, else the mode's. Several tasks have no task's defaults, since they could differ.
+
+        Raises:
+            ConfigError: an unknown name, a mode that the strategy cannot take, a setting it needs that is missing, or
+                an architecture that cannot be packed where the run asks for it.
+            CheckpointError: the checkpoint cannot be had.
+        """
+        checkpoint = resolve_checkpoint(config.checkpoint or tasks[0].checkpoint)
+        if config.runtime.packing == "on":
+            packing.check(encoder_config(checkpoint.path))
+        mode = MODES.get(config.mode)
+        alone = tasks[0] if len(tasks) == 1 else None
+        name = config.strategy or (
+            usual_strategy(config.mode, config.data.shots, alone.kind) if alone is not None else "fine_tune"
+        )
+        strategy = STRATEGIES.get(name)
+        strategy.check_mode(name, config.mode)
+        for key, message in strategy.needs.items():
+            section, _, setting = key.partition(".")
+            if getattr(getattr(config, section), setting) is None:
+                raise ConfigError(message)
+        few = {"training.refit": True} if config.data.shots else {}  # few rows: those of validation are needed too
+        resolved = config.resolved(
+            from_scratch_defaults(config) if config.model.weights == "random" else {},
+            alone.training_defaults(config.mode) if alone is not None else {},
+            strategy.defaults.get(config.mode, {}),
+            {"strategy": name, "checkpoint": tasks[0].checkpoint, **few},
+            {"model.pooling": mode.pools.get(checkpoint.pooling, checkpoint.pooling)},
+            mode.defaults,
+        )
+        return cls(resolved, checkpoint)
+
+    def start(self) -> Runtime:
+        settings = self.config.runtime
+        return start_runtime(
+            settings.precision, settings.trackers, settings.deterministic, settings.progress, settings.timeout_seconds
+        )
+
+    def learn(self, context: RunContext, folder: Path) -> Learned:
+        job = encode_rows(context, self.config, self.checkpoint)
+        describe(job)
+        _start_trackers(job, folder)
+        trained = STRATEGIES.get(self.config.strategy).load()(job, StateFolder(folder / "state"))
+        if context.runtime.is_main:
+            trained.classifier.to("cpu")
+        model = SavedEncoder(
+            trained.classifier,
+            trained.mode,
+            self.config.mode,
+            job.tokenizer,
+            job.max_length,
+            self.checkpoint,
+            sample_of(job),
+        )
+        return Learned(model, trained.answers, facts_of(job, trained))
+
+
+def describe(job: Job) -> None:
+    """Say what is about to be learned, by what, and where."""
+    if not job.runtime.is_main:
+        return
+    for part in job.parts:
+        sizes = ", ".join(f"{name} {rows}" for name, rows in part.splits.sizes().items())
+        log.info(f"Task {part.task.name}: {len(part.task.label_list())} labels; rows: {sizes}")
+    start = ", random weights instead of its own" if job.config.model.weights == "random" else ""
+    log.info(
+        f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}){start}, {job.pooling} pooling, "
+        f"mode {job.config.mode}"
+    )
+    log.info(f"Device {job.runtime.device.type}, precision {job.runtime.precision}, processes {job.runtime.processes}")
+
+
+def _start_trackers(job: Job, folder: Path) -> None:
+    if not job.config.runtime.trackers:
+        return
+    job.runtime.accelerator.project_configuration.logging_dir = str(folder / "trackers")
+    settings: Mapping[str, Any] = job.config.model_dump(mode="json")
+    flat = {f"{s}.{k}": str(v) for s, inner in settings.items() if isinstance(inner, dict) for k, v in inner.items()}
+    job.runtime.accelerator.init_trackers("nlptl", config=flat)
