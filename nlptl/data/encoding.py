@@ -28,6 +28,8 @@ class Encoded:
     """(texts + 1,) int64"""
     types: np.ndarray | None
     """(total tokens,) uint8, which text of a pair each token belongs to; None where the encoder has no such input."""
+    cut: int = 0
+    """How many texts were longer than the encoder reads, and lost what lay beyond."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -56,6 +58,7 @@ def encode(
     pieces: list[np.ndarray] = [np.zeros(0, np.int32)]
     types: list[np.ndarray] = [np.zeros(0, np.uint8)]
     lengths: list[int] = [0]
+    cut = 0
     for start in track(range(0, len(frame), CHUNK)):
         block = frame.iloc[start : start + CHUNK]
         pairs = block["text_pair"].tolist() if "text_pair" in block else None
@@ -69,11 +72,19 @@ def encode(
             verbose=False,
         )
         lengths += [len(ids) for ids in coded["input_ids"]]
+        cut += _count_cut(coded, max_length)
         pieces += [np.asarray(ids, np.int32) for ids in coded["input_ids"]]
         if with_types:
             types += [np.asarray(ids, np.uint8) for ids in coded["token_type_ids"]]
     offsets = np.cumsum(lengths, dtype=np.int64)
-    return Encoded(np.concatenate(pieces), offsets, np.concatenate(types) if with_types else None)
+    return Encoded(np.concatenate(pieces), offsets, np.concatenate(types) if with_types else None, cut)
+
+
+def _count_cut(coded: Any, max_length: int) -> int:
+    """Texts that the tokenizer cut; one written in Python does not say, so every text of full length counts there."""
+    if coded.encodings is not None:
+        return sum(bool(encoding.overflowing) for encoding in coded.encodings)
+    return sum(len(ids) >= max_length for ids in coded["input_ids"])
 
 
 def collate(

@@ -33,6 +33,7 @@ def facts_of(job: Job, trained: Trained) -> dict[str, Any]:
             "trainable_parameters": sum(p.numel() for p in trainable),
             "checkpoint": job.checkpoint.record(),
             "pooling": job.pooling,
+            "max_length": job.max_length,
         },
         "runtime": {
             "device": job.runtime.device.type,

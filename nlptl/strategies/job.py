@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -27,6 +28,7 @@ from nlptl.training.resume.states import Progress
 from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
 
+log = logging.getLogger("nlptl")
 VERIFIED_ROWS = 16
 
 
@@ -181,8 +183,25 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
             )
             for part in context.parts
         ]
+    _tell_what_is_cut(parts, config.model.max_length, max_length)
     mode = MODES.get(config.mode)()
     return Job(config, parts, context.runtime, context.clock, mode, checkpoint, tokenizer, max_length)
+
+
+def _tell_what_is_cut(parts: list[TaskRows], asked: int, max_length: int) -> None:
+    """Say how many texts of each split lose their end, and count them with what the audit found."""
+    if max_length < asked:
+        log.info(f"Texts are read up to {max_length} tokens instead of {asked}: the checkpoint takes no more")
+    for part in parts:
+        for split, encoded in part.encoded.items():
+            part.splits.audit.warn(
+                f"{split}_texts_cut",
+                encoded.cut,
+                f"{split}: {encoded.cut} of {len(encoded)} texts are longer than {max_length} tokens and are cut "
+                "(model.max_length)",
+            )
+            if encoded.cut:
+                log.warning(part.splits.audit.warnings[-1])
 
 
 def sample_of(job: Job) -> Encoded:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,3 +115,18 @@ def test_chunks_make_no_difference(tokenizer, frame, monkeypatch):
 def test_no_texts(tokenizer):
     encoded = encode(pd.DataFrame({"text": []}), tokenizer, 32)
     assert (len(encoded), encoded.lengths.tolist()) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["bundled", "roberta", "python"])
+def test_texts_that_lose_their_end_are_counted(name, tokenizer, tiny):
+    from transformers import BertTokenizerLegacy
+
+    chosen = {
+        "bundled": lambda: tokenizer,
+        "roberta": lambda: load_tokenizer(Path(tiny["roberta"])),
+        "python": lambda: BertTokenizerLegacy.from_pretrained(tiny["bert"]),
+    }[name]()
+    frame = pd.DataFrame({"text": ["good", "good " * 50, "a good film " * 40]})
+    assert encode(frame, chosen, 16).cut == 2
+    assert encode(frame.assign(text_pair="a pair"), chosen, 16).cut == 2
+    assert encode(frame, chosen, 64).cut == 1
