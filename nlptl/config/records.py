@@ -25,6 +25,8 @@ class Record(BaseModel):
     def _plain(cls, value: Any, info: ValidationInfo) -> Any:
         """What no field may hold, whatever its type."""
         annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and {"on", "off"} & {*getattr(annotation, "__args__", ())}:
+            value = "on" if value else "off"  # YAML reads these names as true and false
         if isinstance(value, bool) and bool not in (annotation, *getattr(annotation, "__args__", ())):
             raise ValueError("expected a value, not true or false (put a name in quotes)")
         for text in _texts(value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from nlptl.config.records import Record, validate
 from nlptl.config.training import Fraction, NonNegative, Positive, ResolvedTraining, TrainingConfig
@@ -182,15 +182,19 @@ class RuntimeConfig(Record):
     compile: bool = False
     """Compile the encoder's layers before training (torch.compile, dynamic shapes). Pays on GPUs in long trainings with
     large batches; on CPUs small models become slower. Needs a C compiler."""
+    kernels: Literal["auto", "off"] = "auto"
+    """auto: replace computations of PyTorch, transformers and PEFT by faster ones that give the same results up to
+    rounding: attention over short texts, activations in bf16, LoRA layers, weights rounded once, word embeddings of
+    the occurring tokens alone, packing, CUDA graphs. off: none of them; models compute as these libraries have it."""
     packing: Literal["auto", "on", "off"] = "auto"
     """Compute batches without padding, all tokens in one row; outputs are the same up to rounding. Takes bert,
     camembert, distilbert, electra, roberta and xlm-roberta, in training and in the run's own forward passes. Attention
     uses a kernel of its own on NVIDIA GPUs from compute capability 8.0 in bf16 or fp16 without dropout, and is padded
     elsewhere. auto: where that kernel serves; on CPUs texts of like length share a batch, so that little is padding."""
     cuda_graphs: bool = True
-    """On NVIDIA GPUs, where packing uses that kernel: record the passes of training once per shape and repeat them,
-    which spares the processor asking for each kernel. Batches then come in plain random order. Takes memory for the
-    recordings. Not with gradient_checkpointing, or sharded weights."""
+    """On NVIDIA GPUs, where packing uses that kernel: capture the passes of training as CUDA graphs, once per shape,
+    and replay them, so that the processor does not launch each kernel by itself. Batches then come in plain random
+    order. Takes memory for the graphs. Not with gradient_checkpointing, or sharded weights."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
     timeout_seconds: Annotated[float, Field(ge=1)] = 300.0
@@ -200,6 +204,15 @@ class RuntimeConfig(Record):
     """Also measure this machine's matrix-multiply peak (a second), and say what share of it training reached."""
     progress: bool = True
     """Progress bars."""
+
+    @model_validator(mode="after")
+    def _packing_is_one_of_the_kernels(self) -> RuntimeConfig:
+        if self.kernels == "off" and self.packing == "on":
+            raise ValueError(
+                "packing=on computes batches through nlptl's own attention, which kernels=off leaves out. "
+                "Use packing=auto (or off), or kernels=auto"
+            )
+        return self
 
 
 class RunConfig(Record):

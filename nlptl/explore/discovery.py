@@ -20,6 +20,7 @@ from nlptl.data.text_corpus.corpus import read_texts
 from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
 from nlptl.explore.clusters import NOISE, Clustering, cluster, medoids
 from nlptl.explore.typical_words import group_names, typical_words
+from nlptl.kernels import KernelSettings, enable
 from nlptl.models.classifier import load_tokenizer, longest_input
 from nlptl.models.sentence_encoder import SentenceEncoder, open_encoder
 from nlptl.storage.json_files import write_json
@@ -149,7 +150,9 @@ def _embed(runtime: Runtime, checkpoint: Checkpoint, texts: list[str], max_lengt
     """(texts, H) float32."""
     torch.manual_seed(0)
     tokenizer = load_tokenizer(checkpoint.path)
-    encoder = SentenceEncoder(open_encoder(checkpoint.path), checkpoint.pooling).to(runtime.device).eval()
+    encoder = SentenceEncoder(open_encoder(checkpoint.path), checkpoint.pooling)
+    enable(encoder, KernelSettings())
+    encoder.to(runtime.device).eval()
     length = longest_input(tokenizer, encoder.config, max_length)
     encoded = encode(pd.DataFrame({"text": texts}), tokenizer, length)
     width = int(encoder.config.hidden_size)

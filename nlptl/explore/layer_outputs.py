@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlptl.models.classifier import Inputs, mean_states
+from nlptl.kernels.inputs import Inputs
+from nlptl.models.classifier import mean_states
 
 POOLINGS = ("mean", "cls")
 

@@ -65,7 +65,7 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
     checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
     runtime = local_runtime(config.runtime.precision, config.runtime.progress)
     material = load_material(config, given, most, task)
-    classifier = open_checkpoint(checkpoint, material, "mean", runtime, config.seed)
+    classifier = open_checkpoint(checkpoint, material, "mean", runtime, config)
     reader = Reader.of(checkpoint, classifier, config, runtime)
     before = _layers(reader, classifier.encoder, material)
     after: Layers | None = None

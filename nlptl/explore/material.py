@@ -14,6 +14,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
+from nlptl.kernels import KernelSettings, enable
 from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer, longest_input
 from nlptl.models.linear_probe import LinearHead, fit_probe
 from nlptl.tasks import TaskSpec, load_task
@@ -59,17 +60,18 @@ def _some(splits: Splits, split: str, most: int, seed: int) -> pd.DataFrame:
 
 
 def open_checkpoint(
-    checkpoint: Checkpoint, material: Material, pooling: str, runtime: Runtime, seed: int
+    checkpoint: Checkpoint, material: Material, pooling: str, runtime: Runtime, config: RunConfig
 ) -> Classifier:
-    """The checkpoint's encoder, frozen, with a head that is not used; what it lacks is drawn with the seed.
+    """The checkpoint's encoder, frozen, with a head that is not used; what it lacks is drawn with the configured seed.
 
     Raises:
         CheckpointError: it cannot be opened.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(config.seed)
     several, labels = material.task.kind == "multi_label", material.task.label_list()
-    classifier = build_classifier(checkpoint.path, pooling, labels, several, 0.0).to(runtime.device)
-    return classifier.eval()
+    classifier = build_classifier(checkpoint.path, pooling, labels, several, 0.0)
+    enable(classifier, KernelSettings.of(config.runtime))
+    return classifier.to(runtime.device).eval()
 
 
 @dataclass(frozen=True)

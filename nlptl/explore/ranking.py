@@ -61,7 +61,7 @@ def rank_checkpoints(config: RunConfig, checkpoints: Sequence[str], given: Any =
 def _judged(name: str, checkpoint: Any, config: RunConfig, material: Material, runtime: Runtime) -> dict[str, Any]:
     started = time.perf_counter()
     pooling = config.model.pooling or checkpoint.pooling
-    classifier = open_checkpoint(checkpoint, material, pooling, runtime, config.seed)
+    classifier = open_checkpoint(checkpoint, material, pooling, runtime, config)
     reader = Reader.of(checkpoint, classifier, config, runtime)
     width, splits = classifier.head.in_features, ("train", "validation")
     features = reader.read(classifier.features, width, material, checkpoint.path.name, splits)

@@ -1,7 +1,7 @@
-"""Which kernel attends: on a CPU in bfloat16 explicit matrix products where they beat PyTorch's fused kernel.
+"""Attention over short texts on a CPU in bfloat16: explicit matrix products where they beat PyTorch's fused kernel.
 
-Up to which length that holds depends on whether a backward pass follows: the fused kernel's is slow. Everything else
-goes to PyTorch's kernels as before. `benchmarks/attention.py` measures both.
+Up to which length they are faster depends on whether a backward pass follows, because the fused kernel's backward pass
+is slow. Everything else goes to PyTorch's kernels as in transformers. `benchmarks/attention.py` measures both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 NAME = "nlptl_short_texts"
-KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-"""On GPUs all but cuDNN's, which makes a new plan for each new shape; batches of texts nearly all have one."""
+GPU_BACKENDS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""All but cuDNN's, which plans anew for each new shape; batches of texts nearly all have a shape of their own."""
 SHORT = 192
 """Tokens up to which the products are faster, forward and backward together."""
 TINY = 32
@@ -38,16 +38,35 @@ def attend(
 
     `others` belongs to that interface and is only handed back to it.
     """
-    longest = SHORT if torch.is_grad_enabled() else SHORT_FORWARD
-    short = key.shape[2] <= longest and query.shape[:2] == key.shape[:2]
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not short:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    if _products_serve(module, query, key, attention_mask, others):
+        return products(module, query, key, value, attention_mask, dropout, scaling), None
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        with sdpa_kernel(KERNELS) if query.device.type == "cuda" else nullcontext():
-            fused: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
-                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
-            )
-        return fused
+    with sdpa_kernel(GPU_BACKENDS) if query.device.type == "cuda" else nullcontext():
+        fused: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+        )
+    return fused
+
+
+def products(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+) -> Tensor:
+    """softmax(scaling * Q K') V, each product explicit: (B, heads, L, width) three times to (B, L, heads, width).
+
+    Args:
+        module: the attention layer; dropout happens where it is in training mode.
+        query, key, value: of as many heads and tokens each.
+        attention_mask: bool, broadcast to (B, heads, L, L); where it is False, a token (row) does not see another.
+        dropout: of the attention weights.
+        scaling: None: 1 / sqrt(width).
+    """
     # Along the rows of so short a text softmax cannot use the processor's wide registers; down its columns it can.
     upright = key.shape[2] < TINY
     rows, columns = (key, query) if upright else (query, key)
@@ -57,13 +76,13 @@ def attend(
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     # Both kernels sum in float32; autocast would make float32 copies of what goes into the second and comes out.
     with torch.autocast("cpu", enabled=False):
-        shares = torch.softmax(scores.float(), 2).to(scores.dtype) if upright else torch.softmax(scores, 3)
-    shares = nn.functional.dropout(shares, dropout, module.training)
-    return ((shares.transpose(2, 3) if upright else shares) @ value).transpose(1, 2).contiguous(), None
+        weights = torch.softmax(scores.float(), 2).to(scores.dtype) if upright else torch.softmax(scores, 3)
+    weights = nn.functional.dropout(weights, dropout, module.training)
+    return ((weights.transpose(2, 3) if upright else weights) @ value).transpose(1, 2).contiguous()
 
 
 def use_for(model: Any) -> None:
-    """Let a transformers model attend through `attend`, where its architecture can choose its attention."""
+    """Let a transformers model attend through `attend`, where transformers chose PyTorch's fused kernel for it."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
@@ -72,3 +91,18 @@ def use_for(model: Any) -> None:
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)
+
+
+def _products_serve(
+    module: nn.Module, query: Tensor, key: Tensor, attention_mask: Tensor | None, others: dict[str, Any]
+) -> bool:
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return False
+    longest = SHORT if torch.is_grad_enabled() else SHORT_FORWARD
+    if key.shape[2] > longest or query.shape[:2] != key.shape[:2] or others.get("position_bias") is not None:
+        return False
+    if attention_mask is not None:
+        return attention_mask.dtype == torch.bool
+    # Without a mask, a decoder's layer relies on the fused kernel's own causal mask.
+    causal = others.get("is_causal")
+    return not (getattr(module, "is_causal", True) if causal is None else causal)

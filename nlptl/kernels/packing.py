@@ -1,7 +1,7 @@
 """Texts without padding: the tokens of a batch end to end in one row, each text attending to itself alone.
 
 Linear layers, normalisation and activations then compute real tokens only. Attention goes through FlashAttention's
-kernel for texts of varying length (`torch.nn.attention.varlen`; Dao 2023) where that can serve: CUDA from compute
+kernel for texts of varying length (`torch.nn.attention.varlen`; Dao 2023) where it is available: CUDA from compute
 capability 8.0, bf16 or fp16, no dropout inside attention. Everywhere else attention alone is padded, which gives the
 same numbers.
 
@@ -17,22 +17,21 @@ from torch import Tensor, nn
 
 from nlptl.errors import ConfigError
 from nlptl.kernels import attention
-
-Inputs = dict[str, Tensor]
+from nlptl.kernels.inputs import Inputs
 
 NAME = "nlptl_packed"
 NUMBERED_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl")
 """Architectures whose positions start at padding id + 1; elsewhere they start at 0."""
 ARCHITECTURES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
-"""Those whose tokens meet in attention only, and whose sequence classifier reads each text's first token."""
+"""Architectures whose tokens interact in attention only, and whose sequence classifier reads the first token."""
 WIDEST_HEAD = 256
 
 
 class Layout(NamedTuple):
-    """Where each text lies in the row of all tokens."""
+    """Where each text lies in the row of all tokens (T = tokens of all texts)."""
 
     offsets: Tensor
-    """(B + 1,) int32, where texts begin and the last one ends; after them come fillers, if there are any."""
+    """(B + 1,) int32, where texts begin and the last one ends; filler texts, if there are any, come after them."""
     places: Tensor
     """(T,) int64, where each token would stand in the flattened padded batch (B * L)."""
     longest: int
@@ -87,7 +86,7 @@ def pays(config: Any, device: torch.device, dtype: torch.dtype | None, dropout: 
         return False
     inside = getattr(config, "attention_probs_dropout_prob", getattr(config, "attention_dropout", 0.0))
     width = config.hidden_size // config.num_attention_heads
-    return _kernel_serves(device, dtype, width, inside if dropout is None else dropout)
+    return _varlen_serves(device, dtype, width, inside if dropout is None else dropout)
 
 
 def use_for(encoder: Any) -> None:
@@ -175,7 +174,7 @@ def attend(
         module: the attention layer.
         query, key, value: (B, heads, L, width); packed: (1, heads, T, width).
         attention_mask: of padded inputs.
-        dropout: of the shares that tokens give one another.
+        dropout: of the attention weights.
         scaling: of the products; None: 1 / sqrt(width).
         layout: of packed inputs.
         others: belong to that interface; they are only handed back to it.
@@ -187,7 +186,7 @@ def attend(
         return attention.attend(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
     # Picking the one row by its number instead would fill and copy a whole gradient for each.
     q, k, v = (tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value))
-    if _kernel_serves(query.device, query.dtype, query.shape[-1], dropout):
+    if _varlen_serves(query.device, query.dtype, query.shape[-1], dropout):
         from torch.nn.attention import varlen
 
         offsets, longest = layout.offsets, layout.longest
@@ -201,7 +200,7 @@ def attend(
     return out.flatten(0, 1).index_select(0, layout.places).unsqueeze(0), None
 
 
-def _kernel_serves(device: torch.device, dtype: torch.dtype | None, width: int, dropout: float) -> bool:
+def _varlen_serves(device: torch.device, dtype: torch.dtype | None, width: int, dropout: float) -> bool:
     return (
         device.type == "cuda"
         and torch.version.hip is None

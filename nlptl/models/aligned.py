@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -87,6 +88,7 @@ class AlignedClassifier(EncoderModel):
     def __init__(self, classifier: Classifier | LinearMap, discriminate: bool, hidden: int) -> None:
         super().__init__()
         self.classifier = classifier
+        self.kernels = replace(classifier.kernels, cuda_graphs=False)
         self.discriminator: nn.Module | None = None
         if discriminate:
             inner = nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)

@@ -17,11 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.kernels import attention, packing
-from nlptl.kernels import bf16 as activations
+from nlptl.kernels import packing
+from nlptl.kernels.inputs import Inputs
 from nlptl.models.encoder import EncoderModel
-
-Inputs = dict[str, Tensor]
 
 
 class Classifier(EncoderModel):
@@ -318,9 +316,7 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
         CheckpointError: the folder cannot be opened as such a model.
     """
     if random_weights:  # nothing comes from the folder; what counts as the encoder stays the same
-        model = auto.from_config(config, dtype=torch.float32)
-        use_our_kernels(model)
-        return model, set()
+        return auto.from_config(config, dtype=torch.float32), set()
     try:
         with quiet():
             model, info = auto.from_pretrained(
@@ -341,11 +337,4 @@ def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = Fals
             f"The weights in {folder} are not those of its config.json: {len(encoder & missing)} of {len(encoder)} "
             "encoder tensors are missing."
         )
-    use_our_kernels(model)
     return model, missing
-
-
-def use_our_kernels(model: Any) -> None:
-    """Let a transformers model compute as nlptl does where that is faster."""
-    attention.use_for(model)
-    activations.use_for(model)

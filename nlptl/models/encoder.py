@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlptl.kernels import packing
+from nlptl.kernels import OFF, KernelSettings, packing
 
 
 class EncoderModel(nn.Module):
@@ -16,10 +16,10 @@ class EncoderModel(nn.Module):
 
     own: dict[str, nn.Parameter]
     """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
-    records = False
-    """Whether its training passes are to be recorded (`nlptl.kernels.cuda_graphs`)."""
-    rounds = False
-    """Whether packed training batches are to be filled up to round shapes: they are being recorded."""
+    kernels: KernelSettings = OFF
+    """The faster computations that `nlptl.kernels.enable` put in place of those of its libraries."""
+    rounds_shapes = False
+    """Whether packed training batches are filled up so that few shapes occur, as CUDA graphs need them."""
 
     @property
     def encoder(self) -> Any:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nlptl.errors import CheckpointError
-from nlptl.models.classifier import Inputs, open_model, quiet, use_our_kernels
+from nlptl.kernels.inputs import Inputs
+from nlptl.models.classifier import open_model, quiet
 from nlptl.models.encoder import EncoderModel
 from nlptl.registry import Registry
 
@@ -110,9 +111,7 @@ def new_masked_lm(shape: Shape, tokenizer: Any) -> MaskedLM:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    model = BertForMaskedLM(config)
-    use_our_kernels(model)
-    return MaskedLM(model, set())
+    return MaskedLM(BertForMaskedLM(config), set())
 
 
 def masked_lm_on(checkpoint: Path) -> MaskedLM:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Protocol
 
 from nlptl.config.run import LoraSettings
 from nlptl.errors import ArtifactError, ConfigError
-from nlptl.kernels.adapters import fuse_adapters
 from nlptl.models.classifier import Classifier, load_head, save_head
 
 
@@ -110,7 +109,6 @@ class Lora:
             raise ConfigError(
                 f"lora.targets {lora.targets} do not fit this encoder. Linear layers: {known}."
             ) from error
-        fuse_adapters(classifier)
 
     def save(self, classifier: Classifier, folder: Path) -> None:
         self._adapter.save_pretrained(folder / "adapter", save_embedding_layers=False)
@@ -124,7 +122,6 @@ class Lora:
             self._adapter = PeftModel.from_pretrained(classifier.encoder, folder / "adapter", use_safetensors=True)
         except Exception as error:  # PEFT, safetensors and json each raise their own
             raise ArtifactError(f"The adapter in {folder} cannot be opened: {error}") from error
-        fuse_adapters(classifier)
         load_head(classifier, folder)
 
     def merge(self, classifier: Classifier) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlptl.models.classifier import Classifier, Inputs
+from nlptl.kernels.inputs import Inputs
+from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.linear_probe import LinearHead
 
@@ -31,6 +33,7 @@ class PrototypeModel(EncoderModel):
         super().__init__()
         classifier.head.requires_grad_(False)
         self.classifier = classifier
+        self.kernels = replace(classifier.kernels, cuda_graphs=False)
         self.temperature = temperature
         classes = classifier.head.out_features
         member = F.one_hot(targets, classes).float()

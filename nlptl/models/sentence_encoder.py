@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlptl.errors import CheckpointError
-from nlptl.models.classifier import Inputs, mean_states, open_model, quiet
+from nlptl.kernels.inputs import Inputs
+from nlptl.models.classifier import mean_states, open_model, quiet
 from nlptl.models.encoder import EncoderModel
 
 

@@ -22,6 +22,7 @@ from nlptl.config.overrides import load_settings
 from nlptl.config.records import validate
 from nlptl.data.text_corpus.corpus import open_corpus
 from nlptl.errors import ConfigError
+from nlptl.kernels import KernelSettings, enable
 from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, MaskedLM
 from nlptl.pretraining.collection import TextSource, collect, row_length
@@ -118,6 +119,7 @@ def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
             design = _design(resolved, checkpoint, work)
             torch.manual_seed(resolved.seed)
             model = OBJECTIVES.get(resolved.objective).build(design)
+            enable(model, KernelSettings.of(resolved.runtime))
             if runtime.is_main:
                 _describe(resolved, model, work)
             outcome = _train(design, model, runtime, work) if resolved.steps != 0 else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -14,7 +14,7 @@ from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, encode
 from nlptl.errors import ArtifactError
-from nlptl.kernels import packing
+from nlptl.kernels import OFF, KernelSettings, enable, packing
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
 from nlptl.models.modes import Mode
 from nlptl.registry import MODES
@@ -100,6 +100,7 @@ class EncoderPredictor:
                 )
             classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
             mode.load(classifier, folder / MODEL)
+        enable(classifier, KernelSettings.of(config.runtime))
         classifier.eval()
         tokenizer = load_tokenizer(folder / MODEL)
         start = "" if config.model.weights == "pretrained" else ", from random weights"
@@ -108,8 +109,9 @@ class EncoderPredictor:
 
     def settle(self, runtime: Runtime) -> None:
         self.classifier.to(runtime.device)
-        if packing.pays(self.classifier.config, runtime.device, runtime.dtype, 0.0):
-            self.classifier.pack()
+        used = self.classifier.kernels
+        if used != OFF and packing.pays(self.classifier.config, runtime.device, runtime.dtype, 0.0):
+            enable(self.classifier, replace(used, packing=True))
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
         return encode(frame, self.tokenizer, self.max_length)

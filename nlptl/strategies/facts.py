@@ -69,7 +69,7 @@ def _work(job: Job, trained: Trained) -> dict[str, float]:
 
 
 def _padding(job: Job, trained: Trained, examples: LabelledExamples | MixedExamples) -> float:
-    if trained.classifier.packs and not job.records:
+    if trained.classifier.packs and not job.kernels.cuda_graphs:
         return 0.0
     size, processes = job.config.training.batch_size, job.runtime.processes
-    return measure_padding(examples, size, processes, job.config.seed, rounded=job.records)
+    return measure_padding(examples, size, processes, job.config.seed, rounded=job.kernels.cuda_graphs)

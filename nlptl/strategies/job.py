@@ -16,7 +16,7 @@ from nlptl.data.cached_tokens import encode_cached
 from nlptl.data.encoding import LONGEST_FILLER, Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.errors import ConfigError
-from nlptl.kernels import packing
+from nlptl.kernels import KernelSettings, packing
 from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, longest_input
 from nlptl.models.modes import Mode
 from nlptl.registry import MODES
@@ -125,26 +125,13 @@ class Job(RunContext):
         """The tokenizer's padding id."""
         return int(self.tokenizer.pad_token_id)
 
-    @property
-    def packs(self) -> bool:
-        """Whether batches are computed without padding."""
-        return self._packing_pays if self.config.runtime.packing == "auto" else self.config.runtime.packing == "on"
-
-    @property
-    def records(self) -> bool:
-        """Whether training passes run as CUDA graphs."""
-        asked = self.config.runtime.cuda_graphs and not self.config.runtime.gradient_checkpointing
-        able = getattr(self._encoder_config, "max_position_embeddings", 0) > LONGEST_FILLER + 1
-        return asked and able and self.packs and self._packing_pays and not self.runtime.is_sharded
-
-    @property
-    def _packing_pays(self) -> bool:
-        dropout = self.config.model.dropout
-        return packing.pays(self._encoder_config, self.runtime.device, self.runtime.dtype, dropout)
-
     @cached_property
-    def _encoder_config(self) -> Any:
-        return encoder_config(self.checkpoint.path)
+    def kernels(self) -> KernelSettings:
+        """The faster computations that the run's classifiers use."""
+        encoder = encoder_config(self.checkpoint.path)
+        pays = packing.pays(encoder, self.runtime.device, self.runtime.dtype, self.config.model.dropout)
+        fillers_fit = getattr(encoder, "max_position_embeddings", 0) > LONGEST_FILLER + 1
+        return KernelSettings.for_training(self.config.runtime, pays, fillers_fit and not self.runtime.is_sharded)
 
     def fresh_mode(self) -> Mode:
         """The run's mode, not applied to any model yet."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nlptl import kernels
 from nlptl.config.training import ResolvedTraining
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.models.cached_features import FeatureStore
@@ -50,9 +51,7 @@ def fresh_classifier(job: Job) -> Classifier:
     classifier = build_classifier(
         job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
     )
-    if job.packs:
-        classifier.pack()
-    classifier.records = job.records
+    kernels.enable(classifier, job.kernels)
     return classifier.to(job.runtime.device)
 
 
@@ -62,6 +61,7 @@ def start(job: Job, classifier: Classifier, head: LinearHead | None, mode: Mode)
         set_head(classifier, head)
     torch.manual_seed(job.config.seed)
     mode.apply(classifier, job.config.lora)
+    kernels.enable(classifier, job.kernels)  # of adapters, if the mode added some
     if job.config.runtime.gradient_checkpointing:
         classifier.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if job.config.runtime.compile:
@@ -85,6 +85,7 @@ def store_of(job: Job) -> FeatureStore | None:
     if not job.config.probe.cache:
         return None
     identity = f"{job.checkpoint.revision}/{job.checkpoint.path.name}/{job.pooling}/{job.runtime.precision}"
+    identity = f"{identity}/{job.config.runtime.kernels}"
     return FeatureStore(
         cache_dir(), f"{identity}/{job.runtime.device.type}/{job.config.seed if job.pooling == 'cls' else ''}"
     )
@@ -175,7 +176,7 @@ def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> Labelle
         encoded = concatenate(encoded, part.encoded["validation"])
         targets = np.concatenate([targets, part.targets["validation"]])
     # CUDA graphs want batches of as many tokens each, and packed ones have no padding to save.
-    return LabelledExamples(encoded, targets, job.pad_id, objective_of(job, part), by_length=not job.records)
+    return LabelledExamples(encoded, targets, job.pad_id, objective_of(job, part), by_length=not job.kernels.cuda_graphs)
 
 
 def train(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from torch import Tensor
 
 from nlptl.data.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
 from nlptl.data.encoding import Encoded, collate
-from nlptl.kernels.embeddings import linear_weights_in
+from nlptl.kernels import during_passes
+from nlptl.kernels.inputs import Inputs
 from nlptl.models.cached_features import FeatureStore, feature_key
-from nlptl.models.classifier import Classifier, Inputs
+from nlptl.models.classifier import Classifier
 from nlptl.training.runtime import Runtime
 
 
@@ -129,8 +131,8 @@ def _through(
     what: str,
 ) -> np.ndarray:
     """`forward_all` through a model whose linear weights are rounded once for all passes."""
-    # Sharded weights are gathered by hooks that expect them as they were spread.
-    with linear_weights_in(None if runtime.is_sharded else runtime.dtype, model):
+    # Sharded weights are gathered by hooks that expect them as they were sharded.
+    with nullcontext() if runtime.is_sharded else during_passes(model, runtime.dtype):
         return forward_all(runtime, function, encoded, pad_id, width, what, model.packs)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ import torch
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.batching import padding_share
 from nlptl.data.encoding import filler_lengths
-from nlptl.kernels.cuda_graphs import recording
-from nlptl.kernels.embeddings import linear_weights_in, only_used_words
+from nlptl.kernels import during_training
 from nlptl.models.encoder import EncoderModel, put_weights
 from nlptl.training.best import BestState, judge
 from nlptl.training.distributed.replicas import share_model
@@ -65,7 +64,8 @@ def fit(
         ArtifactError: the state cannot be written, or the one that is there belongs to another training.
     """
     classifier.to(runtime.device)
-    with _lightened(runtime, classifier, rows):
+    # Sharded weights are sharded as the checkpoint has them.
+    with nullcontext() if runtime.is_sharded else during_training(classifier, runtime.dtype, rows.tokens):
         return _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step)
 
 
@@ -149,21 +149,6 @@ def measure_padding(
     real = np.array([rows.encoded.lengths[part].sum() for part in parts])
     fillers = sum(int(filler_lengths(int(tokens)).sum()) for tokens in real)
     return fillers / (fillers + int(real.sum()))
-
-
-@contextmanager
-def _lightened(runtime: Runtime, classifier: EncoderModel, rows: Examples) -> Iterator[None]:
-    # Sharded weights are spread as the checkpoint has them.
-    if runtime.is_sharded:
-        yield
-        return
-    recorded = recording(classifier) if classifier.records else nullcontext()
-    with (
-        only_used_words(classifier.encoder, rows.tokens),
-        linear_weights_in(runtime.dtype, classifier, True),
-        recorded,
-    ):
-        yield
 
 
 def _show(bar: Any, runtime: Runtime, progress: Progress, rate: float) -> None:

@@ -9,7 +9,7 @@ import torch
 from peft.tuners.lora import Linear
 
 from nlptl.config.run import LoraSettings
-from nlptl.models import modes
+from nlptl.kernels.adapters import fuse_adapters
 from nlptl.models.classifier import build_classifier
 from nlptl.registry import MODES
 
@@ -19,11 +19,13 @@ INPUTS = {
 }
 
 
-def adapted(tiny, settings):
+def adapted(tiny, settings, fused=True):
     torch.manual_seed(0)
     classifier = build_classifier(Path(tiny["bert"]), "mean", ["a", "b"], False, 0.0)
     mode = MODES.get("lora")()
     mode.apply(classifier, settings)
+    if fused:
+        fuse_adapters(classifier)
     generator = torch.Generator().manual_seed(1)
     for name, parameter in classifier.named_parameters():
         if "lora_B" in name:  # zero at the start: the adapter would say nothing
@@ -35,16 +37,15 @@ def layers(classifier) -> list[Linear]:
     return [layer for layer in classifier.modules() if isinstance(layer, Linear)]
 
 
-def is_short(layer) -> bool:
+def is_fused(layer) -> bool:
     return "forward" in vars(layer)
 
 
 @pytest.mark.parametrize("settings", [LoraSettings(rank=4), LoraSettings(rank=4, alpha=3, rslora=True)])
-def test_outputs_and_gradients_are_peft_s(tiny, settings, monkeypatch):
+def test_outputs_and_gradients_are_peft_s(tiny, settings):
     ours, _ = adapted(tiny, settings)
-    monkeypatch.setattr(modes, "fuse_adapters", lambda model: None)
-    theirs, _ = adapted(tiny, settings)
-    assert all(map(is_short, layers(ours))) and not any(map(is_short, layers(theirs)))
+    theirs, _ = adapted(tiny, settings, fused=False)
+    assert all(map(is_fused, layers(ours))) and not any(map(is_fused, layers(theirs)))
     for classifier in (ours, theirs):
         classifier(INPUTS).square().sum().backward()
     torch.testing.assert_close(ours(INPUTS), theirs(INPUTS), atol=1e-6, rtol=1e-5)
@@ -56,7 +57,7 @@ def test_outputs_and_gradients_are_peft_s(tiny, settings, monkeypatch):
 
 @pytest.mark.parametrize("settings", [LoraSettings(rank=4, dropout=0.1), LoraSettings(rank=4, dora=True)])
 def test_dropout_and_dora_are_left_to_peft(tiny, settings):
-    assert not any(map(is_short, layers(adapted(tiny, settings)[0])))
+    assert not any(map(is_fused, layers(adapted(tiny, settings)[0])))
 
 
 def test_merging_and_switching_off_are_heeded(tiny):

@@ -60,9 +60,31 @@ def test_long_texts_and_exact_arithmetic_keep_the_fused_kernel(length, dtype, le
     assert bool(called) == fused
 
 
+@pytest.mark.parametrize(
+    ("mask", "others", "causal"),
+    [
+        (None, {}, True),
+        (None, {"is_causal": True}, False),
+        (torch.zeros(3, 1, 12, 12), {}, False),
+        (None, {"position_bias": torch.randn(1, 4, 12, 12)}, False),
+    ],
+    ids=["causal layer", "causal call", "additive mask", "position bias"],
+)
+def test_what_the_products_do_not_compute_is_left_to_the_fused_kernel(mask, others, causal):
+    """A decoder has no mask where all texts are of one length, and no token may see a later one all the same."""
+    layer = Layer()
+    layer.is_causal = causal
+    found, expected = (
+        function(layer, *shaped(12, torch.bfloat16), mask, dropout=0.0, scaling=None, **others)[0]
+        for function in (attention.attend, sdpa_attention_forward)
+    )
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])
 def test_a_checkpoint_attends_through_it_and_saves_nothing_of_it(architecture, tiny, tmp_path):
     classifier = build_classifier(Path(tiny[architecture]), "mean", ["a", "b"], False, 0.0).eval()
+    attention.use_for(classifier.encoder)
     assert classifier.encoder.config._attn_implementation == attention.NAME
     inputs = dict(
         load_tokenizer(Path(tiny[architecture]))(["one text", "a longer text"], padding=True, return_tensors="pt")

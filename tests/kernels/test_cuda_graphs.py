@@ -1,4 +1,4 @@
-"""Recorded training passes give what plain ones give. Without a GPU, recording is played by plain repetition."""
+"""Captured training passes give what plain ones give. Without a GPU, a replay is emulated by repeating the work."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from nlptl.data.encoding import FILLERS, LONGEST, LONGEST_FILLER, Encoded, collate, filler_lengths
-from nlptl.kernels import cuda_graphs as recorded
-from nlptl.kernels.cuda_graphs import recording
+from nlptl.kernels import cuda_graphs
+from nlptl.kernels.cuda_graphs import captured_passes
 from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.objectives.classification import Classification
 from nlptl.training.examples.labelled import LabelledExamples
-from tests.recording import CUDA, play_recordings
+from tests.gpu_stand_ins import CUDA, emulate_cuda_graphs
 
 LENGTHS = np.array([9, 0, 30, 2, 1, 17, 40, 5])
 BATCHES = [np.array(rows) for rows in ([0, 1, 2], [5, 3, 4], [2, 6, 7, 1], [1, 2, 0], [4, 3, 5])]
@@ -31,7 +31,7 @@ def rows() -> LabelledExamples:
 @pytest.fixture(params=["cpu", CUDA])
 def device(request, monkeypatch) -> torch.device:
     if request.param == "cpu":
-        play_recordings(monkeypatch)
+        emulate_cuda_graphs(monkeypatch)
     return torch.device(request.param)
 
 
@@ -63,15 +63,15 @@ def test_losses_and_gradients_are_those_of_plain_passes(architecture, pooling, r
     plain = classifier_on(tiny[architecture], pooling, device)
     expected = learned(plain, rows, device)
     model = classifier_on(tiny[architecture], pooling, device)
-    repeated = []
-    run = recorded._Repeat.forward
-    monkeypatch.setattr(recorded._Repeat, "forward", staticmethod(lambda *a: repeated.append(1) or run(*a)))
-    with recording(model):
+    replayed = []
+    run = cuda_graphs._Replay.forward
+    monkeypatch.setattr(cuda_graphs._Replay, "forward", staticmethod(lambda *a: replayed.append(1) or run(*a)))
+    with captured_passes(model):
         found = learned(model, rows, device)
         model.eval()
         with torch.no_grad():
             asked = model(collate(rows.encoded, np.arange(3), 0, device, packed=True))
-    assert repeated
+    assert replayed
     assert len(found) == len(expected)
     for new, old in zip(found, expected, strict=True):
         torch.testing.assert_close(new, old, atol=2e-5, rtol=1e-4)
@@ -80,31 +80,31 @@ def test_losses_and_gradients_are_those_of_plain_passes(architecture, pooling, r
 
 def test_afterwards_the_model_is_as_before(device, rows, tiny):
     model = classifier_on(tiny["bert"], "cls", device)
-    with pytest.raises(ZeroDivisionError), recording(model):
-        assert model.rounds and isinstance(model.forward, recorded.Recorder)
+    with pytest.raises(ZeroDivisionError), captured_passes(model):
+        assert model.rounds_shapes and isinstance(model.forward, cuda_graphs.GraphedForward)
         learned(model, rows, device)
         raise ZeroDivisionError
-    assert not model.rounds and "forward" not in vars(model)
+    assert not model.rounds_shapes and "forward" not in vars(model)
     learned(model, rows, device)
 
 
-def test_only_so_many_shapes_are_recorded(device, rows, tiny, monkeypatch):
-    monkeypatch.setattr(recorded, "MOST", 1)
+def test_only_so_many_shapes_are_captured(device, rows, tiny, monkeypatch):
+    monkeypatch.setattr(cuda_graphs, "MOST_SHAPES", 1)
     model = classifier_on(tiny["bert"], "cls", device)
-    with recording(model):
+    with captured_passes(model):
         for size in (1, 1, 2, 2, 2):
             rows.losses(model, np.arange(2, 2 + size), device).sum().backward()
-        assert len(model.forward._passes) == 1
+        assert len(model.forward._captured) == 1
 
 
 def test_where_memory_does_not_suffice_passes_stay_plain(device, rows, tiny, monkeypatch):
     def full(work, pool):
         raise torch.OutOfMemoryError("no room")
 
-    monkeypatch.setattr(recorded, "capture", full)
+    monkeypatch.setattr(cuda_graphs, "capture", full)
     expected = learned(classifier_on(tiny["bert"], "cls", device), rows, device)
     model = classifier_on(tiny["bert"], "cls", device)
-    with recording(model):
+    with captured_passes(model):
         found = learned(model, rows, device)
     for new, old in zip(found, expected, strict=True):
         torch.testing.assert_close(new, old, atol=2e-5, rtol=1e-4)

@@ -21,7 +21,8 @@ from nlptl.models.encoder import compile_layers, is_compiled
 from nlptl.objectives.classification import Classification
 from nlptl.registry import MODES
 from nlptl.training.examples.labelled import LabelledExamples
-from tests.recording import text_by_text
+from tests.gpu_stand_ins import text_by_text
+from tests.kernels.architectures import write_checkpoint
 
 LABELS = ["a", "b", "c"]
 LENGTHS = [9, 1, 30, 2, 1, 17]
@@ -96,11 +97,7 @@ def test_pairs_keep_their_types(pooling, tiny):
     assert (packed(inputs) - packed(without)).abs().max() > 1e-3
 
 
-OTHERS = {
-    "camembert": tf.CamembertConfig(pad_token_id=1, max_position_embeddings=66),
-    "electra": tf.ElectraConfig(embedding_size=16, max_position_embeddings=64),
-    "xlm-roberta": tf.XLMRobertaConfig(pad_token_id=1, max_position_embeddings=66),
-}
+OTHERS = ("camembert", "electra", "xlm-roberta")
 
 
 def test_every_architecture_that_is_named_is_tried():
@@ -109,12 +106,7 @@ def test_every_architecture_that_is_named_is_tried():
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_relatives_are_equal_too(name, tmp_path):
-    config = OTHERS[name]
-    assert config.model_type == name
-    config.update({"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64})
-    config.update({"vocab_size": 60, "initializer_range": 0.2})
-    torch.manual_seed(7)
-    tf.AutoModel.from_config(config).save_pretrained(tmp_path)
+    write_checkpoint(name, tmp_path)
     rows = texts("roberta" if name != "electra" else "bert")
     for pooling in ("mean", "cls"):
         assert_equal(*(classifier_on(tmp_path, pooling, "full", on) for on in (False, True)), rows)
@@ -179,11 +171,7 @@ def test_dropout_inside_attention_still_happens(tiny):
 
 
 def test_the_architecture_must_be_one_that_can(tmp_path):
-    config = tf.AlbertConfig(
-        vocab_size=60, embedding_size=16, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64,
-    )  # fmt: skip
-    tf.AutoModel.from_config(config).save_pretrained(tmp_path)
+    write_checkpoint("albert", tmp_path)
     classifier = build_classifier(tmp_path, "mean", LABELS, False, 0.0)
     with pytest.raises(ConfigError, match=r"albert.*cannot be packed.*distilbert.*runtime\.packing=off"):
         classifier.pack()
@@ -215,7 +203,7 @@ def test_the_padded_substitute_means_what_the_kernel_means(scaling, monkeypatch)
     found = []
     monkeypatch.setattr(varlen, "varlen_attn", text_by_text)
     for kernel in (False, True):
-        monkeypatch.setattr(packing, "_kernel_serves", lambda *_, kernel=kernel: kernel)
+        monkeypatch.setattr(packing, "_varlen_serves", lambda *_, kernel=kernel: kernel)
         layout, tensors = row_of_tokens(torch.float32)
         leaves = [t.retain_grad() or t for t in tensors]
         out, _ = packing.attend(Layer(), *tensors, None, scaling=scaling, layout=layout)
@@ -229,7 +217,7 @@ def test_the_padded_substitute_means_what_the_kernel_means(scaling, monkeypatch)
 def test_a_model_over_the_kernel_s_meaning_is_equal(tiny, monkeypatch):
     padded, packed = (classifier_on(Path(tiny["roberta"]), "cls", "full", on) for on in (False, True))
     called = []
-    monkeypatch.setattr(packing, "_kernel_serves", lambda *_: True)
+    monkeypatch.setattr(packing, "_varlen_serves", lambda *_: True)
     monkeypatch.setattr(varlen, "varlen_attn", lambda *a, **k: called.append(1) or text_by_text(*a, **k))
     assert_equal(padded, packed, texts("roberta"))
     assert len(called) == 2  # layers
@@ -237,7 +225,7 @@ def test_a_model_over_the_kernel_s_meaning_is_equal(tiny, monkeypatch):
 
 def test_torch_takes_the_arguments_that_its_kernel_is_given(monkeypatch):
     """torch's own shapes-only stand-in for the kernel, forwards and backwards: all that a machine without CUDA has."""
-    monkeypatch.setattr(packing, "_kernel_serves", lambda *_: True)
+    monkeypatch.setattr(packing, "_varlen_serves", lambda *_: True)
     layout, tensors = row_of_tokens(torch.bfloat16)
     bare = [t.detach() for t in tensors]
     with FakeTensorMode() as mode:
@@ -254,10 +242,10 @@ def test_without_cuda_or_with_dropout_the_kernel_is_not_asked(monkeypatch):
     good = {"device": cuda, "dtype": torch.bfloat16, "width": 64, "dropout": 0.0}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(torch.version, "hip", None)
-    assert packing._kernel_serves(**good)
+    assert packing._varlen_serves(**good)
     worse = {"device": torch.device("cpu"), "dtype": torch.float32, "width": 264, "dropout": 0.1}
     for name, value in [*worse.items(), ("width", 12)]:
-        assert not packing._kernel_serves(**{**good, name: value}), name
+        assert not packing._varlen_serves(**{**good, name: value}), name
     # Where a run decides, it knows the configuration only, and what replaces its dropout.
     bert, without = tf.BertConfig(), tf.BertConfig(attention_probs_dropout_prob=0.0)
     assert packing.pays(bert, cuda, torch.bfloat16, 0.0)
@@ -268,7 +256,7 @@ def test_without_cuda_or_with_dropout_the_kernel_is_not_asked(monkeypatch):
     assert not packing.pays(tf.AlbertConfig(), cuda, torch.bfloat16, 0.0)
     assert not packing.pays(bert, torch.device("cpu"), torch.bfloat16, 0.0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    assert not packing._kernel_serves(**good)
+    assert not packing._varlen_serves(**good)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlptl.kernels import attention
 from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, masked_lm_on, new_masked_lm, widen_vocabulary
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder
@@ -59,7 +58,6 @@ def test_a_new_encoder_starts_wide_and_without_dropout(tiny):
     deviations = [p.std().item() for name, p in model.named_parameters() if p.ndim == 2 and "LayerNorm" not in name]
     assert deviations == pytest.approx([128**-0.5] * len(deviations), rel=0.15)
     assert not any(layer.p for layer in model.modules() if isinstance(layer, torch.nn.Dropout))
-    assert model.config._attn_implementation == attention.NAME
     rates = [SHAPES.get(name).learning_rate for name in ("tiny", "mini", "small", "base")]
     assert rates == pytest.approx([3e-3, 1.5e-3, 7.5e-4, 5e-4])
 

@@ -1,12 +1,12 @@
-"""Whole runs as an NVIDIA GPU makes them: batches packed and passes recorded without being asked for."""
+"""Whole runs as an NVIDIA GPU makes them: batches packed and passes captured without being asked for."""
 
 import shutil
 
 import pytest
 import torch
 
-from nlptl.kernels import cuda_graphs as recorded
-from tests.recording import CUDA, play_kernel, play_recordings
+from nlptl.kernels import cuda_graphs
+from tests.gpu_stand_ins import CUDA, emulate_cuda_graphs, emulate_varlen_attention
 
 SETTINGS = {
     "training.epochs": 12,
@@ -36,8 +36,8 @@ def checkpoint(tiny, tmp_path_factory):
 def device(request, monkeypatch):
     """Where runs train; on a CPU with stand-ins for what it has not."""
     if request.param == "cpu":
-        play_kernel(monkeypatch)
-        play_recordings(monkeypatch)
+        emulate_varlen_attention(monkeypatch)
+        emulate_cuda_graphs(monkeypatch)
     else:
         monkeypatch.delenv("ACCELERATE_USE_CPU")
     return request.param
@@ -47,8 +47,8 @@ def device(request, monkeypatch):
 @pytest.mark.parametrize("mode", ["full", "lora"])
 @pytest.mark.parametrize("graphs", [True, False])
 def test_a_run_learns_and_predicts(train, obvious, checkpoint, tmp_path, monkeypatch, device, mode, pooling, graphs):
-    captures, capture = [], recorded.capture
-    monkeypatch.setattr(recorded, "capture", lambda *a: captures.append(1) or capture(*a))
+    captures, capture = [], cuda_graphs.capture
+    monkeypatch.setattr(cuda_graphs, "capture", lambda *a: captures.append(1) or capture(*a))
     settings = {**SETTINGS, "model.pooling": pooling, "runtime.cuda_graphs": graphs}
     run = train("sentiment", obvious, tmp_path / "run", settings, mode=mode, checkpoint=checkpoint).run
     assert bool(captures) == graphs
@@ -60,3 +60,13 @@ def test_a_run_learns_and_predicts(train, obvious, checkpoint, tmp_path, monkeyp
         "positive",
         "negative",
     ]
+
+
+def test_without_kernels_nothing_is_packed_or_captured(train, obvious, checkpoint, tmp_path, monkeypatch, device):
+    captures, capture = [], cuda_graphs.capture
+    monkeypatch.setattr(cuda_graphs, "capture", lambda *a: captures.append(1) or capture(*a))
+    settings = {**SETTINGS, "training.epochs": 1, "model.pooling": "mean", "runtime.kernels": "off"}
+    run = train("sentiment", obvious, tmp_path / "run", settings, checkpoint=checkpoint).run
+    run.predict(["a good film"])
+    assert captures == []
+    assert not run.artifact.predictor.classifier.packs

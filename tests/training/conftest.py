@@ -15,6 +15,7 @@ from nlptl.config.run import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets
+from nlptl.kernels import KernelSettings, enable
 from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer
 from nlptl.objectives.classification import Classification
 from nlptl.registry import MODES
@@ -63,6 +64,7 @@ def fresh(tiny: dict[str, str]) -> Callable[..., Classifier]:
         torch.manual_seed(0)
         classifier = build_classifier(Path(tiny["bert"]), "mean", LABELS, False, dropout)
         MODES.get(mode)().apply(classifier, LoraSettings(rank=4))
+        enable(classifier, KernelSettings())
         return classifier
 
     return build

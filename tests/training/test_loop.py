@@ -20,7 +20,7 @@ def weights_of(classifier) -> dict[str, torch.Tensor]:
     whole = {name: p.detach().clone() for name, p in classifier.named_parameters()}
     words = classifier.encoder.get_input_embeddings()
     if isinstance(words, UsedEmbedding):
-        whole["_encoder.embeddings.word_embeddings.weight"] = words.put_back().weight.detach().clone()
+        whole["_encoder.embeddings.word_embeddings.weight"] = words.write_back().weight.detach().clone()
     return whole
 
 

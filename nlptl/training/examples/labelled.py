@@ -52,7 +52,7 @@ class LabelledExamples:
         return plan_epoch(self.encoded.lengths, batch_size, seed, epoch, self.by_length)
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
-        inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds)
+        inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds_shapes)
         return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
 
 

@@ -60,7 +60,7 @@ class MixedExamples:
         return [drawn[step] for step in plan_epoch(lengths, batch_size, seed, epoch, self.parts[0].by_length)]
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
-        logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, model.packs, model.rounds))
+        logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, model.packs, model.rounds_shapes))
         losses = torch.zeros(len(rows), device=device)
         for part, columns, weight, start, stop in zip(
             self.parts, self.columns, self.weights, self.starts[:-1], self.starts[1:], strict=True

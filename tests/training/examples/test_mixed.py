@@ -58,7 +58,7 @@ def test_a_row_s_loss_is_its_own_task_s_and_weighs_what_was_asked():
         seen.append(inputs["input_ids"][:, 0].tolist())
         return logits
 
-    model.packs = model.rounds = False
+    model.packs = model.rounds_shapes = False
     rows = np.array([1, 41, 2])
     losses = mixed(weights=(1.0, 3.0)).losses(model, rows, torch.device("cpu"))
     assert seen == [[2, 102, 3]]

@@ -1,4 +1,4 @@
-"""Stand-ins for what only an NVIDIA GPU has: recorded passes, and the kernel for texts of varying length."""
+"""Stand-ins for what only an NVIDIA GPU has: CUDA graphs, and the attention kernel for texts of varying length."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ import pytest
 import torch
 from torch.nn.attention import varlen
 
-from nlptl.kernels import cuda_graphs as recorded
-from nlptl.kernels import packing
+from nlptl.kernels import cuda_graphs, packing
 
 CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"))
 
 
-def play_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeating a recording does the work again, into the tensors of the first time."""
+def emulate_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaying a graph does the work again, into the tensors of the first time."""
 
     def capture(work, pool):
         first = work()
 
-        def again():
+        def replay():
             with torch.enable_grad():
                 result = work()
             if first is not None:
                 first.data.copy_(result.data)
 
-        return first, again
+        return first, replay
 
-    monkeypatch.setattr(recorded, "capture", capture)
-    monkeypatch.setattr(recorded, "new_pool", object)
-    monkeypatch.setattr(recorded, "aside", lambda device: nullcontext())
+    monkeypatch.setattr(cuda_graphs, "capture", capture)
+    monkeypatch.setattr(cuda_graphs, "new_memory_pool", object)
+    monkeypatch.setattr(cuda_graphs, "side_stream", lambda device: nullcontext())
 
 
-def play_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+def emulate_varlen_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every device has the kernel, for what it serves."""
-    monkeypatch.setattr(packing, "_kernel_serves", lambda device, dtype, width, dropout: dropout == 0.0)
+    monkeypatch.setattr(packing, "_varlen_serves", lambda device, dtype, width, dropout: dropout == 0.0)
     monkeypatch.setattr(varlen, "varlen_attn", text_by_text)
 
 
