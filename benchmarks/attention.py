@@ -4,7 +4,7 @@
 
 Needs no data. Batches of about 4 096 tokens, 12 heads of width 32, as in the bundled checkpoint, the last two tokens of
 each text masked; the two take turns, and the fastest of several rounds counts for each. Prints milliseconds; what
-`nlptl/models/attention.py` calls short is read off this table.
+`nlptl/kernels/attention.py` calls short is read off this table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from measuring import markdown
 from records import surroundings, versions_and_dates
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from nlptl.kernels import attention
+from nlptl.kernels.attention import products
 
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 TOKENS, HEADS, WIDTH, ROUNDS, CALLS = 4096, 12, 32, 7, 5
@@ -43,30 +43,24 @@ def main() -> None:
 
 
 def compared(length: int, learning: bool) -> tuple[float, float]:
-    """Seconds of nlptl's products and of the fused kernel."""
+    """Seconds of nlptl's products and of the fused kernel, at any length."""
     rows = max(1, TOKENS // length)
     states = torch.randn(rows, length, 3, HEADS, WIDTH).bfloat16().requires_grad_(learning)
     mask = torch.ones(rows, 1, length, length, dtype=torch.bool)
     mask[..., -2:] = False
     layer = Layer().eval()
 
-    def with_(function: Callable[..., tuple[torch.Tensor, object]]) -> Callable[[], None]:
+    def with_(function: Callable[..., torch.Tensor]) -> Callable[[], None]:
         def call() -> None:
             query, key, value = (states[:, :, i].transpose(1, 2) for i in range(3))
-            out, _ = function(layer, query, key, value, mask, dropout=0.0, scaling=None)
+            out = function(layer, query, key, value, mask, dropout=0.0, scaling=None)
             if learning:
                 out.sum().backward()
 
         return call
 
-    # nlptl's own choice by length is what is to be found out here.
-    longest = attention.SHORT, attention.SHORT_FORWARD
-    attention.SHORT = attention.SHORT_FORWARD = max(LENGTHS)
-    try:
-        with torch.set_grad_enabled(learning):
-            return fastest([with_(attention.attend), with_(sdpa_attention_forward)])
-    finally:
-        attention.SHORT, attention.SHORT_FORWARD = longest
+    with torch.set_grad_enabled(learning):
+        return fastest([with_(products), with_(lambda *given, **named: sdpa_attention_forward(*given, **named)[0])])
 
 
 def fastest(calls: list[Callable[[], None]]) -> tuple[float, float]:

@@ -126,9 +126,9 @@ def cast(modes: list[str], sizes: Sequence[int], compiles: bool, tiny: bool) -> 
     from gpu_ways import encoding, looping, trainer
 
     middle, largest = sizes[len(sizes) // 2], sizes[-1]
-    ours, peer = looping(recorded=True), partial(trainer)
+    ours, peer = looping(graphs=True), partial(trainer)
     # A tiny run needs no C++ compiler: the graphs are traced, and run as they are.
-    compiled = looping("eager" if tiny else "inductor", recorded=True)
+    compiled = looping("eager" if tiny else "inductor", graphs=True)
     cases: list[Case] = []
     if "full" in modes:
         for size in sizes:

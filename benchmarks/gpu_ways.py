@@ -85,7 +85,7 @@ def looping(
     backend: str | None = None,
     dropout: float = 0.0,
     packed: bool = False,
-    recorded: bool = False,
+    graphs: bool = False,
     shuffled: bool = False,
 ) -> Way:
     """nlptl's loop.
@@ -94,8 +94,8 @@ def looping(
         backend: of torch.compile, whose warm-up the figure over all steps includes; None: not compiled.
         dropout: 0.1 is the checkpoint's, and so the Trainer's; 0 is nlptl's default.
         packed: without padding.
-        recorded: packed batches in random order, their passes recorded; as plain packed ones where there is no GPU.
-        shuffled: plain random order, where `recorded` does not say so already.
+        graphs: packed batches in random order, their passes captured as CUDA graphs; where there is no GPU, without.
+        shuffled: plain random order, where `graphs` does not say so already.
     """
 
     def way(checkpoint: Path, mode: str, rows: Any, device: Any, batch_size: int, steps: int) -> dict[str, float]:
@@ -104,15 +104,17 @@ def looping(
 
         from nlptl.config.run import LoraSettings
         from nlptl.config.training import ResolvedTraining
+        from nlptl.kernels import enable
         from nlptl.models.encoder import compile_layers
         from nlptl.registry import MODES
         from nlptl.training.loop import fit
         from nlptl.training.runtime import start_runtime
 
-        classifier = classifier_of(checkpoint, device, dropout, packed or recorded)
-        classifier.records = recorded and device.type == "cuda"
+        captured = graphs and device.type == "cuda"
+        classifier = classifier_of(checkpoint, device, dropout, packed or graphs, captured)
         kind = MODES.get(mode)
         kind().apply(classifier, LoraSettings(rank=8, targets=["query", "value"]))
+        enable(classifier, classifier.kernels)
         if backend is not None:
             compile_layers(classifier, backend)
         config = ResolvedTraining(
@@ -121,7 +123,7 @@ def looping(
             learning_rate=5e-5,
             layer_decay=1.0,
         )
-        timed = TimedRows(replace(rows, by_length=not (recorded or shuffled)), steps)
+        timed = TimedRows(replace(rows, by_length=not (graphs or shuffled)), steps)
         fit(start_runtime("bf16", progress=False), classifier, timed, config, 0)
         return timed.report((steps - 1) // 2)
 

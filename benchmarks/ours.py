@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -25,13 +24,14 @@ from nlptl.data.encoding import filler_lengths
 from nlptl.training.examples.labelled import Examples
 
 TASK = "chatbot-intent"
-# What makes a step cheaper: where it is called from, and what stands in when it is left out.
-SAVINGS: dict[str, tuple[str, Any]] = {
-    "used words": ("nlptl.training.loop.only_used_words", lambda *_: nullcontext()),
-    "narrow activations": ("nlptl.kernels.bf16.use_for", lambda _: None),
-    "short-text attention": ("nlptl.kernels.attention.use_for", lambda _: None),
-    "frozen weights rounded once": ("nlptl.training.loop.linear_weights_in", lambda *_: nullcontext()),
-    "shorter adapters": ("nlptl.models.modes.fuse_adapters", lambda _: None),
+# What makes a step cheaper, and the setting of `nlptl.kernels.KernelSettings` that leaves it out.
+# All of them are left out by --set runtime.kernels=off.
+SAVINGS = {
+    "used words": "used_words",
+    "narrow activations": "bf16_activations",
+    "short-text attention": "attention",
+    "frozen weights rounded once": "rounded_weights",
+    "shorter adapters": "fused_adapters",
 }
 Assignments = dict[str, Any]
 
@@ -63,7 +63,7 @@ class TimedRows:
         self.marks.append(now(device))
         self.rows.append(len(rows))
         self.real.append(real)
-        packed = real + int(filler_lengths(real).sum()) if model.rounds else real
+        packed = real + int(filler_lengths(real).sum()) if model.rounds_shapes else real
         self.fed.append(packed if model.packs else len(lengths) * int(lengths.max()))
         losses: torch.Tensor = self.inner.losses(model, rows, device)
         return losses
@@ -99,14 +99,19 @@ class Prepared:
         smoothing = self.config.training.label_smoothing or 0.0
         return LabelledExamples(self.encoded["train"], self.targets["train"], self.pad_id, Classification(smoothing))
 
+    def apply_mode(self) -> None:
+        """Choose what learns, as the strategies do."""
+        from nlptl.kernels import enable
+
+        self.mode.apply(self.classifier, self.config.lora)
+        enable(self.classifier, self.classifier.kernels)
+
 
 def main() -> None:
     """Measure what was asked for."""
     arguments = parse()
     torch.set_num_threads(threads())
-    left_out = patch(*SAVINGS[arguments.without]) if arguments.without else nullcontext()
-    with left_out:
-        {"steps": steps, "target": target, "job": job, "label": label}[arguments.what](arguments)
+    {"steps": steps, "target": target, "job": job, "label": label}[arguments.what](arguments)
 
 
 def parse() -> argparse.Namespace:
@@ -119,13 +124,16 @@ def parse() -> argparse.Namespace:
     made.add_argument("--mode", default="full")
     made.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     made.add_argument("--steps", type=int, default=60)
-    made.add_argument("--without", choices=SAVINGS, help="leave one of the savings out")
+    made.add_argument("--without", choices=SAVINGS, help="steps, target: leave one of the savings out")
     made.add_argument("--target", type=float, default=0.925)
     made.add_argument("--limit", type=float, default=900, help="give the target up after so many seconds")
     made.add_argument("--output", type=Path, help="job: the run folder; label: the file with the labels")
     made.add_argument("--run", type=Path, help="label: the finished run")
     made.add_argument("--repeats", type=int, default=3, help="label: passes over the file")
-    return made.parse_args()
+    arguments = made.parse_args()
+    if arguments.without and arguments.what not in ("steps", "target"):
+        made.error("--without is for steps and target; leave all savings out with --set runtime.kernels=off")
+    return arguments
 
 
 def prepare(arguments: argparse.Namespace) -> Prepared:
@@ -134,6 +142,7 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     from nlptl.config.overrides import load_config, parse_assignments
     from nlptl.data.encoding import encode
     from nlptl.data.loading import label_targets, load_splits
+    from nlptl.kernels import KernelSettings, enable
     from nlptl.models.classifier import build_classifier, load_tokenizer
     from nlptl.registry import MODES
     from nlptl.tasks import load_task
@@ -144,14 +153,17 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     given = {"data.source": str(arguments.data), **parse_assignments(arguments.settings)}
     config = load_config(task=TASK, mode=arguments.mode, **given)
     pooling = mode.pools.get(checkpoint.pooling, checkpoint.pooling)
-    config = config.filled(task.training_defaults(arguments.mode), {"model.pooling": pooling, **mode.defaults})
+    chosen = {"strategy": "fine_tune", "checkpoint": task.checkpoint, "model.pooling": pooling}
+    config = config.resolved(task.training_defaults(arguments.mode), {**chosen, **mode.defaults})
     splits = load_splits(task, config.data, config.seed)
     names = splits.task.label_list()
     tokenizer = load_tokenizer(checkpoint.path)
     frames = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     runtime = start_runtime(config.runtime.precision, progress=False)
     torch.manual_seed(config.seed)
-    classifier = build_classifier(checkpoint.path, str(config.model.pooling), names, False, config.model.dropout)
+    classifier = build_classifier(checkpoint.path, config.model.pooling, names, False, config.model.dropout)
+    kernels = KernelSettings.of(config.runtime)
+    enable(classifier, replace(kernels, **{SAVINGS[arguments.without]: False}) if arguments.without else kernels)
     return Prepared(
         config,
         runtime,
@@ -170,7 +182,7 @@ def steps(arguments: argparse.Namespace) -> None:
 
     begun = time.perf_counter()
     made = prepare(arguments)
-    made.mode.apply(made.classifier, made.config.lora)
+    made.apply_mode()
     timed = TimedRows(made.rows, arguments.steps)
     training = made.config.training.model_copy(update={"epochs": 1})
     ready = time.perf_counter()
@@ -205,7 +217,7 @@ def target(arguments: argparse.Namespace) -> None:
     with torch.no_grad():
         made.classifier.head.weight.copy_(head.weight)
         made.classifier.head.bias.copy_(head.bias)
-    made.mode.apply(made.classifier, made.config.lora)
+    made.apply_mode()
     seen: list[float] = []
 
     def measured(model: Any, split: str) -> dict[str, float]:

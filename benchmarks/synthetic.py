@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 
 from nlptl.data.encoding import Encoded
-from nlptl.kernels.cuda_graphs import recording
+from nlptl.kernels import KernelSettings, during_training, enable
 from nlptl.training.examples.labelled import LabelledExamples
 
 LABELS = [f"label {i}" for i in range(8)]
@@ -78,14 +77,23 @@ def draw_rows(size: Size, texts: str = "messages", seed: int = 0) -> LabelledExa
     return LabelledExamples(encoded, targets, PAD, Classification())
 
 
-def classifier_of(checkpoint: Path, device: torch.device, dropout: float | None = 0.1, packed: bool = False) -> Any:
-    """nlptl's classifier with transformers' own head, the same weights each time."""
+def classifier_of(
+    checkpoint: Path, device: torch.device, dropout: float | None = 0.1, packed: bool = False, graphs: bool = False
+) -> Any:
+    """nlptl's classifier with transformers' own head, the same weights each time.
+
+    Args:
+        checkpoint: of `write_checkpoint`.
+        device: where it goes.
+        dropout: replaces the checkpoint's; None keeps it.
+        packed: without padding.
+        graphs: capture the passes of training as CUDA graphs; needs a GPU and packing.
+    """
     from nlptl.models.classifier import build_classifier
 
     torch.manual_seed(1)
     classifier = build_classifier(checkpoint, "cls", LABELS, False, dropout)
-    if packed:
-        classifier.pack()
+    enable(classifier, KernelSettings(packing=packed, cuda_graphs=graphs))
     return classifier.to(device)
 
 
@@ -93,7 +101,7 @@ def differences(checkpoint: Path, rows: LabelledExamples, device: torch.device, 
     """Largest relative differences, in float32 without dropout, of losses and of the gradient over some rows.
 
     One batch padded to its longest row is the reference; the same rows go through in batches of like length, packed,
-    and, on a GPU, packed and recorded, whose third pass is the first that is a recording's second.
+    and, on a GPU, packed with CUDA graphs, which are captured in the second pass and replayed in the third.
     """
     chosen = np.arange(min(count, len(rows.targets)))
     by_length = chosen[np.argsort(rows.encoded.lengths[chosen], kind="stable")]
@@ -117,9 +125,9 @@ def _losses_and_gradient(
     packed: bool = False,
     passes: int = 1,
 ) -> tuple[dict[int, float], torch.Tensor]:
-    model = classifier_of(checkpoint, device, 0.0, packed).train()
+    model = classifier_of(checkpoint, device, 0.0, packed, graphs=passes > 1).train()
     losses: dict[int, float] = {}
-    with recording(model) if passes > 1 else nullcontext():
+    with during_training(model, None, None):
         for _ in range(passes):
             model.zero_grad()
             for batch in batches:

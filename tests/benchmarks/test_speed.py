@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
-from pkgutil import resolve_name
 
 import pytest
+
+from nlptl.kernels import KernelSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SCRIPTS = ("batch_order", "training_speed", "inference_speed", "scale", "gpu")
@@ -44,9 +46,23 @@ def test_what_the_scripts_start_can_be_imported(module):
 
 def test_the_savings_that_are_left_out_are_there(module):
     known = module("ours").SAVINGS
-    for target, _ in known.values():
-        assert callable(resolve_name(target)), target
+    assert {*known.values()} == {setting.name for setting in fields(KernelSettings) if setting.default is True}
     assert {one for named in module("training_speed").SAVINGS.values() for one in named} == set(known)
+
+
+@pytest.mark.parametrize("choice", [("--without", "used words"), ("--set", "runtime.kernels=off")])
+def test_steps_are_timed_without_one_of_the_savings_and_without_all(choice):
+    sample = BENCHMARKS.parent / "tasks" / "chatbot-intent" / "sample"
+    done = python("-m", "ours", "steps", "--data", str(sample), "--steps", "2", *choice)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["steps"] == 2 and said["tokens_per_second"] > 0
+
+
+def test_a_single_saving_cannot_be_left_out_of_a_whole_job(tmp_path):
+    done = python("-m", "ours", "job", "--data", str(tmp_path), "--without", "used words")
+    assert done.returncode == 2
+    assert "--set runtime.kernels=off" in done.stderr
 
 
 def speed_rows(contender, seconds, **more):
