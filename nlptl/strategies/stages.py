@@ -176,7 +176,9 @@ def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> Labelle
         encoded = concatenate(encoded, part.encoded["validation"])
         targets = np.concatenate([targets, part.targets["validation"]])
     # CUDA graphs want batches of as many tokens each, and packed ones have no padding to save.
-    return LabelledExamples(encoded, targets, job.pad_id, objective_of(job, part), by_length=not job.kernels.cuda_graphs)
+    return LabelledExamples(
+        encoded, targets, job.pad_id, objective_of(job, part), by_length=not job.kernels.cuda_graphs
+    )
 
 
 def train(
