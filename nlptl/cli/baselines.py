@@ -11,6 +11,7 @@ from rich.table import Table
 from nlptl.cli.options import (
     ConfigFile,
     Data,
+    Delimiter,
     LabelColumn,
     LabelMap,
     Settings,
@@ -43,6 +44,7 @@ def baseline(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
+    delimiter: Delimiter = None,
     shots: Shots = None,
     seed: Annotated[int | None, typer.Option(help="Of splits and shots. Default 0.")] = None,
     output: Annotated[
@@ -69,7 +71,7 @@ def baseline(
         "output": output,
         "tasks_dir": tasks_dir,
         "baseline.model": None if model == EVERY else model,
-        **data_settings(data, validation, test, text_column, label_column, label_map, shots),
+        **data_settings(data, validation, test, text_column, label_column, label_map, shots, delimiter),
     }
     resolved = configured(config, settings, chosen)
     from nlptl.api import train_config

@@ -50,6 +50,10 @@ DataByTask = Annotated[
 Validation = Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")]
 Test = Annotated[str | None, typer.Option(metavar="FILE", help="Default: the data's own, else cut from train.")]
 Shots = Annotated[int | None, typer.Option(help="Use this many training rows per label.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(metavar="CHARACTER", help="Between the columns of CSV and TSV files. Default: found in the file."),
+]
 CheckpointOption = Annotated[
     str | None, typer.Option(metavar="NAME|ID|DIR", help="minilm (bundled), bert-base, ..., a Hub id, or a folder.")
 ]
@@ -67,6 +71,7 @@ def data_settings(
     label_column: str | None,
     label_map: str | None,
     shots: int | None,
+    delimiter: str | None = None,
 ) -> dict[str, Any]:
     """What the options about data say, by dotted key; None where one was not given."""
     return {
@@ -77,6 +82,7 @@ def data_settings(
         "data.label_column": label_column,
         "data.label_map": parse_label_map(label_map) if label_map else None,
         "data.shots": shots,
+        "data.delimiter": delimiter,
     }
 
 

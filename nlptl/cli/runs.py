@@ -14,6 +14,7 @@ from nlptl.cli.options import (
     CheckpointOption,
     ConfigFile,
     DataByTask,
+    Delimiter,
     LabelColumn,
     LabelMap,
     RunArgument,
@@ -57,6 +58,7 @@ def train(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
+    delimiter: Delimiter = None,
     shots: Shots = None,
     seed: Annotated[
         int | None, typer.Option(help="Of splits, shots, initialisation, order, dropout. Default 0.")
@@ -97,7 +99,7 @@ def train(
         "output": output,
         "tasks_dir": tasks_dir,
         "multi_task.compare": compare or None,
-        **data_settings(None, validation, test, text_column, label_column, label_map, shots),
+        **data_settings(None, validation, test, text_column, label_column, label_map, shots, delimiter),
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
     }

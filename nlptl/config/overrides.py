@@ -12,6 +12,9 @@ from nlptl.config.records import R, Record, fields_at, read_yaml, validate
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError, shortened, unknown
 
+# As values by themselves they mean something else in YAML, or nothing; as a delimiter they mean themselves.
+_SIGNS = frozenset("|>,:;#-&*%@`?!")
+
 
 def load_config(file: str | Path | None = None, **settings: Any) -> RunConfig:
     """Read a RunConfig.
@@ -52,7 +55,7 @@ def parse_assignments(assignments: list[str], record: type[Record] = RunConfig) 
         if not equals:
             raise ConfigError(f"--set {shortened(assignment)!r} has no value. Write section.key=value.")
         try:
-            value = yaml.safe_load(text)
+            value = text if text in _SIGNS else yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-99-99
             raise ConfigError(f"--set {shortened(assignment)!r}: the value is not valid YAML.") from error
         # YAML 1.1 reads `1e-4` as text; a person who writes it means the number.

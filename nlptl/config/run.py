@@ -49,9 +49,28 @@ class DataConfig(Record):
     leaks: Literal["drop", "keep"] = "drop"
     """Training rows whose text also stands in validation or test, validation rows whose text stands in test."""
     bad_rows: Literal["stop", "drop"] = "stop"
-    """Rows without text or label: stop with all of them listed, or drop and count them."""
+    """Rows without text or label, and rows of validation and test whose label train does not have: stop with all of
+    them listed, or drop and count them."""
     encoding: str | None = None
-    """Text encoding of CSV and JSONL files. None: UTF-8, or what a byte order mark says."""
+    """Text encoding of CSV, TSV and JSON files. None: UTF-8, or what a byte order mark says."""
+    delimiter: str | None = None
+    """The character that separates the columns of CSV and TSV files. None: the tab in .tsv; in .csv the one of comma,
+    semicolon, tab and | on which header and rows agree."""
+    quotes: Literal["doubled", "backslash", "none"] | None = None
+    """Quote marks in CSV and TSV files. doubled: they enclose a cell, and inside it stand twice. backslash: inside it
+    they follow a backslash. none: they are letters. None: doubled, but letters in a tab-separated file where each line
+    is a row by itself and a cell begins with a mark that does not enclose it."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        """`\\t` and `tab`, as a shell passes them on, are the tab."""
+        if value is None:
+            return None
+        value = {"\\t": "\t", "tab": "\t"}.get(value, value)
+        if len(value) != 1 or value in '"\r\n\\' or value.isalnum():
+            raise ValueError("expected one character that is no letter, such as ';' or '|' (tab for the tab)")
+        return value
 
 
 class ModelConfig(Record):

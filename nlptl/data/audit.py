@@ -92,25 +92,63 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
     return frame[~bad]
 
 
-def check_labels(frame: pd.DataFrame, known: list[str], column: str, audit: Audit) -> None:
-    """Make a fault of labels the task does not know; shows both lists and the flag that maps them."""
+def check_labels(
+    frame: pd.DataFrame, known: list[str], column: str, audit: Audit, split: str | None = None, drop: bool = False
+) -> pd.DataFrame:
+    """Find labels that the task does not know: a fault that shows both lists and the flag that maps them.
+
+    Args:
+        frame: a split with the common columns.
+        known: the task's labels.
+        column: the label column's name in the file, for the message.
+        audit: takes the fault, or the count.
+        split: the split's name, where such rows may be left out; None for rows that are learned from.
+        drop: leave such rows of that split out and count them, instead of making them a fault.
+
+    Returns:
+        The frame without the dropped rows.
+    """
     names = frame["label"].explode().dropna()  # a multi_label row without labels explodes to NaN
     unknown_rows = names[~names.isin(known)]
     if unknown_rows.empty:
-        return
+        return frame
     found = [shortened(str(name)) for name, _ in Counter(names).most_common(30)]
     strangers = sorted(set(map(str, unknown_rows)))
+    if split is not None and drop:
+        strange = frame.index.isin(unknown_rows.index)
+        listed = ", ".join(repr(shortened(name)) for name in strangers[:SHOWN])
+        audit.warn(
+            f"{split}_rows_with_unknown_label",
+            int(strange.sum()),
+            f"{split}: dropped {int(strange.sum())} rows with a label that train does not have: {listed} "
+            f"({_where(frame[strange])})",
+        )
+        return frame[~strange]
     suggested = ",".join(f"{shortened(name)}={_suggest(name, known, i)}" for i, name in enumerate(strangers[:10]))
     audit.faults.append(
         f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
         f"{', '.join(repr(shortened(name)) for name in strangers[:SHOWN])}. Labels in the data: {', '.join(found)}. "
         f"Labels of the task: {', '.join(known[:30])}. Map them, for example: --label-map {suggested}"
+        + (" (or leave such rows out: --set data.bad_rows=drop)" if split is not None else "")
     )
+    return frame
 
 
-def check_balance(train: pd.DataFrame, audit: Audit) -> None:
-    """A single label is a fault; labels with very few rows, and likely misspellings, are told."""
+def check_balance(train: pd.DataFrame, audit: Audit, known: list[str] | None = None) -> None:
+    """A single label is a fault; labels with very few rows or none, and likely misspellings, are told.
+
+    Args:
+        train: the training split.
+        audit: takes what was found.
+        known: labels that should have rows.
+    """
     counts = Counter(map(str, train["label"].explode().dropna()))
+    never = [name for name in known or [] if name not in counts]
+    audit.warn(
+        "labels_without_rows",
+        len(never),
+        f"train: no row has the label {', '.join(map(repr, never[:SHOWN]))}, so no text will be given it",
+    )
     if len(counts) < 2 and not isinstance(next(iter(train["label"]), None), list):
         only = next(iter(counts), "none")
         audit.faults.append(f"train holds one label only ({only!r}); a classifier needs at least two")

@@ -85,6 +85,7 @@ def _read_target(
     """The target's rows, with the column `label` where any has one, and its own labelled test rows, if it has some."""
     wanted = config.model_copy(update={"source": config.target, "validation": None, "test": None})
     source = open_source(task, wanted, domains.target)
+    audit.warnings += source.notes
     if config.target_test is not None:
         wanted = config.model_copy(update={"source": config.target_test, "validation": None, "test": None})
         named = open_source(task, wanted, domains.target_test)

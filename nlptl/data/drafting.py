@@ -9,7 +9,7 @@ import pandas as pd
 
 from nlptl.config.records import validate, write_yaml
 from nlptl.data.files import read_frame
-from nlptl.data.loading import label_name
+from nlptl.data.labels import label_name
 from nlptl.data.sources import pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.tasks import TaskSpec, read_task
@@ -32,7 +32,7 @@ def draft_task(
     target = folder / name
     if target.exists():
         raise ConfigError(f"{target} exists already. Choose another name or remove it.")
-    frame = read_frame(file)
+    frame = read_frame(file, section=None)
     given = [column for column in (text_column, label_column) if column]
     pick_columns(frame, given, str(file), "--text-column and --label-column")
     text = text_column or _text_column(frame, label_column, file)

@@ -12,6 +12,7 @@ import pandas as pd
 from nlptl.config.run import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
+from nlptl.data.labels import form_fault, label_name, label_of
 from nlptl.data.sources import Source, check_text_columns, column_fault, open_source, read_labelled_file
 from nlptl.data.splits import cut, draw_shots
 from nlptl.errors import DataError, shortened
@@ -53,6 +54,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     """
     source = open_source(task, config, given)
     audit = Audit(warnings=list(source.notes))
+    _left_out_unlabelled(source, task, config, audit)
     frames = audited(source, task, config, audit)
     audit.stop_if_faulty()
     for split in frames:
@@ -68,9 +70,10 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     if "validation" not in frames:
         fraction = config.validation_fraction * (2 if config.shots else 1)
         frames["train"], frames["validation"] = cut(frames["train"], fraction, seed)
-    auditing.check_balance(frames["train"], audit)
+    auditing.check_balance(frames["train"], audit, [n for n in task.label_list() if n != task.decision.label])
+    drop = config.bad_rows == "drop"
     for split in ("validation", "test"):
-        auditing.check_labels(frames[split], task.label_list(), source.label_column, audit)
+        frames[split] = auditing.check_labels(frames[split], task.label_list(), source.label_column, audit, split, drop)
         if frames[split].empty:
             audit.faults.append(f"the {split} split has no rows")
     audit.stop_if_faulty()
@@ -147,39 +150,60 @@ def audited(
             if column in frame:
                 frame[column] = frame[column].map(str)
         if "label" in frame:
-            names = [
-                None if not labelled and auditing.is_empty(cell) else _label(cell, task, source.label_map)
-                for cell in frame["label"]
-            ]
-            frame["label"] = pd.Series(names, index=frame.index, dtype=object)
-        if "label" in frame and not isinstance(task.labels, str):
-            auditing.check_labels(frame, task.labels, source.label_column, audit)
+            frame = _with_label_names(frame, split, task, source, config.bad_rows == "drop", audit, labelled)
         if frame.empty and not audit.faults:
             audit.faults.append(f"{origin} has no rows")
         frames[split] = frame
     return frames
 
 
-def _label(value: Any, task: TaskSpec, label_map: dict[str, str]) -> str | list[str]:
-    """A cell as a label name (numbers as written in a CSV), or a list of names for multi_label."""
-    if task.kind == "multi_label":
-        if isinstance(value, str):
-            parts = value.split(task.label_separator)
-        elif pd.api.types.is_list_like(value):
-            parts = list(value)
+def _with_label_names(
+    frame: pd.DataFrame, split: str, task: TaskSpec, source: Source, drop: bool, audit: Audit, labelled: bool
+) -> pd.DataFrame:
+    """The frame with names in the place of label cells, held to the task's labels where these are fixed."""
+    if fault := form_fault(frame["label"], task, source.label_map):
+        audit.faults.append(f"{source.origins[split]}, column {source.label_column!r}: {fault}")
+        return frame
+    names = [
+        None if not labelled and auditing.is_empty(cell) else label_of(cell, task, source.label_map)
+        for cell in frame["label"]
+    ]
+    frame = frame.assign(label=pd.Series(names, index=frame.index, dtype=object))
+    if isinstance(task.labels, str):
+        return frame
+    may_go = None if split == "train" else split
+    return auditing.check_labels(frame, task.labels, source.label_column, audit, may_go, drop)
+
+
+def _left_out_unlabelled(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -> None:
+    """Take out a validation or test split of the source that has no label at all, as published test splits often do.
+
+    A file that was asked for by name stays, so that its fault is told; so does a split that may have its labels under
+    another name, in a column that train does not have.
+    """
+    train = source.frames["train"]
+    for split, asked in (("validation", config.validation), ("test", config.test)):
+        frame = source.frames.get(split)
+        if frame is None or asked is not None or frame.empty or source.label_column not in train.columns:
+            continue
+        if source.label_column in frame.columns:
+            names = {label_name(value) for value in train[source.label_column] if not auditing.is_empty(value)}
+            no_label = {"-1"} - names - set(source.label_map)
+            without = all(auditing.is_empty(v) or label_name(v) in no_label for v in frame[source.label_column])
+            why = f"no row of it has a label in column {source.label_column!r}"
         else:
-            parts = [] if pd.isna(value) else [value]
-        names = [label_name(part) for part in parts]
-        return [label_map.get(name, name) for name in dict.fromkeys(names) if name]
-    name = label_name(value)
-    return label_map.get(name, name)
-
-
-def label_name(value: Any) -> str:
-    """The name of a label cell; whole numbers as a CSV would write them, `1` rather than `1.0`."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
+            without = set(frame.columns) <= set(train.columns)
+            why = f"it has no column {source.label_column!r}"
+        if without and task.kind == "multi_label" and source.label_column in frame.columns:
+            # There a row without labels says that none applies.
+            audit.warn(f"{split}_rows_without_label", len(frame), f"{source.origins[split]}: no row has any label")
+        elif without:
+            del source.frames[split]
+            audit.warn(
+                f"{split}_rows_left_out",
+                len(frame),
+                f"{source.origins[split]}: left out, for {why}; {split} is cut from train instead",
+            )
 
 
 def _fix_labels(task: TaskSpec, train: pd.DataFrame) -> TaskSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,11 @@ from typing import Any
 import pandas as pd
 
 from nlptl.config.run import DataConfig
-from nlptl.data.files import is_table, read_frame
+from nlptl.data.files import is_table, read_frame, table_stem
+from nlptl.data.objects import Frames, from_hub, from_objects, from_saved, ignored, split_of
 from nlptl.errors import DataError, closest, shortened, unknown
 from nlptl.storage.paths import user_path
-from nlptl.tasks import SPLITS, NamedData, TaskSpec
-
-_FILE_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
+from nlptl.tasks import NamedData, TaskSpec
 
 
 @dataclass
@@ -60,15 +50,14 @@ def open_source(task: TaskSpec, config: DataConfig, given: Any = None) -> Source
         label_map=config.label_map or (named.label_map if named else {}),
     )
     if given is not None:
-        _add_all(source, _from_objects(given), "data")
+        _add_all(source, from_objects(given, "data", source.notes), "data")
     elif named is not None:
-        _read_named(source, task, name, named, config.encoding)
+        _read_named(source, task, named, config)
     else:
-        _read_path(source, task, name, config.encoding)
+        _read_path(source, task, name, config)
     for split, file in (("validation", config.validation), ("test", config.test)):
         if file is not None:
-            source.frames[split] = read_frame(user_path(file), config.encoding)
-            source.origins[split] = file
+            _add_file(source, split, user_path(file), file, config)
     if "train" not in source.frames:
         raise DataError(f"{name} holds no train split; it holds {', '.join(source.frames) or 'none'}.")
     return source
@@ -76,7 +65,7 @@ def open_source(task: TaskSpec, config: DataConfig, given: Any = None) -> Source
 
 def read_labelled_file(path: Path, task: TaskSpec, config: DataConfig) -> Source:
     """One file as a `test` split, for evaluating a finished run."""
-    frame = read_frame(path, config.encoding)
+    frame = read_frame(path, config.encoding, config.delimiter, config.quotes)
     columns = config.text_columns or task.text_columns
     return Source(
         {"test": frame},
@@ -131,128 +120,70 @@ def _default_source(task: TaskSpec) -> str:
     return "sample" if "sample" in task.data else next(iter(task.data))
 
 
-def _read_named(source: Source, task: TaskSpec, name: str, named: NamedData, encoding: str | None) -> None:
+def _read_named(source: Source, task: TaskSpec, named: NamedData, config: DataConfig) -> None:
     if named.hub_id is not None:
         splits = {str(k): v for k, v in named.splits.items()}
-        _add_all(source, _from_hub(named.hub_id, named.configuration, named.revision, splits), named.hub_id)
+        frames = from_hub(named.hub_id, named.configuration, named.revision, splits, source.notes)
+        _add_all(source, frames, named.hub_id)
         return
     folder = task.folder or Path()
     for split, file in (named.files or {}).items():
-        source.frames[split] = read_frame(folder / file, encoding)
-        source.origins[split] = f"{task.name}/{file}"
+        _add_file(source, split, folder / file, f"{task.name}/{file}", config)
 
 
-def _read_path(source: Source, task: TaskSpec, name: str, encoding: str | None) -> None:
+def _read_path(source: Source, task: TaskSpec, name: str, config: DataConfig) -> None:
     path = user_path(name)
     if path.is_file():
-        source.frames["train"] = read_frame(path, encoding)
-        source.origins["train"] = name
+        _add_file(source, "train", path, name, config)
     elif (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        _add_all(source, _from_saved(path), name)
+        _add_all(source, from_saved(path, name, source.notes), name)
     elif path.is_dir():
-        _read_folder(source, path, encoding)
+        _read_folder(source, path, config)
     elif re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name) and not is_table(path):
         hub_id, _, revision = name.partition("@")
-        _add_all(source, _from_hub(hub_id, None, revision or None, {}), name)
+        _add_all(source, from_hub(hub_id, None, revision or None, {}, source.notes), name)
     else:
         message = unknown("data source", name, task.data)
         raise DataError(f"{message} It is not an existing file or folder, nor a Hub id (owner/name).")
 
 
-def _read_folder(source: Source, folder: Path, encoding: str | None) -> None:
+def _read_folder(source: Source, folder: Path, config: DataConfig) -> None:
     tables = sorted(path for path in folder.iterdir() if path.is_file() and is_table(path))
     for path in tables:
-        split = _FILE_NAMES.get(path.stem.lower())
+        split = split_of(table_stem(path))
         if split is not None and split in source.frames:
             raise DataError(f"{folder} holds two {split} files: {source.origins[split]} and {path}. Keep one.")
         if split is not None:
-            source.frames[split] = read_frame(path, encoding)
-            source.origins[split] = str(path)
+            _add_file(source, split, path, str(path), config)
     if not source.frames and len(tables) == 1:
-        source.frames["train"] = read_frame(tables[0], encoding)
-        source.origins["train"] = str(tables[0])
+        _add_file(source, "train", tables[0], str(tables[0]), config)
     if "train" not in source.frames:
         there = ", ".join(path.name for path in tables) or "no table"
         raise DataError(f"{folder} holds no train.csv, train.jsonl or train.parquet; it holds {there}. Name one file.")
-    ignored = [path.name for path in tables if str(path) not in source.origins.values()]
-    if ignored:
-        source.notes.append(f"{folder}: ignored {', '.join(ignored)} (only train, validation and test are read)")
+    others = [path.name for path in tables if str(path) not in source.origins.values()]
+    if others:
+        source.notes.append(ignored(str(folder), others))
 
 
-def _add_all(source: Source, frames: Mapping[str, pd.DataFrame], origin: str) -> None:
+def _add_file(source: Source, split: str, path: Path, origin: str, config: DataConfig) -> None:
+    frame = read_frame(path, config.encoding, config.delimiter, config.quotes)
+    source.frames[split], source.origins[split] = frame, origin
+    _tell_of_filler(source, frame, origin)
+
+
+def _tell_of_filler(source: Source, frame: pd.DataFrame, origin: str) -> None:
+    """Columns without a name after the last one that has one hold what an unquoted comma cut off a text."""
+    names = list(frame.columns)
+    named = max((i for i, name in enumerate(names) if not str(name).startswith("Unnamed: ")), default=len(names))
+    filled = sum(any(str(cell).strip() for cell in row) for row in frame[names[named + 1 :]].to_numpy())
+    if filled:
+        source.notes.append(
+            f"{origin}: {filled} rows hold something in columns without a name, which is not read; perhaps their texts "
+            "were cut at a comma"
+        )
+
+
+def _add_all(source: Source, frames: Frames, origin: str) -> None:
     for split, frame in frames.items():
         source.frames[split] = frame
         source.origins[split] = f"{origin}[{split}]"
-
-
-def _from_objects(given: Any) -> dict[str, pd.DataFrame]:
-    if isinstance(given, pd.DataFrame) or not isinstance(given, Mapping):
-        given = {"train": given}
-    named: dict[str, Any] = {}
-    for name, value in given.items():
-        split = _FILE_NAMES.get(str(name).lower(), str(name))
-        if split in named:
-            raise DataError(f"The data holds two {split} splits: {', '.join(map(repr, given))}. Keep one.")
-        named[split] = value
-    extra = sorted(set(named) - set(SPLITS))
-    if extra:
-        raise DataError(f"Unknown split {', '.join(map(repr, extra))}. Available: {', '.join(SPLITS)}.")
-    return {name: _object_frame(value) for name, value in named.items()}
-
-
-def _object_frame(value: Any) -> pd.DataFrame:
-    import datasets
-
-    if isinstance(value, pd.DataFrame):
-        return value.reset_index(drop=True).astype(object)
-    if isinstance(value, datasets.Dataset):
-        return _dataset_frame(value)
-    raise DataError(
-        f"Cannot read data from a {type(value).__name__}. Give a path, a pandas DataFrame, a datasets Dataset, "
-        "or a dict of them by split."
-    )
-
-
-def _dataset_frame(dataset: Any) -> pd.DataFrame:
-    """A `datasets.Dataset` as a DataFrame, class ids replaced by their names (-1, "no label", becomes None)."""
-    import datasets
-
-    frame = dataset.with_format(None).to_pandas().astype(object)
-    for column, feature in dataset.features.items():
-        inner = getattr(feature, "feature", None)
-        if isinstance(feature, datasets.ClassLabel):
-            names = feature.names
-            frame[column] = [names[i] if i is not None and i >= 0 else None for i in frame[column]]
-        elif isinstance(inner, datasets.ClassLabel):
-            frame[column] = [[inner.names[i] for i in ids] if ids is not None else None for ids in frame[column]]
-    return pd.DataFrame(frame)
-
-
-def _from_saved(path: Path) -> dict[str, pd.DataFrame]:
-    import datasets
-
-    try:
-        loaded = datasets.load_from_disk(str(path))
-    except Exception as error:  # datasets wraps damage in many types
-        raise DataError(f"{path} is not a readable saved `datasets` folder: {error}") from error
-    return _from_objects(loaded)
-
-
-def _from_hub(
-    hub_id: str, configuration: str | None, revision: str | None, splits: dict[str, str]
-) -> dict[str, pd.DataFrame]:
-    import datasets
-
-    try:
-        loaded = datasets.load_dataset(hub_id, configuration, revision=revision)
-    except Exception as error:  # no network, no such id, no such configuration: each library layer has its own type
-        first = str(error).split("\n", 1)[0]
-        raise DataError(
-            f"The Hub data set {hub_id!r} cannot be loaded: {first} "
-            "Without a network, use the bundled `sample` or a local file."
-        ) from error
-    chosen = splits or {split: split for split in SPLITS if split in loaded}
-    missing = sorted(set(chosen.values()) - set(loaded))
-    if missing:
-        raise DataError(f"{hub_id} has no split {', '.join(missing)}; it has {', '.join(loaded)}.")
-    return {split: _dataset_frame(loaded[theirs]) for split, theirs in chosen.items()}

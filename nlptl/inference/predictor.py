@@ -158,7 +158,10 @@ class Run:
             raise DataError(f"{output} is the input itself. Choose another --output.")
         check_text_columns(columns, self._head.task)
         rows = 0
-        with TableWriter(output, safe_csv) as writer, self._runtime.track(None, "predicting", unit="row") as bar:
+        with (
+            TableWriter(output, safe_csv, like=source) as writer,
+            self._runtime.track(None, "predicting", unit="row") as bar,
+        ):
             for chunk, prepared in prefetch(self._read(source, columns, data)):
                 probabilities = self._probabilities(prepared, quiet=True)
                 added = self._columns(probabilities, all_scores, decision)
@@ -204,7 +207,7 @@ class Run:
 
     def _read(self, source: Path, columns: list[str], data: DataConfig) -> Iterator[tuple[pd.DataFrame, Prepared]]:
         """Each chunk of a file, and its texts as the predictor takes them."""
-        for chunk in read_chunks(source, encoding=data.encoding):
+        for chunk in read_chunks(source, encoding=data.encoding, delimiter=data.delimiter, quotes=data.quotes):
             pick_columns(chunk, columns, str(source), "--text-column")
             named = zip(("text", "text_pair"), columns, strict=False)
             yield chunk, self._prepare(pd.DataFrame({name: chunk[c].map(_text) for name, c in named}))

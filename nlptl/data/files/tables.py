@@ -1,0 +1,70 @@
+"""What tables of every format share: how a text file is written (its dialect), and what no table may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from nlptl.config.records import holds_half_character
+from nlptl.errors import DataError, shortened
+
+CHUNK = 10_000
+Quotes = Literal["doubled", "backslash", "none"]
+
+ABSENT = float("nan")
+"""The cell of a JSON object that lacks the key. Told from other missing values by identity, so that JSON Lines are
+written with the keys that they came with."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written; None: found out from the file."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    quotes: Quotes | None = None
+    section: str | None = "data"
+    """The section of the settings that hold these, for messages; None where a command has no such settings."""
+
+    def setting(self, name: str, value: str) -> str:
+        """How to ask for a value, as a message says it: ` (--set data.quotes=none)`; empty without settings."""
+        return f" (--set {self.section}.{name}={value})" if self.section else ""
+
+
+def frame_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Columns of Python values as a DataFrame that leaves them as they are."""
+    return pd.DataFrame({name: list(values) for name, values in columns.items()}, dtype=object)
+
+
+def empty_frame(names: Sequence[str]) -> pd.DataFrame:
+    """A table without rows."""
+    return pd.DataFrame(columns=list(names), dtype=object)
+
+
+def check_names(origin: str, names: Sequence[str]) -> None:
+    """Two columns of one name, or a name that no encoding can write.
+
+    Raises:
+        DataError: names the columns.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{origin}: column {', '.join(repr(shortened(name)) for name in twice)} occurs twice.")
+    if any(holds_half_character(name) for name in names):
+        raise DataError(f"{origin}: a column name holds half a character (a lone surrogate).")
+
+
+def check_frame(origin: str, frame: pd.DataFrame) -> None:
+    """What would go wrong much later: names as `check_names` has it, and texts with half a character.
+
+    Raises:
+        DataError: names the column and the row.
+    """
+    check_names(origin, list(map(str, frame.columns)))
+    for name in frame.columns:
+        for row, value in enumerate(frame[name], 1):
+            if isinstance(value, str) and holds_half_character(value):
+                raise DataError(f"{origin}, column {name!r}, about row {row}: half a character (a lone surrogate).")
