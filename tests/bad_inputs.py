@@ -328,6 +328,33 @@ CASES: list[Case] = [
     bad_table("ragged rows", "text,label\na,b,positive\n", "the header has 2 columns, but row 1 has 3"),
     bad_table("open quote", 'text,label\n"a,positive\nb,negative\n', "malformed CSV"),
     bad_table("a column twice", "text,text,label\na,b,positive\n", "'text' occurs twice"),
+    bad_table(
+        "rows swallowed by a quote mark",
+        TABLE.replace("bad film 2", '"bad film 2').replace("fine meal 4", 'fine meal 4"'),
+        r"line 12: a quote mark .* ends in line 19 only.*data\.quotes=none",
+    ),
+    bad_table("backslashes before quote marks", TABLE + '"a \\"good\\" one",positive\n', r"data\.quotes=backslash"),
+    bad_table("two possible delimiters", "text,label|x\na,b|c\n", "can be read in two ways"),
+    bad_table("a TSV with commas", TABLE, "has no tab in its header", file="d.tsv"),
+    bad_table("a workbook", b"PK\x03\x04" + b"x" * 99, "an Excel workbook"),
+    bad_table("utf-16 without a mark", TABLE.encode("utf-16-le"), r"data\.encoding=utf-16-le"),
+    bad_table("a mark that contradicts", b"\xef\xbb\xbf", "byte order mark of utf-8", "--set", "data.encoding=cp1252"),
+    bad_setting("a delimiter of two characters", "expected one character", "--delimiter", "::"),
+    Case(
+        "a test split with a label that train lacks",
+        (*DATA, "."),
+        r"unknown label 'mixed'.*--set data\.bad_rows=drop",
+        both(good("train.csv"), holding("test.csv", "text,label\na strange one,mixed\nan odd film,negative\n")),
+    ),
+    Case(
+        "indicator vectors",
+        ("train", "mail", "--tasks-dir", "tasks", "--data", "d.jsonl", "--output", "out"),
+        "is an indicator vector.*Give the names",
+        both(
+            task(f"{MAIL}kind: multi_label\n"),
+            holding("d.jsonl", '{"text": "a", "label": [1, 0, 1]}\n{"text": "b", "label": [0, 1, 0]}\n'),
+        ),
+    ),
     bad_table("no text column", TABLE.replace("text,", "txt,", 1), "Did you mean 'txt'"),
     bad_table("no label column", TABLE.replace(",label", ",labels", 1), "Did you mean 'labels'"),
     bad_table("empty texts", TABLE + ",positive\n   ,negative\n", r"row 33, 34, column 'text'.*data.bad_rows=drop"),
@@ -713,6 +740,28 @@ UGLY: list[Case] = [
             "d.csv", b"\xef\xbb\xbf" + TABLE.replace(",", ";").replace("good film 0", '"good\r\n""film"" 0"').encode()
         ),
     ),
+    Case(
+        "a table with | and a delimiter asked for",
+        (*DATA, "d.csv", "--delimiter", "|", *FROZEN),
+        "Run folder",
+        holding("d.csv", TABLE.replace(",", "|")),
+    ),
+    Case(
+        "rows with labels that train lacks, left out",
+        (*DATA, ".", "--set", "data.bad_rows=drop", *FROZEN),
+        "Run folder",
+        both(
+            good("train.csv"),
+            holding("test.csv", "text,label\na strange one,mixed\nan odd film,negative\na good one,positive\n"),
+        ),
+    ),
+    Case(
+        "a folder with an unlabelled test file",
+        (*DATA, ".", *FROZEN),
+        "Run folder",
+        both(good("train.csv"), holding("test.csv", "text\na film\n")),
+    ),
+    Case("filler columns", (*DATA, "d.csv", *FROZEN), "Run folder", holding("d.csv", TABLE.replace("\n", ",,\n"))),
     Case("utf-16", (*DATA, "d.csv", *FROZEN), "Run folder", holding("d.csv", TABLE.encode("utf-16"))),
     Case(
         "a folder named like markup",

@@ -175,24 +175,29 @@ def _with_label_names(
     return auditing.check_labels(frame, task.labels, source.label_column, audit, may_go, drop)
 
 
+def _label_names(cells: pd.Series) -> set[str]:
+    return {label_name(cell) for cell in cells if not auditing.is_empty(cell)}
+
+
 def _left_out_unlabelled(source: Source, task: TaskSpec, config: DataConfig, audit: Audit) -> None:
     """Take out a validation or test split of the source that has no label at all, as published test splits often do.
 
-    A file that was asked for by name stays, so that its fault is told; so does a split that may have its labels under
-    another name, in a column that train does not have.
+    A file that was asked for by name stays, so that its fault is told; so does a split that seems to have its labels
+    under another name: in a column that train does not have, and which holds nothing but train's labels.
     """
     train = source.frames["train"]
     for split, asked in (("validation", config.validation), ("test", config.test)):
         frame = source.frames.get(split)
         if frame is None or asked is not None or frame.empty or source.label_column not in train.columns:
             continue
+        names = _label_names(train[source.label_column])
         if source.label_column in frame.columns:
-            names = {label_name(value) for value in train[source.label_column] if not auditing.is_empty(value)}
             no_label = {"-1"} - names - set(source.label_map)
             without = all(auditing.is_empty(v) or label_name(v) in no_label for v in frame[source.label_column])
             why = f"no row of it has a label in column {source.label_column!r}"
         else:
-            without = set(frame.columns) <= set(train.columns)
+            others = [_label_names(frame[name]) for name in frame.columns if name not in train.columns]
+            without = not any(found and found <= names for found in others)
             why = f"it has no column {source.label_column!r}"
         if without and task.kind == "multi_label" and source.label_column in frame.columns:
             # There a row without labels says that none applies.

@@ -97,16 +97,21 @@ def _plain_frame(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
             f"{origin}: the columns have names of {frame.columns.nlevels} levels, such as {first}. Give each one name: "
             "frame.columns = ['_'.join(map(str, name)) for name in frame.columns]"
         )
-    names = [str(name) for name in frame.columns]
+    names = [_column_name(name) for name in frame.columns]
     check_names(origin, names)
     index = frame.index
     levels = {
-        str(name): index.get_level_values(i)
+        _column_name(name): index.get_level_values(i)
         for i, name in enumerate(index.names)
-        if name is not None and str(name) not in names
+        if name is not None and _column_name(name) not in names
     }
     columns = {name: frame.iloc[:, i] for i, name in enumerate(names)}
     return frame_of({name: values.astype(object) for name, values in {**columns, **levels}.items()})
+
+
+def _column_name(name: Any) -> str:
+    """A column's name as an option can say it; whole numbers as such, also where pandas made them fractions."""
+    return str(int(name)) if isinstance(name, float) and name.is_integer() else str(name)
 
 
 def _dataset_frame(dataset: Any, origin: str) -> pd.DataFrame:

@@ -158,3 +158,30 @@ def test_yaml_round_trip(tmp_path):
 
 def test_mode_defaults_of_a_task_are_training_settings():
     assert set(ModeDefaults.model_fields) <= set(TrainingConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("given", "delimiter"),
+    [
+        ("|", "|"),
+        (";", ";"),
+        (",", ","),
+        (">", ">"),
+        ("#", "#"),
+        ("\\t", "\t"),
+        ("tab", "\t"),
+        ("'^'", "^"),
+        ('"|"', "|"),
+    ],
+)
+def test_a_delimiter_as_a_shell_passes_it_on(given, delimiter, tmp_path):
+    config = load_config(task="sentiment", **parse_assignments([f"data.delimiter={given}"]))
+    assert config.data.delimiter == delimiter
+    write_yaml(tmp_path / "run.yaml", config)
+    assert load_config(tmp_path / "run.yaml") == config
+
+
+@pytest.mark.parametrize("given", ["::", "a", "7", '"', "\n", ""])
+def test_what_is_no_delimiter(given):
+    with pytest.raises(ConfigError, match="data.delimiter: expected one character that is no letter"):
+        load_config(task="sentiment", data__delimiter=given)

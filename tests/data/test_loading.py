@@ -1,3 +1,4 @@
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +119,73 @@ def test_ignored_files_are_told(tmp_path):
     assert warnings == [f"{tmp_path}: ignored other.csv (only train, validation and test are read)"]
 
 
+# splits without labels
+
+
+def unlabelled(form, rows=10):
+    frame = table(rows, start=500)
+    if form == "no column":
+        return frame.drop(columns="label")
+    return frame.assign(label=pd.Series([form] * rows, dtype=object))
+
+
+@pytest.mark.parametrize("form", ["no column", None, "", -1, "-1", -1.0, float("nan")])
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_split_without_any_label_is_cut_from_train(form, split):
+    splits = load({"train": table(100), split: unlabelled(form)})
+    assert getattr(splits, split)["text"].str[5:].astype(int).max() < 500
+    assert sum(splits.sizes().values()) == 100
+    assert splits.audit.counts == {f"{split}_rows_left_out": 10}
+    assert f"data[{split}]: left out" in splits.audit.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["folder", "saved", "frames", "dict"])
+def test_every_kind_of_source_leaves_the_same_out(tmp_path, kind):
+    parts = {"train": table(100), "dev": table(20, start=200), "test": unlabelled(None), "unsupervised": table(10)}
+    given = None
+    if kind == "folder":
+        for name, frame in parts.items():
+            save(frame, tmp_path / f"{name}.csv")
+    elif kind == "frames":
+        given = parts
+    else:
+        given = datasets.DatasetDict({name: datasets.Dataset.from_pandas(frame) for name, frame in parts.items()})
+        if kind == "saved":
+            given.save_to_disk(tmp_path / "saved")
+    source = {"folder": str(tmp_path), "saved": str(tmp_path / "saved")}.get(kind, "(python data)")
+    splits = load_splits(TASK, DataConfig(source=source), 0, None if kind == "saved" else given)
+    assert splits.sizes() == {"train": 80, "validation": 20, "test": 20}
+    assert splits.audit.counts == {"test_rows_left_out": 10}
+    assert "ignored unsupervised" in splits.audit.warnings[0]
+
+
+def test_what_was_asked_for_by_name_is_not_left_out(tmp_path):
+    file = save(unlabelled("no column"), tmp_path / "t.csv")
+    with pytest.raises(DataError, match=r"t\.csv has no column 'label'"):
+        load(table(100), test=str(file))
+
+
+def test_a_split_with_its_labels_under_another_name_is_a_fault():
+    renamed = table(10, start=500).rename(columns={"label": "sentiment"})
+    with pytest.raises(DataError, match=r"data\[test\] has no column 'label'.*sentiment"):
+        load({"train": table(100), "test": renamed})
+    other = renamed.assign(sentiment=[f"public {i}" for i in range(10)])
+    assert load({"train": table(100), "test": other}).audit.counts == {"test_rows_left_out": 10}
+
+
+def test_a_split_with_one_label_is_not_left_out():
+    test = unlabelled("", 10)
+    test.loc[3, "label"] = "good"
+    with pytest.raises(DataError, match="label is missing or empty"):
+        load({"train": table(100), "test": test})
+    assert len(load({"train": table(100), "test": test}, bad_rows="drop").test) == 1
+
+
+def test_minus_one_may_be_a_label():
+    given = {"train": table(40, ("-1", "1")), "test": table(10, ("-1",), start=100)}
+    assert len(load(given, task=OPEN).test) == 10
+
+
 # labels
 
 
@@ -131,6 +199,48 @@ def test_a_label_that_train_lacks_is_a_fault():
     given = {"train": table(40), "test": table(10, ("bad", "ugly"), start=100)}
     with pytest.raises(DataError, match=r"data\[test\] row .*unknown label 'ugly'"):
         load(given, task=OPEN)
+
+
+@pytest.mark.parametrize("task", [OPEN, TASK])
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_rows_with_labels_that_train_lacks_can_be_left_out(task, split):
+    given = {"train": table(40), split: table(10, ("bad", "good", "ugly"), start=100)}
+    with pytest.raises(DataError, match=r"unknown label 'ugly'.*--set data\.bad_rows=drop"):
+        load(given, task=task)
+    splits = load(given, task=task, bad_rows="drop")
+    assert len(getattr(splits, split)) == 7
+    assert splits.audit.counts == {f"{split}_rows_with_unknown_label": 3}
+    assert any(f"data[{split}] row 8, 9, 10" in warning for warning in splits.audit.warnings)
+
+
+def test_a_label_of_train_that_the_task_lacks_stays_a_fault():
+    given = {"train": table(40, ("bad", "good", "ugly")), "test": table(10, start=100)}
+    with pytest.raises(DataError, match="--label-map ugly=") as caught:
+        load(given, bad_rows="drop")
+    assert "leave such rows out" not in str(caught.value)
+
+
+def test_a_split_with_foreign_labels_only_is_empty():
+    given = {"train": table(40), "test": table(10, ("ugly",), start=100)}
+    with pytest.raises(DataError, match="the test split has no rows"):
+        load(given, task=OPEN, bad_rows="drop")
+
+
+def test_rows_of_several_labels_of_which_one_is_foreign():
+    given = {"train": table(40, ("a", "b", "a|b")), "test": table(9, ("a", "a|c", "b"), start=100)}
+    splits = load(given, task=SEVERAL, bad_rows="drop")
+    assert [names for names in splits.test["label"] if "c" in names] == []
+    assert splits.audit.counts == {"test_rows_with_unknown_label": 3}
+
+
+def test_labels_of_the_task_that_train_lacks_are_told():
+    task = TaskSpec(name="mail", description="d", labels=["bad", "good", "ugly"])
+    splits = load(table(40), task=task)
+    assert splits.audit.counts == {"labels_without_rows": 1}
+    assert "no row has the label 'ugly'" in splits.audit.warnings[0]
+    decision = {"policy": "out_of_scope", "label": "ugly"}
+    task = TaskSpec(name="mail", description="d", labels=["bad", "good", "ugly"], decision=decision)
+    assert load(table(40), task=task).audit.counts == {}
 
 
 @pytest.mark.parametrize("values", [[0, 1], [0.0, 1.0], ["0", " 1 "], [False, True]])

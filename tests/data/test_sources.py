@@ -1,3 +1,5 @@
+import gzip
+
 import datasets
 import pandas as pd
 import pytest
@@ -23,9 +25,9 @@ def in_tmp(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
-def put(path, text=CSV):
+def put(path, text=CSV, encoding="utf-8"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding)
     return path
 
 
@@ -75,6 +77,34 @@ def test_a_folder_tells_which_tables_it_ignored(tmp_path):
     source = opened("d")
     assert set(source.frames) == {"train"}
     assert source.notes == ["d: ignored extra.parquet, unsupervised.csv (only train, validation and test are read)"]
+
+
+def test_compressed_files_of_a_folder(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name in ("train", "dev"):
+        (tmp_path / "d" / f"{name}.csv.gz").write_bytes(gzip.compress(CSV.encode()))
+    assert splits_of(opened("d")) == {"train": ROWS, "validation": ROWS}
+
+
+def test_every_file_is_read_in_the_dialect_asked_for(tmp_path):
+    for name in ("d/train.csv", "d/test.csv", "v.csv"):
+        put(tmp_path / name, CSV.replace(",", "^").replace("one", "naïve"), "latin-1")
+    source = opened("d", validation="v.csv", delimiter="^", encoding="latin-1")
+    assert {frame["text"][0] for frame in source.frames.values()} == {"naïve"}
+    read = read_labelled_file(tmp_path / "v.csv", TASK, DataConfig(delimiter="^", encoding="latin-1"))
+    assert read.frames["test"]["text"].tolist() == ["naïve", "two"]
+    put(tmp_path / "q.csv", 'text,label\n"one,a\n')
+    assert opened("q.csv", quotes="none").frames["train"]["text"].tolist() == ['"one']
+
+
+def test_texts_cut_at_a_comma_are_told(tmp_path):
+    put(tmp_path / "a.csv", "text,label,,\none,a,,\ntwo,b,and more,\n")
+    assert opened("a.csv").notes == [
+        "a.csv: 1 rows hold something in columns without a name, which is not read; perhaps their texts were cut at a "
+        "comma"
+    ]
+    put(tmp_path / "b.csv", ",text,label,,\n0,one,a,,\n")
+    assert opened("b.csv").notes == []
 
 
 def test_a_folder_with_one_table_of_any_name(tmp_path):
@@ -173,7 +203,6 @@ def test_class_ids_become_names_and_minus_one_is_missing():
     ("given", "message"),
     [
         ([1, 2], "Cannot read data from a list. Give a path, a pandas DataFrame"),
-        ({"train": FRAME, "unsupervised": FRAME}, "Unknown split 'unsupervised'. Available: train, validation, test"),
         ({"test": FRAME}, "holds no train split; it holds test"),
         ({"train": FRAME, "val": FRAME, "dev": FRAME}, "two validation splits: 'train', 'val', 'dev'"),
     ],
@@ -243,6 +272,14 @@ def test_named_hub_data_lacks_a_split(on_hub):
 def test_a_hub_id_that_cannot_be_had():
     with pytest.raises(DataError, match=r"'acme/absent' cannot be loaded: .*Without a network, use the bundled"):
         opened("acme/absent")
+
+
+def test_hub_data_by_its_id_names_splits_as_folders_do(on_hub, monkeypatch):
+    loaded = datasets.DatasetDict({"train": HUGGING, "dev": HUGGING, "extra": HUGGING})
+    monkeypatch.setattr(datasets, "load_dataset", lambda path, name, revision: loaded)
+    source = opened("acme/other")
+    assert splits_of(source) == {"train": ROWS, "validation": ROWS}
+    assert source.notes == ["acme/other: ignored extra (only train, validation and test are read)"]
 
 
 # columns

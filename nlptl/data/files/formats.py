@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from nlptl.data.files.parquet import cells
 from nlptl.data.files.tables import ABSENT
 from nlptl.errors import DataError
 
@@ -159,18 +160,25 @@ class ParquetFormat:
 
 
 def _array(values: Sequence[Any], kind: Any) -> Any:
-    """Values as an Arrow array of the type, or of the type that they show where they do not fit it."""
+    """Values as an Arrow array of the type that the column has, or of their own where that would change one of them."""
     import pyarrow as pa
 
     known = [None if value is ABSENT or value is pd.NA or value is pd.NaT else value for value in values]
+    fractions = all(value is None or isinstance(value, float) for value in known)
+    if not fractions:
+        known = [None if isinstance(value, float) and math.isnan(value) else value for value in known]
     if kind is not None and not pa.types.is_null(kind):
         try:
-            return pa.array(known, type=kind, from_pandas=not pa.types.is_floating(kind))
+            array = pa.array(known, type=kind)
         except (pa.ArrowException, TypeError, OverflowError):
-            pass  # such as times that became text, for Python cannot hold them
-    fractions = all(value is None or isinstance(value, float) for value in known)
+            array = None
+        # Arrow cuts 2.5 to a whole number, a time to its day, and an object to the keys that its type has.
+        if array is not None and all(
+            before == after or repr(before) == repr(after) for before, after in zip(known, cells(array), strict=True)
+        ):
+            return array
     try:
-        return pa.array(known, from_pandas=not fractions)
+        return pa.array(known)
     except OverflowError:
         return pa.array(known, type=pa.uint64())
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nlptl.data.files.encodings import text_lines
-from nlptl.data.files.tables import ABSENT, Dialect, frame_of
+from nlptl.data.files.tables import ABSENT, Dialect, check_names, frame_of
 from nlptl.errors import DataError, shortened
 
 _FILLED = re.compile(r"\S")
@@ -29,10 +29,10 @@ def read_json_lines(path: Path, rows: int, dialect: Dialect) -> Iterator[pd.Data
         text = "".join(lines)
         content = _loaded(text)
         if isinstance(content, list) and content and all(isinstance(record, dict) for record in content):
-            yield from _chunks(iter(content), rows)
+            yield from _chunks(path, iter(content), rows)
             return
         lines = iter(text.splitlines(keepends=True))
-    yield from _chunks(_objects(path, lines), rows)
+    yield from _chunks(path, _objects(path, lines), rows)
 
 
 def read_json(path: Path, rows: int, dialect: Dialect) -> Iterator[pd.DataFrame]:
@@ -43,7 +43,7 @@ def read_json(path: Path, rows: int, dialect: Dialect) -> Iterator[pd.DataFrame]
     """
     head, lines = _begin(text_lines(path, dialect))
     if len(head) > 1 and isinstance(_loaded(head[0]), dict):
-        yield from _chunks(_objects(path, lines), rows)
+        yield from _chunks(path, _objects(path, lines), rows)
         return
     text = "".join(lines)
     try:
@@ -58,7 +58,7 @@ def read_json(path: Path, rows: int, dialect: Dialect) -> Iterator[pd.DataFrame]
             f"{path}: expected a list of objects, found {_described(content)}. For one object a line, name the file "
             ".jsonl."
         )
-    yield from _chunks(iter(records), rows)
+    yield from _chunks(path, iter(records), rows)
 
 
 def _begin(lines: Iterator[str]) -> tuple[list[str], Iterator[str]]:
@@ -139,7 +139,8 @@ def _described(content: Any) -> str:
     return type(content).__name__
 
 
-def _chunks(records: Iterator[dict[str, Any]], rows: int) -> Iterator[pd.DataFrame]:
+def _chunks(path: Path, records: Iterator[dict[str, Any]], rows: int) -> Iterator[pd.DataFrame]:
     while block := list(islice(records, rows)):
         names = dict.fromkeys(name for record in block for name in record)
+        check_names(str(path), list(names))
         yield frame_of({name: [record.get(name, ABSENT) for record in block] for name in names})

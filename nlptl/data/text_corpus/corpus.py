@@ -78,7 +78,8 @@ def _lines(file: Path, encoding: str | None) -> Iterator[list[str]]:
 
 def _column(file: Path, column: str | None, encoding: str | None) -> Iterator[list[str]]:
     for frame in read_chunks(file, encoding=encoding, section="corpus"):
-        chosen = column or ("text" if len(frame.columns) != 1 else str(frame.columns[0]))
+        names = [str(name) for name in frame.columns if not str(name).startswith("__index_level_")]
+        chosen = column or ("text" if len(names) != 1 else names[0])
         pick_columns(frame, [chosen], str(file), "--text-column")
         yield [str(text) for text in frame[chosen] if isinstance(text, str) or pd.notna(text)]
 
