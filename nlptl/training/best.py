@@ -44,10 +44,9 @@ class BestState:
         own = dict(self._learner.named_parameters())
         put_weights(self._learner, {name: shard_like(tensor, own[name]) for name, tensor in weights.items()})
 
-    def used_rows(self) -> list[tuple[str, Tensor, Tensor]]:
-        """Name, parameter and rows of what is trained in some of its rows only."""
-        own = dict(self._learner.named_parameters())
-        return [(name, own[name], rows) for name, rows in used_rows(self._learner).items()]
+    def used_rows(self) -> dict[str, Tensor]:
+        """Parameters that are trained in some of their rows only, and those rows."""
+        return used_rows(self._learner)
 
 
 def judge(progress: Progress, metrics: dict[str, float], metric: str, best: BestState) -> None:

@@ -19,11 +19,12 @@ def build_optimizer(model: Trainable, config: ResolvedTraining) -> torch.optim.O
     Groups differ in weight decay (none on biases and normalisation weights) and in learning rate: the head has its
     own, and each layer below it learns at `layer_decay` times the rate of the layer above. Each group keeps its peak
     rate under `peak`, and under `unfreezes_at` the share of all steps after which it begins to learn: 0 for the head,
-    and with `unfreeze` (gradual unfreezing, Howard & Ruder 2018) the later, the lower the layer lies.
+    and with `unfreeze` (gradual unfreezing, Howard & Ruder 2018) the later, the lower the layer lies. Parameters' names
+    are under `param_names`; saved states are by name.
     """
     own = {id(p) for p in model.own.values()}
     depth = model.depth
-    groups: dict[tuple[float, float, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[float, float, float], list[tuple[str, torch.nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -34,7 +35,7 @@ def build_optimizer(model: Trainable, config: ResolvedTraining) -> torch.optim.O
             rate = config.learning_rate * config.layer_decay**below
             unfreezes_at = config.unfreeze * (below + 1) / (depth + 1)
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay, unfreezes_at), []).append(parameter)
+        groups.setdefault((rate, decay, unfreezes_at), []).append((name, parameter))
     described = [
         {"params": members, "lr": rate, "peak": rate, "weight_decay": decay, "unfreezes_at": unfreezes_at}
         for (rate, decay, unfreezes_at), members in groups.items()
