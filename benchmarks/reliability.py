@@ -204,7 +204,7 @@ def damage(work: Path) -> Row:
     from nlptl.training.resume.states import Progress, Snapshot, StateFolder
 
     parameter = torch.nn.Parameter(torch.ones(8))
-    optimizer = torch.optim.AdamW([parameter])
+    optimizer = torch.optim.AdamW([("weight", parameter)])
     parameter.sum().backward()
     optimizer.step()
     weights = {"weight": parameter.detach()}

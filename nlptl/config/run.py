@@ -213,12 +213,16 @@ class RuntimeConfig(Record):
     cuda_graphs: bool = True
     """On NVIDIA GPUs, where packing uses that kernel: capture the passes of training as CUDA graphs, once per shape,
     and replay them, so that the processor does not launch each kernel by itself. Batches then come in plain random
-    order. Takes memory for the graphs. Not with gradient_checkpointing, or sharded weights."""
+    order. Takes memory for the graphs. Not with gradient_checkpointing or sharded weights; several processes take the
+    same batches without graphs."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
     timeout_seconds: Annotated[float, Field(ge=1)] = 300.0
     """How long processes wait for one another before they take the others for lost. A process that dies is noticed at
     once on CPUs; one that hangs or is cut off, after this time."""
+    gradient_compression: Literal["none", "bf16", "fp16"] = "none"
+    """With several processes that each hold the whole model: the type in which they exchange gradients, half as many
+    bytes for a little precision. bf16 on GPUs only; fp16 overflows above 65 504, which stops the training."""
     measure_peak: bool = False
     """Also measure this machine's matrix-multiply peak (a second), and say what share of it training reached."""
     progress: bool = True

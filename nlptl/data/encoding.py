@@ -39,6 +39,10 @@ class Encoded:
         """(texts,) tokens per text."""
         return np.diff(self.offsets)
 
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) tokens of some texts, without counting those of all."""
+        return np.asarray(self.offsets[rows + 1] - self.offsets[rows])
+
 
 def encode(
     frame: pd.DataFrame,

@@ -44,13 +44,17 @@ def enable(model: Any, settings: KernelSettings) -> None:
 
 
 @contextmanager
-def during_training(model: Any, dtype: torch.dtype | None, tokens: np.ndarray | None) -> Iterator[None]:
+def during_training(
+    model: Any, dtype: torch.dtype | None, tokens: np.ndarray | None, alone: bool = True
+) -> Iterator[None]:
     """What a model that is trained uses while this lasts; afterwards it is as before, but for what it learned.
 
     Args:
         model: that `enable` was called for; its parameters are frozen and free as they will stay, and are not sharded.
         dtype: what autocast computes in; None: nothing is cast.
         tokens: (U,) sorted ids of all tokens that training can meet; None: not known.
+        alone: whether one process trains. Several exchange gradients where autograd accumulates them, which the
+            gradients of CUDA graphs do not pass.
     """
     used: KernelSettings = model.kernels
     with ExitStack() as stack:
@@ -58,7 +62,7 @@ def during_training(model: Any, dtype: torch.dtype | None, tokens: np.ndarray | 
             stack.enter_context(embeddings.only_used_words(model.encoder, tokens))
         if used.rounded_weights:
             stack.enter_context(bf16.linear_weights_in(dtype, model, frozen_alone=True))
-        if used.cuda_graphs:
+        if used.cuda_graphs and alone:
             stack.enter_context(cuda_graphs.captured_passes(model))
         yield
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nlptl.models.classifier import Classifier
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import Trainable
 from nlptl.models.linear_probe import LinearHead
 
 
@@ -26,7 +25,7 @@ class Aligned(NamedTuple):
     """(B,) logits of "comes from the target", behind the gradient's reversal; None without a discriminator."""
 
 
-class LinearMap(EncoderModel):
+class LinearMap(Trainable):
     """Frozen features (B, H) through a linear map that starts as the identity, and a linear head.
 
     Args:
@@ -51,16 +50,6 @@ class LinearMap(EncoderModel):
             self.head.bias.copy_(head.bias + head.weight @ self.mean)
         self.own = dict(self.named_parameters())
 
-    @property
-    def encoder(self) -> Any:
-        """There is none: features were computed before."""
-        return nn.Identity()
-
-    @property
-    def config(self) -> Any:
-        """No layers below the map."""
-        return SimpleNamespace(num_hidden_layers=0)
-
     def outputs(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Mapped features (B, H) and logits (B, C)."""
         scaled = (inputs - self.mean) / self.deviation
@@ -76,7 +65,7 @@ class LinearMap(EncoderModel):
         return LinearHead(weight, bias, regularisation)
 
 
-class AlignedClassifier(EncoderModel):
+class AlignedClassifier(Trainable):
     """A classifier and, for adversarial alignment, a discriminator of domains on its features.
 
     Args:
@@ -97,12 +86,16 @@ class AlignedClassifier(EncoderModel):
         self.own = {**{f"classifier.{name}": p for name, p in classifier.own.items()}, **fresh}
 
     @property
-    def encoder(self) -> Any:
+    def encoder(self) -> Any | None:
         return self.classifier.encoder
 
     @property
-    def config(self) -> Any:
-        return self.classifier.config
+    def depth(self) -> int:
+        return self.classifier.depth
+
+    @property
+    def packs(self) -> bool:
+        return self.classifier.packs
 
     def forward(self, inputs: Any, strength: float | None = None) -> Any:
         """Logits (B, C); with the strength of the gradient's reversal, all of `Aligned`."""

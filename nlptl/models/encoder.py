@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from nlptl.kernels import OFF, KernelSettings, packing
 
 
-class EncoderModel(nn.Module):
-    """A transformer encoder and what stands on it."""
+class Trainable(nn.Module):
+    """What the loop and the optimizer ask of a model, whether it has an encoder or not."""
 
     own: dict[str, nn.Parameter]
     """What the checkpoint did not bring: the head, and any layer transformers had to start from noise."""
@@ -20,6 +20,25 @@ class EncoderModel(nn.Module):
     """The faster computations that `nlptl.kernels.enable` put in place of those of its libraries."""
     rounds_shapes = False
     """Whether packed training batches are filled up so that few shapes occur, as CUDA graphs need them."""
+
+    @property
+    def encoder(self) -> Any | None:
+        """The transformer that learns, a transformers PreTrainedModel; None where there is none."""
+        return None
+
+    @property
+    def depth(self) -> int:
+        """Layers of the encoder; each may learn at a rate of its own."""
+        return 0
+
+    @property
+    def packs(self) -> bool:
+        """Whether it takes packed inputs beside padded ones (`Classifier.pack`)."""
+        return False
+
+
+class EncoderModel(Trainable):
+    """A transformer encoder and what stands on it."""
 
     @property
     def encoder(self) -> Any:
@@ -32,8 +51,11 @@ class EncoderModel(nn.Module):
         return self.encoder.config
 
     @property
+    def depth(self) -> int:
+        return int(getattr(self.config, "num_hidden_layers", 0))
+
+    @property
     def packs(self) -> bool:
-        """Whether it takes packed inputs beside padded ones (`Classifier.pack`)."""
         return getattr(self.config, "_attn_implementation", None) == packing.NAME
 
     def save(self, folder: Path) -> None:
@@ -46,21 +68,24 @@ class EncoderModel(nn.Module):
         self.own = {name: p for name, p in self.named_parameters() if id(p) not in inside or name in fresh}
 
 
-def compile_layers(model: EncoderModel, backend: str = "inductor") -> None:
+def compile_layers(model: Trainable, backend: str = "inductor") -> None:
     """Compile each layer of the encoder in place (torch.compile, dynamic shapes).
 
     Layers are alike, so that one compilation serves all of them; names of parameters stay the same.
 
     Args:
-        model: an encoder that is no stack of layers is compiled as a whole.
+        model: an encoder that is no stack of layers is compiled as a whole; without an encoder nothing is done.
         backend: of torch.compile.
     """
-    stacks = (m for m in model.encoder.modules() if isinstance(m, nn.ModuleList) and len({type(n) for n in m}) == 1)
-    for layer in next(stacks, [model.encoder]):
+    encoder = model.encoder
+    if encoder is None:
+        return
+    stacks = (m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len({type(n) for n in m}) == 1)
+    for layer in next(stacks, [encoder]):
         layer.compile(dynamic=True, backend=backend)
 
 
-def is_compiled(model: EncoderModel) -> bool:
+def is_compiled(model: nn.Module) -> bool:
     """Whether `compile_layers` was here."""
     return any(module._compiled_call_impl is not None for module in model.modules())
 

@@ -109,7 +109,14 @@ def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
     resolved, checkpoint = _complete(config, given)
     with buffered_log() as messages:
         settings = resolved.runtime
-        runtime = start_runtime(settings.precision, settings.trackers, settings.deterministic, settings.progress)
+        runtime = start_runtime(
+            settings.precision,
+            settings.trackers,
+            settings.deterministic,
+            settings.progress,
+            settings.timeout_seconds,
+            settings.gradient_compression,
+        )
         folder = agree_on_folder(runtime, resolved.output, "checkpoints", resolved.objective)
         work = work_folder(folder)
         with claimed(runtime, work, lambda: prepare_work_folder(folder, resolved), messages):

@@ -69,7 +69,8 @@ def _work(job: Job, trained: Trained) -> dict[str, float]:
 
 
 def _padding(job: Job, trained: Trained, examples: LabelledExamples | MixedExamples) -> float:
-    if trained.classifier.packs and not job.kernels.cuda_graphs:
-        return 0.0
     size, processes = job.config.training.batch_size, job.runtime.processes
-    return measure_padding(examples, size, processes, job.config.seed, rounded=job.kernels.cuda_graphs)
+    rounded = job.kernels.cuda_graphs and processes == 1
+    if trained.classifier.packs and not rounded:
+        return 0.0
+    return measure_padding(examples, size, processes, job.config.seed, rounded)

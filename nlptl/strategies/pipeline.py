@@ -171,7 +171,12 @@ class EncoderLearner:
     def start(self) -> Runtime:
         settings = self.config.runtime
         return start_runtime(
-            settings.precision, settings.trackers, settings.deterministic, settings.progress, settings.timeout_seconds
+            settings.precision,
+            settings.trackers,
+            settings.deterministic,
+            settings.progress,
+            settings.timeout_seconds,
+            settings.gradient_compression,
         )
 
     def learn(self, context: RunContext, folder: Path) -> Learned:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from torch import Tensor
 
 from nlptl.kernels.embeddings import used_rows
-from nlptl.models.encoder import EncoderModel, put_weights
+from nlptl.models.encoder import Trainable, put_weights
 from nlptl.training.distributed.shards import full_tensor, shard_like
 from nlptl.training.resume.states import Progress, Weights
 from nlptl.training.runtime import Runtime
 
 
 class BestState:
-    """The best trainable weights so far, whole and on the CPU, and the way back into the model that learns.
+    """The best trainable weights so far, as full tensors on the CPU, and the way back into the model that learns.
 
     Args:
         runtime: with sharded weights, every process has to call each of the methods.
         learner: what is trained.
     """
 
-    def __init__(self, runtime: Runtime, learner: EncoderModel) -> None:
+    def __init__(self, runtime: Runtime, learner: Trainable) -> None:
         self._runtime, self._learner = runtime, learner
         self._names = [name for name, p in learner.named_parameters() if p.requires_grad]
         self.weights: Weights = {}
@@ -44,10 +44,9 @@ class BestState:
         own = dict(self._learner.named_parameters())
         put_weights(self._learner, {name: shard_like(tensor, own[name]) for name, tensor in weights.items()})
 
-    def used_rows(self) -> list[tuple[str, Tensor, Tensor]]:
-        """Name, parameter and rows of what is trained in some of its rows only."""
-        own = dict(self._learner.named_parameters())
-        return [(name, own[name], rows) for name, rows in used_rows(self._learner).items()]
+    def used_rows(self) -> dict[str, Tensor]:
+        """Parameters that are trained in some of their rows only, and those rows."""
+        return used_rows(self._learner)
 
 
 def judge(progress: Progress, metrics: dict[str, float], metric: str, best: BestState) -> None:

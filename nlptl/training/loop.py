@@ -14,24 +14,25 @@ from nlptl.config.training import ResolvedTraining
 from nlptl.data.batching import padding_share
 from nlptl.data.encoding import filler_lengths
 from nlptl.kernels import during_training
-from nlptl.models.encoder import EncoderModel, put_weights
+from nlptl.models.encoder import Trainable, put_weights
 from nlptl.training.best import BestState, judge
-from nlptl.training.distributed.replicas import share_model
+from nlptl.training.distributed.replicas import replicate, share_model
 from nlptl.training.distributed.shards import copy_to_shard
-from nlptl.training.examples.labelled import Examples, LabelledExamples
+from nlptl.training.examples.labelled import Examples, LabelledExamples, RowLosses
 from nlptl.training.examples.mixed import MixedExamples
+from nlptl.training.memory import share, try_memory
 from nlptl.training.optimizer import build_optimizer, rate_factor, set_rate
 from nlptl.training.resume.recovery import Recovery
 from nlptl.training.resume.states import Progress, StateFolder
 from nlptl.training.runtime import Runtime
-from nlptl.training.step import OptimizerStep, Outcome, share, step_seed
+from nlptl.training.step import OptimizerStep, Outcome, step_seed
 
 Evaluate = Callable[[Any], dict[str, float]]
 
 
 def fit(
     runtime: Runtime,
-    classifier: EncoderModel,
+    classifier: Trainable,
     rows: Examples,
     config: ResolvedTraining,
     seed: int,
@@ -52,7 +53,8 @@ def fit(
         rows: what is learned from, with the loss of each row.
         config: resolved settings.
         seed: of the run.
-        evaluate: model -> validation metrics; called before the first epoch and after each. None: keep the last state.
+        evaluate: the model, or its sharded copy, to validation metrics; called before the first epoch and after each.
+            None: keep the last state.
         metric: the one of them that decides; higher is better, but for `loss`.
         state: where to save, and to go on from if it exists.
         on_step: told before each step the share of all planned steps that lies behind, for schedules other than the
@@ -64,14 +66,16 @@ def fit(
         ArtifactError: the state cannot be written, or the one that is there belongs to another training.
     """
     classifier.to(runtime.device)
+    share_model(runtime, classifier)
+    alone = runtime.processes == 1
     # Sharded weights are sharded as the checkpoint has them.
-    with nullcontext() if runtime.is_sharded else during_training(classifier, runtime.dtype, rows.tokens):
+    with nullcontext() if runtime.is_sharded else during_training(classifier, runtime.dtype, rows.tokens, alone):
         return _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step)
 
 
 def _train(
     runtime: Runtime,
-    classifier: EncoderModel,
+    classifier: Trainable,
     rows: Examples,
     config: ResolvedTraining,
     seed: int,
@@ -81,7 +85,6 @@ def _train(
     on_step: Callable[[float], object] | None,
 ) -> Progress:
     torch.manual_seed(seed)
-    share_model(runtime, classifier)
     learner = copy_to_shard(runtime.accelerator, classifier) if runtime.is_sharded else classifier
     model, optimizer = _prepare(runtime, learner, build_optimizer(learner, config), config)
     best = BestState(runtime, learner)
@@ -89,15 +92,13 @@ def _train(
     steps_per_epoch = len(first_epoch)
     recovery = Recovery(runtime, state, optimizer, best, config, first_epoch)
     progress = recovery.load() or Progress()
-    # Accelerate counts the parts of a sharded step as they were when it prepared the model.
-    step = OptimizerStep(
-        runtime, model, optimizer, rows, config, None if runtime.is_sharded else progress.micro_batch_size
-    )
     total = config.epochs * steps_per_epoch
     started = time.perf_counter() - progress.seconds
     bar = runtime.track(None, "training", total=total, unit="step")
     bar.update(progress.step)
     with recovery.listening(), closing(bar), runtime.noticing_loss_in_passes():
+        losses = RowLosses(rows, model, runtime.device)
+        step = _make_ready(runtime, losses, optimizer, config, seed, progress, first_epoch[0][:1])
         while True:
             # True before the first step and after each epoch, also when a resumed run stopped just there.
             if evaluate is not None and len(progress.epochs) * steps_per_epoch == progress.step:
@@ -132,8 +133,6 @@ def _train(
                     recovery.stop(progress)
     progress.seconds = time.perf_counter() - started
     kept = best.weights if evaluate is not None else best.current()
-    # Accelerate wrapped the forward in autocast; what is saved and compared is the bare model.
-    runtime.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     runtime.accelerator.free_memory()
     put_weights(classifier.to(runtime.device), kept)
     return progress
@@ -167,12 +166,12 @@ def _note(progress: Progress, outcome: Outcome, step: OptimizerStep) -> None:
         progress.micro_batch_size = step.micro_batch_size
 
 
-def _prepare(runtime: Runtime, classifier: EncoderModel, optimizer: Any, config: ResolvedTraining) -> tuple[Any, Any]:
+def _prepare(runtime: Runtime, classifier: Trainable, optimizer: Any, config: ResolvedTraining) -> tuple[Any, Any]:
+    """The model and the optimizer that step; a model that is not sharded is wrapped once its memory has been tried."""
     accelerator = runtime.accelerator
     if not runtime.is_sharded:
-        # The step adds up gradients over micro-batches and processes itself, so no wrapper around the model does.
         accelerator.gradient_accumulation_steps = 1
-        return accelerator.prepare_model(classifier, evaluation_mode=True), accelerator.prepare_optimizer(optimizer)
+        return classifier, accelerator.prepare_optimizer(optimizer)
     most = share(config, runtime)
     micro_batches = -(-most // min(config.micro_batch_size or most, most))
     accelerator.gradient_accumulation_steps = micro_batches
@@ -183,3 +182,23 @@ def _prepare(runtime: Runtime, classifier: EncoderModel, optimizer: Any, config:
         plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = -(-most // micro_batches)
     model, prepared = accelerator.prepare(classifier, optimizer)
     return model, prepared
+
+
+def _make_ready(
+    runtime: Runtime,
+    losses: RowLosses,
+    optimizer: Any,
+    config: ResolvedTraining,
+    seed: int,
+    progress: Progress,
+    row: np.ndarray,
+) -> OptimizerStep:
+    """What takes the steps, with as many rows per forward pass as fit."""
+    most = share(config, runtime)
+    size = min(config.micro_batch_size or most, most)
+    if runtime.is_sharded:  # Accelerate counts the parts of a step as they were when it prepared the model
+        return OptimizerStep(runtime, losses, optimizer, config, size)
+    size, complete = min(progress.micro_batch_size or size, size), True
+    if runtime.processes > 1:
+        size, complete = try_memory(runtime, losses, optimizer, config, seed, size)
+    return OptimizerStep(runtime, replicate(runtime, losses, complete, row), optimizer, config, size, complete)

@@ -8,22 +8,23 @@ import re
 import torch
 
 from nlptl.config.training import ResolvedTraining
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import Trainable
 
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
-def build_optimizer(model: EncoderModel, config: ResolvedTraining) -> torch.optim.Optimizer:
+def build_optimizer(model: Trainable, config: ResolvedTraining) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) over the trainable parameters.
 
     Groups differ in weight decay (none on biases and normalisation weights) and in learning rate: the head has its
     own, and each layer below it learns at `layer_decay` times the rate of the layer above. Each group keeps its peak
     rate under `peak`, and under `unfreezes_at` the share of all steps after which it begins to learn: 0 for the head,
-    and with `unfreeze` (gradual unfreezing, Howard & Ruder 2018) the later, the lower the layer lies.
+    and with `unfreeze` (gradual unfreezing, Howard & Ruder 2018) the later, the lower the layer lies. Parameters' names
+    are under `param_names`; saved states are by name.
     """
     own = {id(p) for p in model.own.values()}
-    depth = int(getattr(model.config, "num_hidden_layers", 0))
-    groups: dict[tuple[float, float, float], list[torch.nn.Parameter]] = {}
+    depth = model.depth
+    groups: dict[tuple[float, float, float], list[tuple[str, torch.nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -34,7 +35,7 @@ def build_optimizer(model: EncoderModel, config: ResolvedTraining) -> torch.opti
             rate = config.learning_rate * config.layer_decay**below
             unfreezes_at = config.unfreeze * (below + 1) / (depth + 1)
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay, unfreezes_at), []).append(parameter)
+        groups.setdefault((rate, decay, unfreezes_at), []).append((name, parameter))
     described = [
         {"params": members, "lr": rate, "peak": rate, "weight_decay": decay, "unfreezes_at": unfreezes_at}
         for (rate, decay, unfreezes_at), members in groups.items()
@@ -65,7 +66,7 @@ def rate_factor(step: int, total: int, schedule: str, warmup: float) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float, done: float = 1.0) -> None:
-    """Set every group's rate to its peak times `factor`, or to 0 where it has not thawed yet.
+    """Set every group's rate to its peak times `factor`, or to 0 where it is still frozen (gradual unfreezing).
 
     A rate of 0 holds a group's weights still, decay included, while its moments are kept up: so what a step does stays
     a function of weights, moments and step alone, and a resumed run repeats it.

@@ -17,7 +17,7 @@ from torch import distributed as dist
 from tqdm.auto import tqdm
 
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
-from nlptl.training.distributed.restart import meeting_place
+from nlptl.training.distributed.restart import rendezvous_address
 from nlptl.training.resume.preemption import StopFlag
 
 log = logging.getLogger("nlptl")
@@ -109,14 +109,6 @@ class Runtime:
         """Whether it holds on at least one process."""
         return bool(self.sum(np.array([here], np.int64))[0])
 
-    def accumulating(self, model: Any) -> AbstractContextManager[Any]:
-        """A forward and backward pass whose gradients are added to those that are there.
-
-        Sharded models reduce theirs inside the last backward pass of a step; for replicas the step does it.
-        """
-        context: AbstractContextManager[Any] = self.accelerator.accumulate(model) if self.is_sharded else nullcontext()
-        return context
-
     @contextmanager
     def noticing_loss(self) -> Iterator[None]:
         """For exchanges between processes: their failure means that a process is gone.
@@ -135,7 +127,7 @@ class Runtime:
 
     @contextmanager
     def noticing_loss_in_passes(self) -> Iterator[None]:
-        """For a whole training: sharded models exchange weights in any pass, among errors of other kinds.
+        """For a whole training: its passes exchange gradients or weights, among errors of other kinds.
 
         Raises:
             LostProcessError: an exchange failed.
@@ -144,7 +136,7 @@ class Runtime:
             yield
         except RuntimeError as error:
             # Gloo's errors have no type of their own.
-            if not self.is_sharded or not (isinstance(error, dist.DistError) or "gloo/" in str(error)):
+            if self.processes == 1 or not (isinstance(error, dist.DistError) or "gloo/" in str(error)):
                 raise
             raise self._lost(error) from error
 
@@ -175,6 +167,7 @@ def start_runtime(
     deterministic: bool = False,
     progress: bool = True,
     timeout_seconds: float = 300.0,
+    gradient_compression: str = "none",
 ) -> Runtime:
     """Join the other processes, if the launcher started any, and choose device and precision.
 
@@ -184,10 +177,11 @@ def start_runtime(
         deterministic: ask PyTorch for deterministic kernels.
         progress: show bars.
         timeout_seconds: how long processes wait for one another before they take the others for lost.
+        gradient_compression: none, or the type in which replicas exchange gradients: bf16 or fp16.
 
     Raises:
         LaunchError: several processes were launched that do not know each other, or with FSDP of version 1.
-        ConfigError: a precision this device cannot compute, or an unknown tracker.
+        ConfigError: a precision this device cannot compute, or an unknown tracker, or a compression that cannot be had.
     """
     from accelerate import Accelerator, InitProcessGroupKwargs
     from accelerate.state import AcceleratorState, DistributedType, GradientState
@@ -200,23 +194,36 @@ def start_runtime(
     sharded = AcceleratorState._shared_state.get("distributed_type") == DistributedType.FSDP
     AcceleratorState._reset_state(reset_partial_state=sharded)
     GradientState._reset_state()
-    group = InitProcessGroupKwargs(init_method=meeting_place(), timeout=timedelta(seconds=timeout_seconds))
+    group = InitProcessGroupKwargs(init_method=rendezvous_address(), timeout=timedelta(seconds=timeout_seconds))
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision="no" if chosen == "fp32" else chosen,
         log_with=_known_trackers(trackers or []),
         project_dir=".",  # trackers ask for a folder now; theirs is set once the run folder is known
-        kwargs_handlers=[group],
+        kwargs_handlers=[group, _replication(gradient_compression, on_cpu)],
     )
     torch.use_deterministic_algorithms(deterministic)
     runtime = Runtime(
         accelerator.device, chosen, accelerator.process_index, accelerator.num_processes, accelerator, progress
     )
-    _check_launch(runtime, launched)
+    _check_launch(runtime, launched, gradient_compression)
     return runtime
 
 
-def _check_launch(runtime: Runtime, launched: int) -> None:
+def _replication(gradient_compression: str, on_cpu: bool) -> Any:
+    """How Accelerate makes replicas of a model: buffers never change here, and gradients need no second copy."""
+    from accelerate import DistributedDataParallelKwargs
+    from accelerate.utils import DDPCommunicationHookType
+
+    if gradient_compression == "bf16" and on_cpu:
+        raise ConfigError(
+            "runtime.gradient_compression bf16 needs GPUs: PyTorch has it for NCCL alone. On CPUs use fp16 or none."
+        )
+    hook = DDPCommunicationHookType("no" if gradient_compression == "none" else gradient_compression)
+    return DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True, comm_hook=hook)
+
+
+def _check_launch(runtime: Runtime, launched: int, gradient_compression: str) -> None:
     if runtime.processes != launched:
         raise LaunchError(
             f"{launched} processes were launched, but this one knows {runtime.processes}: they would train "
@@ -227,6 +234,11 @@ def _check_launch(runtime: Runtime, launched: int) -> None:
         raise LaunchError(
             "The launch asks for FSDP of version 1, which nlptl does not train with. Set fsdp_version: 2 in its "
             "config, or take `nlptl configs fsdp2`."
+        )
+    if runtime.is_sharded and gradient_compression != "none":
+        raise ConfigError(
+            f"runtime.gradient_compression {gradient_compression} is for replicas of a model; this launch shards it "
+            "(FSDP or DeepSpeed), which has its own way of exchanging gradients. Leave the setting out."
         )
     if runtime.uses_deepspeed and runtime.is_main:
         log.warning(

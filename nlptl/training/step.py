@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nlptl.config.training import ResolvedTraining
 from nlptl.errors import NlptlError
-from nlptl.training.distributed.gradient_sum import GradientSum
-from nlptl.training.examples.labelled import Examples
+from nlptl.training.memory import halve, ran_out, share, split, trained_by
 from nlptl.training.runtime import Runtime
-
-log = logging.getLogger("nlptl")
 
 
 @dataclass(frozen=True)
@@ -39,29 +36,39 @@ class Outcome:
 
 
 class OptimizerStep:
-    """Takes steps; `micro_batch_size` shrinks when memory runs out, on all processes together.
+    """Takes steps over rows whose losses are summed and divided by the rows of the step, on all processes together.
 
     Args:
-        micro_batch_size: rows per forward pass and process that an earlier part of this training came down to.
+        runtime: processes, device, precision.
+        losses: row numbers to losses (`RowLosses`), as prepared by Accelerate.
+        optimizer: as prepared by Accelerate.
+        config: resolved settings.
+        micro_batch_size: rows per forward pass and process. In one process it shrinks when memory runs out.
+        complete: whether each trainable parameter gets a gradient in every backward pass.
     """
 
     def __init__(
         self,
         runtime: Runtime,
-        model: Any,
+        losses: nn.Module,
         optimizer: Any,
-        rows: Examples,
         config: ResolvedTraining,
-        micro_batch_size: int | None = None,
+        micro_batch_size: int,
+        complete: bool = True,
     ) -> None:
-        self._runtime, self._model, self._optimizer, self._rows = runtime, model, optimizer, rows
+        self._runtime, self._losses, self._optimizer = runtime, losses, optimizer
         self._clip = config.clip or float("inf")
         self._share = share(config, runtime)
-        self.micro_batch_size = min(micro_batch_size or config.micro_batch_size or self._share, self._share)
-        self.shrunk = micro_batch_size is not None
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if not runtime.is_sharded:
-            self._gradients = GradientSum(runtime, self._parameters)
+        self.micro_batch_size = micro_batch_size
+        self._parameters = trained_by(optimizer)
+        self._replicated = runtime.processes > 1 and not runtime.is_sharded
+        self._complete = complete
+        self._asked = config.micro_batch_size or self._share
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether memory made the micro-batch smaller than the settings say."""
+        return self.micro_batch_size < min(self._asked, self._share)
 
     def take(self, step_rows: np.ndarray, seed: int, due: bool = False) -> Outcome:
         """One step over these rows, the same on every process.
@@ -72,71 +79,81 @@ class OptimizerStep:
             due: this process wants to save afterwards.
 
         Raises:
-            NlptlError: loss or gradients became NaN or infinite, or memory does not suffice for a single row; the
-                weights are as before the step.
+            NlptlError: loss or gradients became NaN or infinite, or memory ran out: in one process for a single row,
+                in several for what had fit before. The weights are as before the step.
         """
         started = time.perf_counter()
         while True:
             torch.manual_seed(seed)
-            loss, full = self._accumulate(step_rows)
-            lacking = any(p.grad is None for p in self._parameters)
-            stop = self._runtime.stop.requested is not None
-            said = self._runtime.sum(np.array([loss, full, lacking, stop, due], np.float64))
-            if not said[1]:
+            loss = self._accumulate(step_rows)
+            if loss is not None:
                 break
-            self._shrink()
-        if not self._runtime.is_sharded:
-            self._gradients.take(bool(said[2]))
+            self._optimizer.zero_grad()
+            self.micro_batch_size = halve(self._runtime, self.micro_batch_size)
+        stop = self._runtime.stop.requested is not None
+        said = self._runtime.sum(np.array([loss, stop, due], np.float64))
         updating = time.perf_counter()
         # Going through all modules for them would take longer than the norm itself.
-        learning = self._model.parameters() if self._runtime.is_sharded else self._parameters
+        learning = self._losses.parameters() if self._runtime.is_sharded else self._parameters
         norm = self._runtime.accelerator.clip_grad_norm_(learning, self._clip)
         self._check_finite(float(said[0]), norm, step_rows)
         self._optimizer.step()
         skipped = bool(getattr(self._optimizer, "step_was_skipped", False))
         self._optimizer.zero_grad()
         ended = time.perf_counter()
-        return Outcome(float(said[0]), skipped, bool(said[3]), bool(said[4]), ended - started, ended - updating)
+        return Outcome(float(said[0]), skipped, bool(said[1]), bool(said[2]), ended - started, ended - updating)
 
-    def _accumulate(self, step_rows: np.ndarray) -> tuple[float, bool]:
-        """This process's part of the mean loss, its gradients in place; and whether memory ran out instead."""
+    def _accumulate(self, step_rows: np.ndarray) -> float | None:
+        """This process's part of the mean loss, its gradients in place; None where the only process ran out of memory.
+
+        With several processes, the gradients are the sums over them: they are exchanged inside the last backward pass.
+        """
         runtime = self._runtime
-        count = -(-self._share // self.micro_batch_size)
-        mine = np.array_split(step_rows[runtime.rank :: runtime.processes], count)
+        parts = split(step_rows[runtime.rank :: runtime.processes], self._share, self.micro_batch_size)
+        # Gradients are averaged over processes, and sharded ones over micro-batches; the sum over rows is wanted.
+        factor = runtime.processes * (len(parts) if runtime.is_sharded else 1)
         total = torch.zeros((), device=runtime.device)
         try:
-            for part in mine:
+            for number, part in enumerate(parts, 1):
                 # A process without rows in a short last step still takes part, with a row that weighs nothing.
                 used, weight = (part, 1.0) if len(part) else (step_rows[:1], 0.0)
-                with runtime.accumulating(self._model), runtime.accelerator.autocast():
-                    losses = self._rows.losses(self._model, used, runtime.device)
-                    loss = losses.sum() * (weight / len(step_rows))
-                    # Sharded gradients are averaged over processes and micro-batches; the sum over rows is wanted.
-                    runtime.accelerator.backward(loss * (runtime.processes * count if runtime.is_sharded else 1))
+                with self._accumulating(number == len(parts)), runtime.accelerator.autocast():
+                    loss = self._losses(used).sum() * (weight / len(step_rows))
+                    runtime.accelerator.backward(loss * factor)
                 total += loss.detach()
-            return float(total), False
+            self._check_complete()
+            return float(total)
         except RuntimeError as error:
-            if runtime.is_sharded or not _out_of_memory(error):
+            if not ran_out(error):
                 raise
+            if runtime.processes > 1 or runtime.is_sharded:
+                raise self._out_of_memory(error) from error
         # Outside the except block, so that the error no longer holds the tensors that filled the memory.
-        self._optimizer.zero_grad()
-        if runtime.device.type != "cpu":
-            torch.accelerator.empty_cache()
-        return 0.0, True
+        return None
 
-    def _shrink(self) -> None:
-        self._optimizer.zero_grad()
-        if self.micro_batch_size == 1:
+    def _accumulating(self, last: bool) -> AbstractContextManager[Any]:
+        """A forward and backward pass whose gradients are added to those that are there, and exchanged in the last."""
+        accelerator = self._runtime.accelerator
+        if self._runtime.is_sharded:
+            return accelerator.accumulate(self._losses.model)  # type: ignore[no-any-return]
+        return nullcontext() if last else accelerator.no_sync(self._losses)
+
+    def _check_complete(self) -> None:
+        if self._replicated and self._complete and any(p.grad is None for p in self._parameters):
             raise NlptlError(
-                "Memory does not suffice for one row per forward pass. Try a smaller model.max_length, "
-                "--set runtime.gradient_checkpointing=true, a smaller checkpoint, or mode lora."
+                "A trainable parameter got no gradient in this step, so the processes cannot exchange theirs. Let each "
+                "row's loss depend on every trainable parameter (times zero, if need be), or train in one process."
             )
-        before, self.micro_batch_size, self.shrunk = self.micro_batch_size, self.micro_batch_size // 2, True
-        if self._runtime.is_main:
-            log.warning(
-                f"Out of memory with {before} rows per forward pass: going on with {self.micro_batch_size}, on every "
-                "process. Rows per optimizer step and the schedule stay as they are."
-            )
+
+    def _out_of_memory(self, error: RuntimeError) -> NlptlError:
+        fitted = "The largest batch had fit before the first step, so something else has taken memory since. "
+        again = "to go on, free the device and give the same command again, which tries anew how many rows fit; or "
+        return NlptlError(
+            f"Process {self._runtime.rank} ran out of memory in a step ({str(error).strip().splitlines()[0]}). "
+            f"{fitted if self._replicated else ''}A state that was saved before is intact: "
+            f"{again if self._replicated else ''}start anew with training.micro_batch_size below "
+            f"{self.micro_batch_size}, or with --set runtime.gradient_checkpointing=true."
+        )
 
     def _check_finite(self, loss: float, norm: Tensor | None, step_rows: np.ndarray) -> None:
         # fp16 gradients overflow now and then; the scaler skips such steps by itself.
@@ -153,16 +170,6 @@ class OptimizerStep:
         )
 
 
-def share(config: ResolvedTraining, runtime: Runtime) -> int:
-    """Most rows of a step that fall to one process."""
-    return -(-config.batch_size // runtime.processes)
-
-
 def step_seed(seed: int, step: int, rank: int) -> int:
     """Of what is drawn in one step on one process."""
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -241,6 +241,21 @@ def test_a_state_of_other_batches_is_refused_and_kept(learn, fresh, eager, tmp_p
     assert learn(state=state).progress.step == 2 * STEPS
 
 
+@pytest.mark.parametrize("rename", [lambda key: f"0.{key.split('/')[0]}", lambda key: f"{key}.of_another_model"])
+def test_a_state_whose_moments_have_other_names_is_refused_and_kept(learn, eager, tmp_path, rename):
+    """Those of an earlier version, and those of another model."""
+    state = StateFolder(tmp_path / "state")
+    with pytest.raises(Interrupted):
+        learn(Until(3), state=state)
+    snapshot = state.read()
+    snapshot.moments = {rename(key): tensor for key, tensor in snapshot.moments.items()}
+    state.remove()
+    state.save(snapshot)
+    with pytest.raises(ArtifactError, match=r"another model, or to another version of nlptl.*starts over"):
+        learn(state=state)
+    assert state.exists()
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_training_stopped_between_epoch_and_validation_still_validates(learn, fresh, eager, tmp_path, epoch):
     whole = fresh()

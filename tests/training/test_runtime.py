@@ -1,3 +1,4 @@
+import inspect
 import os
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
 
+import nlptl
 from nlptl.errors import ConfigError, LaunchError, MissingExtraError
 from nlptl.storage.paths import bundled
 from nlptl.training.runtime import choose_precision, local_runtime, start_runtime
@@ -67,6 +69,44 @@ def test_the_first_version_of_fsdp_is_refused(monkeypatch):
     runtime = start_runtime("fp32")
     assert runtime.is_sharded
     assert not runtime.uses_deepspeed
+
+
+@pytest.mark.parametrize(("asked", "hook"), [("none", "no"), ("fp16", "fp16")])
+def test_replicas_exchange_gradients_in_the_type_that_was_asked_for(asked, hook):
+    handler = start_runtime("fp32", gradient_compression=asked).accelerator.ddp_handler
+    assert handler.comm_hook.value == hook
+    assert handler.gradient_as_bucket_view and not handler.broadcast_buffers and not handler.find_unused_parameters
+
+
+def test_a_compression_that_cannot_be_had_is_refused(monkeypatch):
+    with pytest.raises(ConfigError, match=r"runtime\.gradient_compression bf16 needs GPUs.*fp16 or none"):
+        start_runtime("fp32", gradient_compression="bf16")
+    sharding(monkeypatch, "FSDP", is_fsdp2=True)
+    with pytest.raises(ConfigError, match="fp16 is for replicas of a model; this launch shards it"):
+        start_runtime("fp32", gradient_compression="fp16")
+
+
+class Joined(Exception):
+    """Carries what `start_runtime` was called with."""
+
+
+@pytest.mark.parametrize("place", ["nlptl.runs.folder", "nlptl.pretraining.pretrain"])
+def test_training_and_pretraining_join_the_processes_as_the_settings_say(monkeypatch, tiny, obvious, tmp_path, place):
+    names = list(inspect.signature(start_runtime).parameters)
+
+    def join(*given):
+        raise Joined(dict(zip(names, given, strict=True)))
+
+    monkeypatch.setattr(f"{place}.start_runtime", join)
+    asked = {"timeout_seconds": 7.0, "gradient_compression": "fp16", "deterministic": True, "progress": False}
+    settings = {f"runtime.{name}": value for name, value in asked.items()}
+    with pytest.raises(Joined) as caught:
+        if "pretrain" in place:
+            nlptl.pretrain(obvious, checkpoint=tiny["bert"], steps=1, output=tmp_path / "out", settings=settings)
+        else:
+            nlptl.train("sentiment", data=obvious, checkpoint=tiny["bert"], output=tmp_path / "out", settings=settings)
+    (given,) = caught.value.args
+    assert {name: given[name] for name in asked} == asked
 
 
 def test_a_deepspeed_run_says_once_that_it_saves_no_state(monkeypatch, caplog):

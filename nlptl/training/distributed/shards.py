@@ -1,7 +1,7 @@
-"""Processes that each hold a part of the weights (FSDP2): the model that is cut up, and tensors whole or cut up.
+"""Processes that each hold a part of the weights (FSDP2): the sharded model, and full and sharded tensors.
 
-A copy of the model is cut up, and the model itself waits on the CPU for the trained weights: FSDP2 has no way back.
-Saved states hold whole tensors, so that any number of such processes, or one that holds all weights, can go on.
+A copy of the model is sharded, and the model itself waits on the CPU for the trained weights: FSDP2 has no way back.
+Saved states hold full tensors, so that any number of such processes, or one that holds all weights, can go on.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from nlptl.models.encoder import EncoderModel, compile_layers, is_compiled
+from nlptl.models.encoder import Trainable, compile_layers, is_compiled
 
 
-def copy_to_shard(accelerator: Any, model: EncoderModel) -> EncoderModel:
-    """A copy on the CPU, for `accelerator.prepare`, which cuts it up layer by layer on the way to the device."""
+def copy_to_shard(accelerator: Any, model: Trainable) -> Trainable:
+    """A copy on the CPU, for `accelerator.prepare`, which shards it layer by layer on the way to the device."""
     copy = deepcopy(model.cpu())
     if is_compiled(model):  # a copy is not
         compile_layers(copy)
@@ -27,22 +27,23 @@ def copy_to_shard(accelerator: Any, model: EncoderModel) -> EncoderModel:
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """The tensor, or all parts of a cut-up one together, which takes every process."""
+    """The tensor itself; of a sharded one all parts together, for which every process has to call this."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
-    """A tensor that every process has whole; this process's part of it where `other` is cut up."""
+    """A full tensor that every process has; this process's part of it where `other` is sharded."""
     if not isinstance(other, DTensor):
         return tensor
     return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements, src_data_rank=None)
 
 
-def _layer_classes(model: EncoderModel) -> list[str]:
+def _layer_classes(model: Trainable) -> list[str]:
     """Class names of the encoder's layers; what is not in them (embeddings, heads) is one part by itself.
 
     Transformers' own list is empty for some architectures, and has embeddings, which a masked-LM head may share.
     """
-    depth = getattr(model.config, "num_hidden_layers", 0)
-    stacks = [m for m in model.encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth > 0]
+    if model.encoder is None:
+        return []
+    stacks = [m for m in model.encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == model.depth > 0]
     return sorted({type(layer).__name__ for stack in stacks for layer in stack})

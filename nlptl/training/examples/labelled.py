@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nlptl.data.batching import plan_epoch
 from nlptl.data.encoding import Encoded, collate
@@ -28,8 +28,31 @@ class Examples(Protocol):
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         """Row numbers of each optimizer step of one epoch; every epoch has as many steps."""
 
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) tokens of some rows: what a forward pass over them costs."""
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         """Losses (B,) float32 of some rows; the loop sums them and divides by the rows of the step."""
+
+
+class RowLosses(nn.Module):
+    """The forward pass of training: row numbers (B,) in, their losses (B,) out.
+
+    Several processes wrap this module rather than the model in it: so examples see the model itself, and a loss may
+    call it more than once, or use its parameters besides.
+
+    Args:
+        rows: what is learned from.
+        model: what `rows.losses` takes.
+        device: where the model is.
+    """
+
+    def __init__(self, rows: Examples, model: Any, device: torch.device) -> None:
+        super().__init__()
+        self.rows, self.model, self._device = rows, model, device
+
+    def forward(self, rows: np.ndarray) -> Tensor:
+        return self.rows.losses(self.model, rows, self._device)
 
 
 @dataclass(frozen=True)
@@ -50,6 +73,9 @@ class LabelledExamples:
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         return plan_epoch(self.encoded.lengths, batch_size, seed, epoch, self.by_length)
+
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.encoded.lengths_of(rows)
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds_shapes)

@@ -59,6 +59,9 @@ class MixedExamples:
         lengths = self.encoded.lengths[drawn]
         return [drawn[step] for step in plan_epoch(lengths, batch_size, seed, epoch, self.parts[0].by_length)]
 
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.encoded.lengths_of(rows)
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, model.packs, model.rounds_shapes))
         losses = torch.zeros(len(rows), device=device)

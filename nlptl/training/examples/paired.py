@@ -59,6 +59,9 @@ class PairedExamples:
             steps.append(np.concatenate([rows, others])[order])
         return steps
 
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.lengths[rows])
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         strength = reversal_strength(self.done) if self.distance is None else 0.0
         out: Aligned = model(self.inputs(rows, device), strength)

@@ -42,6 +42,9 @@ class UnlabelledExamples:
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         return plan_stretch(self.encoded.lengths, batch_size, seed, epoch * self.steps, self.steps)
 
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.encoded.lengths_of(rows % len(self.encoded))
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         raise NotImplementedError
 

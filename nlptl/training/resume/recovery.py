@@ -59,14 +59,15 @@ class Recovery:
                 "runtime.cuda_graphs=false; or choose another --output."
             )
         try:
-            # Processes that share the weights out train all words; one that holds them may train the used ones only.
-            for name, parameter, rows in self._best.used_rows():
-                snapshot.keep_rows(name, parameter, rows, self._optimizer)
+            # With sharded weights all words are trained; a process that holds all weights may train the used ones only.
+            for name, rows in self._best.used_rows().items():
+                snapshot.keep_rows(name, rows)
             snapshot.restore(self._optimizer)
             self._best.put(snapshot.weights)
         except (ValueError, KeyError, RuntimeError) as error:
             raise ArtifactError(
-                f"The training state in {where} belongs to another model ({error}). Choose another --output."
+                f"The training state in {where} belongs to another model, or to another version of nlptl ({error}). "
+                "Choose another --output; or remove it, and training starts over."
             ) from error
         self._best.weights = snapshot.best
         scaler = getattr(self._runtime.accelerator, "scaler", None)

@@ -1,7 +1,7 @@
 """The states of an unfinished training on disk, so that it can go on where it was stopped.
 
 The stream of batches, dropout and learning rate are functions of seed and step, so weights, optimizer moments and a
-few counters are the whole state. Each lies in a folder of its own, `step-0000123`, that is whole or not there.
+few counters are the whole state. Each lies in a folder of its own, `step-0000123`, that is written atomically.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class Progress:
 
 @dataclass
 class Snapshot:
-    """All that a state holds; its tensors are whole, however many processes share them out."""
+    """All that a state holds, in full tensors, however many processes hold a part of them each."""
 
     weights: Weights
     best: Weights
     moments: Weights
-    """Tensors of the optimizer, by `index.name`."""
+    """Tensors of the optimizer, by `moment/parameter`."""
     numbers: dict[str, Any]
-    """What the optimizer keeps besides tensors."""
+    """What the optimizer keeps besides tensors, by the same names."""
     progress: Progress
 
     @classmethod
@@ -83,29 +83,28 @@ class Snapshot:
         Args:
             weights: as they are now.
             best: those of the best epoch.
-            optimizer: its moments are made whole, for which every process has to call this.
+            optimizer: with named parameters; sharded moments are gathered, for which every process has to call this.
             progress: where training stands.
             keep: False: only take part in that.
         """
         moments, numbers = {}, {}
+        names = list(_parameters_of(optimizer))
         for index, entries in optimizer.state_dict()["state"].items():
-            for name, value in entries.items():
+            for moment, value in entries.items():
+                key = f"{moment}/{names[index]}"
                 if not isinstance(value, Tensor):
-                    numbers[f"{index}.{name}"] = value
+                    numbers[key] = value
                     continue
                 full = full_tensor(value)
-                if keep:  # on the CPU where it was made whole, so that only one at a time fills the device
-                    moments[f"{index}.{name}"] = full if full is value else full.cpu()
+                if keep:  # on the CPU where it was gathered, so that only one at a time fills the device
+                    moments[key] = full if full is value else full.cpu()
         return cls(weights, best, moments, numbers, progress)
 
-    def keep_rows(self, name: str, parameter: Tensor, rows: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    def keep_rows(self, name: str, rows: Tensor) -> None:
         """Of a parameter that was saved with all its rows, keep those that this training has."""
-        parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
-        index = f"{parameters.index(id(parameter))}."
         for part in (self.weights, self.best, self.moments):
             for key, saved in part.items():
-                its = key == name or (part is self.moments and key.startswith(index))
-                if its and saved.ndim and len(saved) > len(rows):
+                if key.split("/", 1)[-1] == name and saved.ndim and len(saved) > len(rows):
                     part[key] = saved[rows.to(saved.device)]
 
     def restore(self, optimizer: torch.optim.Optimizer) -> None:
@@ -114,16 +113,15 @@ class Snapshot:
         Raises:
             ValueError: they are another model's; torch would take them without a word.
         """
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for key, moment in self.moments.items():
-            index = int(key.split(".", 1)[0])
-            if index >= len(parameters) or (moment.ndim and moment.shape != parameters[index].shape):
-                raise ValueError(f"the optimizer's {key} has no place in this model")
+        parameters = _parameters_of(optimizer)
+        places = {name: place for place, name in enumerate(parameters)}
         state: dict[int, dict[str, Any]] = {}
         for key, value in [*self.moments.items(), *self.numbers.items()]:
-            place, name = key.split(".", 1)
-            is_moment = isinstance(value, Tensor) and value.ndim > 0
-            state.setdefault(int(place), {})[name] = shard_like(value, parameters[int(place)]) if is_moment else value
+            moment, _, name = key.partition("/")
+            own, is_moment = parameters.get(name), isinstance(value, Tensor) and value.ndim > 0
+            if own is None or (is_moment and value.shape != own.shape):
+                raise ValueError(f"the optimizer's {key} has no place in this model")
+            state.setdefault(places[name], {})[moment] = shard_like(value, own) if is_moment else value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
@@ -194,21 +192,6 @@ class StateFolder:
             log.warning(f"There is no good state in {self.folder}, so this training starts over")
         return None
 
-    def load(self, optimizer: torch.optim.Optimizer) -> tuple[Weights, Weights, Progress]:
-        """Weights, best weights and progress of the newest good state; puts the moments into the optimizer.
-
-        Raises:
-            ArtifactError: there is none, or it belongs to another model.
-        """
-        snapshot = self.read()
-        if snapshot is None:
-            raise ArtifactError(f"There is no good training state in {self.folder}. Remove it to start over.")
-        try:
-            snapshot.restore(optimizer)
-        except (ValueError, KeyError, RuntimeError) as error:
-            raise ArtifactError(f"The training state in {self.folder} belongs to another model ({error}).") from error
-        return snapshot.weights, snapshot.best, snapshot.progress
-
     def save_finished(self, best: Weights, progress: Progress) -> None:
         """Keep only what a finished training gave: for a run that goes on with another.
 
@@ -223,14 +206,14 @@ class StateFolder:
         write_atomic(self.folder, write)
 
     def load_finished(self) -> tuple[Weights, Progress] | None:
-        """What `save_finished` kept; None where there is nothing, or nothing whole: then it is trained again."""
+        """What `save_finished` kept; None where there is nothing, or it is damaged: then it is trained again."""
         if not self.folder.is_dir():
             return None
         try:
             check_digests(self.folder)
             progress = Progress(**json.loads((self.folder / "progress.json").read_text()))
             return load_file(self.folder / "best.safetensors"), progress
-        except Exception as error:  # as for `load`
+        except Exception as error:  # as for `_read`
             log.warning(f"The finished training in {self.folder} is damaged ({error}); it is repeated")
             shutil.rmtree(self.folder, ignore_errors=True)
             return None
@@ -255,3 +238,9 @@ def _read(folder: Path) -> Snapshot:
 
 def _write_tensors(path: Path, tensors: Weights) -> None:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _parameters_of(optimizer: torch.optim.Optimizer) -> dict[str, torch.nn.Parameter]:
+    """The parameters by name, in the optimizer's order."""
+    groups = optimizer.param_groups
+    return {name: p for g in groups for name, p in zip(g["param_names"], g["params"], strict=True)}

@@ -1,7 +1,6 @@
 """What several processes compute together is what one computes, memory faults on one of them included."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import numpy as np, pandas as pd, torch
+from torch.nn.parallel import DistributedDataParallel
 from nlptl.config.run import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
@@ -18,7 +18,6 @@ from nlptl.data.loading import label_targets
 from nlptl.models.classifier import build_classifier, load_tokenizer
 from nlptl.registry import MODES
 from nlptl.objectives.classification import Classification
-from nlptl.training.distributed import gradient_sum
 from nlptl.training.forward import logits_of, subset
 from nlptl.training.loop import fit
 from nlptl.training.examples.labelled import LabelledExamples
@@ -64,21 +63,47 @@ cases = {
     "plain": (Classification(), None),
     "parts": (Classification(), 3),
     "small": (Small(), None),
-    "sockets": (Classification(), None),
     "buckets": (Classification(), None),
+    "compressed": (Classification(), None),
 }
-share, shared, bucket = gradient_sum.share_memory, {}, gradient_sum.BUCKET_BYTES
+passes = {}
+forward = DistributedDataParallel.forward
+def counting(self, *given):
+    if torch.is_grad_enabled():
+        passes[name][0 if self.require_backward_grad_sync else 1] += 1
+    return forward(self, *given)
+DistributedDataParallel.forward = counting
 for name, (objective, micro) in cases.items():
-    def sharing(runtime, size):
-        shared[name] = None if name == "sockets" else share(runtime, size)
-        return shared[name]
-    gradient_sum.share_memory = sharing
-    gradient_sum.BUCKET_BYTES = 4096 if name == "buckets" else bucket
+    runtime = start_runtime("fp32", progress=False, gradient_compression="fp16" if name == "compressed" else "none")
+    if name == "buckets":  # gradients in many small parts
+        runtime.accelerator.ddp_handler.bucket_cap_mb = 0.01
+    passes[name] = [0, 0]
     rates.clear()
     rows = LabelledExamples(encoded, targets, tokenizer.pad_token_id, objective)
     progress = fit(runtime, fresh(), rows, ResolvedTraining(**settings, micro_batch_size=micro), 5)
     found[name] = {"losses": progress.losses, "rates": list(rates), "micro": progress.micro_batch_size}
-found["shared"] = sorted(name for name, memory in shared.items() if memory is not None)
+found["passes"] = passes
+
+def with_spare(used_by):
+    "Train with a further parameter, on which a pass's loss depends where `used_by` says so of its rows."
+    classifier = fresh()
+    classifier.spare = torch.nn.Parameter(torch.ones(()))
+    class Spared(Classification):
+        def __call__(self, logits, targets):
+            losses = super().__call__(logits, targets)
+            return losses + 0.0 * classifier.spare if used_by(len(targets)) else losses
+    rows = LabelledExamples(encoded, targets, tokenizer.pad_token_id, Spared())
+    return fit(runtime, classifier, rows, ResolvedTraining(**settings), 5).losses
+
+runtime, name = start_runtime("fp32", progress=False), "spare"
+passes[name] = [0, 0]
+found["never used"] = {"losses": with_spare(lambda count: False)}
+found["used by many rows"] = {"losses": with_spare(lambda count: count >= 4)}  # not in the last step, which has 3
+try:
+    passes_left = iter([True] * 4)  # two of the trial, one more before the first step, and that step
+    with_spare(lambda count: next(passes_left, False))
+except Exception as error:
+    found["no longer used"] = str(error)
 try:
     rows = LabelledExamples(encoded, targets, tokenizer.pad_token_id, Poisoned())
     fit(runtime, fresh(), rows, ResolvedTraining(**settings), 5)
@@ -113,15 +138,32 @@ def test_losses_and_rates_depend_neither_on_processes_nor_on_micro_batches(found
     alone = found[1, 0]["plain"]
     assert len(alone["losses"]) == len(alone["rates"]) == 5
     for said in found.values():
-        for name in ("plain", "parts", "small", "sockets", "buckets"):
+        for name in ("plain", "parts", "small", "buckets", "never used", "used by many rows"):
             np.testing.assert_allclose(said[name]["losses"], alone["losses"], atol=1e-4)
+        for name in ("plain", "parts", "small", "buckets"):
             assert said[name]["rates"] == alone["rates"]
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="gradients meet in shared memory on Linux only")
-def test_gradients_of_one_machine_meet_in_memory(found):
+def test_gradients_are_exchanged_once_per_step_whatever_the_micro_batches(found):
+    """And once before the first step; five steps, whose parts of at most 3 rows are more on fewer processes."""
     for (count, _), said in found.items():
-        assert said["shared"] == (["buckets", "parts", "plain", "small"] if count > 1 else [])
+        parts = -(-(16 // count) // 3)
+        assert said["passes"]["parts"] == ([1 + 5, 5 * (parts - 1)] if count > 1 else [0, 0])
+        assert said["passes"]["plain"] == ([1 + 5, 0] if count > 1 else [0, 0])
+
+
+def test_compressed_gradients_differ_by_their_rounding(found):
+    alone = found[1, 0]["plain"]["losses"]
+    assert found[1, 0]["compressed"]["losses"] == alone
+    for said in (said for (count, _), said in found.items() if count > 1):
+        np.testing.assert_allclose(said["compressed"]["losses"], alone, atol=1e-2)
+        assert said["compressed"]["losses"] != said["plain"]["losses"]
+    assert found[2, 0]["buckets"]["losses"] == found[2, 0]["plain"]["losses"]  # sums of two have one order
+
+
+def test_a_parameter_that_is_no_longer_used_is_said(found):
+    for (count, _), said in found.items():
+        assert ("got no gradient in this step" in said.get("no longer used", "")) == (count > 1)
 
 
 def test_memory_that_ends_on_one_process_shrinks_the_micro_batch_on_all(found):
