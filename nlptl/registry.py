@@ -171,18 +171,6 @@ class Registry(Generic[T]):
         return len(self.entries())
 
 
-def choices_text(registry: Registry[Any], default: str | None = None) -> str:
-    """`name: help` of every entry, for `--help`: from the registry alone, nothing is imported for it.
-
-    Args:
-        registry: one of those below.
-        default: the name that is taken where none is given; it comes first and says so.
-    """
-    names = sorted(registry, key=lambda name: name != default)
-    marks = {default: " (default)"}
-    return "; ".join(f"{name}{marks.get(name, '')}: {registry.help(name)}" for name in names) + "."
-
-
 MODES: Registry[Any] = Registry(
     "mode",
     "nlptl.modes",

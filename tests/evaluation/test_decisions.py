@@ -80,11 +80,11 @@ def rows_with(positives: int, others: int, seed: int = 0):
 @pytest.mark.parametrize(
     ("positives", "others", "few"),
     [
-        (0, 50, "0 rows with 'yes'"),
-        (1, 50, "1 rows with 'yes'"),
-        (FEWEST_ROWS - 1, 500, f"{FEWEST_ROWS - 1} rows with 'yes'"),
-        (50, 0, "0 rows without 'yes'"),
-        (50, FEWEST_ROWS - 1, f"{FEWEST_ROWS - 1} rows without 'yes'"),
+        (0, 50, "0 of the 10 rows with 'yes'"),
+        (1, 50, "1 of the 10 rows with 'yes'"),
+        (FEWEST_ROWS - 1, 500, "9 of the 10 rows with 'yes'"),
+        (50, 0, "0 of the 10 rows without 'yes'"),
+        (50, FEWEST_ROWS - 1, "9 of the 10 rows without 'yes'"),
     ],
 )
 def test_the_threshold_stays_at_a_half_where_validation_has_too_few_rows_and_says_so(positives, others, few, caplog):
@@ -140,7 +140,7 @@ def test_out_of_scope_with_too_few_in_scope_rows_rejects_nothing_and_says_so(kee
     with caplog.at_level("WARNING", "nlptl"):
         decision = fit_decision(task("out_of_scope", keep=keep), probabilities, np.repeat([0, 2], [rows, 4]))
     assert decision.apply(np.array([[0.4, 0.3, 0.3], [0.3, 0.3, 0.4]]), LABELS)[0] == ["no", "other"]
-    assert f"{rows} in-scope rows" in decision.note
+    assert f"has {rows} of the" in decision.note
     assert decision.note in caplog.text
     one_more = np.concatenate([probabilities, np.tile([0.9, 0.05, 0.05], (200, 1))])
     fitted = fit_decision(task("out_of_scope", keep=keep), one_more, np.repeat([0, 2, 0], [rows, 4, 200]))
@@ -182,7 +182,7 @@ def test_several_labels_without_enough_positives_stay_at_a_half():
     few[: FEWEST_ROWS - 1, 0] = 1.0
     decision = fit_decision(task("threshold", kind="multi_label"), probabilities, few)
     assert decision.threshold == 0.5
-    assert f"{FEWEST_ROWS - 1} pairs of a row and a label with any label" in decision.note
+    assert "9 of the 10 labels given to rows" in decision.note
     assert fit_decision(task("threshold", kind="multi_label"), probabilities, 0 * few).threshold == 0.5
 
 

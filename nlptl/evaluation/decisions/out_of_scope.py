@@ -41,8 +41,8 @@ class OutOfScope(Decision):
         needed = max(FEWEST_ROWS, math.ceil(1 / (1 - keep) - 1e-9))
         if rows < needed:
             note = (
-                f"The out-of-scope cut-off stays at 0, so that it sends no text out of scope: validation has {rows} "
-                f"in-scope rows, fewer than the {needed} that fitting it with decision.keep={keep:g} needs."
+                f"The out-of-scope cut-off stays at 0, so that it sends no text out of scope: validation has {rows} of "
+                f"the {needed} in-scope rows that fitting it with decision.keep={keep:g} needs."
             )
             return cls(threshold=0.0, label=label, note=note)
         if outside is not None:

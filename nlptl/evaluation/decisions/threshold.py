@@ -39,7 +39,7 @@ class Threshold(Decision):
             return _of_several(labels, probabilities, targets > 0)
         positive = labels.index(str(task.positive_label))
         wanted = targets == positive
-        lacking = _lacking(wanted, repr(task.positive_label))
+        lacking = _lacking(wanted, f"rows with {task.positive_label!r}", f"rows without {task.positive_label!r}")
         threshold = HALF if lacking else best_f1_threshold(probabilities[:, positive], wanted)
         return cls(threshold=threshold, label=task.positive_label, note=lacking)
 
@@ -58,7 +58,7 @@ def _of_several(labels: list[str], probabilities: np.ndarray, wanted: np.ndarray
     seen = np.asarray(wanted.any(0))
     unseen = [label for label, there in zip(labels, seen.tolist(), strict=True) if not there]
     wanted, scores = wanted[:, seen].ravel(), probabilities[:, seen].ravel()
-    lacking = _lacking(wanted, "any label", "pairs of a row and a label")
+    lacking = _lacking(wanted, "labels given to rows", "labels not given to rows")
     if lacking:
         return EveryLabel(threshold=HALF, note=lacking)
     named = ", ".join(map(repr, unseen[:10])) + (f" and {len(unseen) - 10} more" if len(unseen) > 10 else "")
@@ -66,15 +66,21 @@ def _of_several(labels: list[str], probabilities: np.ndarray, wanted: np.ndarray
     return EveryLabel(threshold=best_f1_threshold(scores, wanted), note=note)
 
 
-def _lacking(wanted: np.ndarray, label: str, rows: str = "rows") -> str | None:
-    """Why no threshold can be fitted; None where it can."""
+def _lacking(wanted: np.ndarray, with_it: str, without_it: str) -> str | None:
+    """Why no threshold can be fitted; None where it can.
+
+    Args:
+        wanted: (N,) bool.
+        with_it: what the true ones are, in the plural.
+        without_it: what the others are.
+    """
     positives = int(wanted.sum())
     negatives = len(wanted) - positives
     if min(positives, negatives) >= FEWEST_ROWS:
         return None
-    few = f"{positives} {rows} with {label}" if positives < FEWEST_ROWS else f"{negatives} {rows} without {label}"
+    few, rows = (positives, with_it) if positives < FEWEST_ROWS else (negatives, without_it)
     return (
-        f"The decision threshold stays at {HALF}: validation has {few}, fewer than the {FEWEST_ROWS} that fitting it "
+        f"The decision threshold stays at {HALF}: validation has {few} of the {FEWEST_ROWS} {rows} that fitting it "
         "needs. Give more validation rows (data.validation, data.validation_fraction)."
     )
 
