@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from measuring import HERE, markdown
 from records import Row, is_measured, read, surroundings, versions_and_dates, write
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 CASES = {"banking77": ("chatbot-intent", 30), "sst2": ("sentiment", 500)}
 ORDERS = {"by length in windows": None, "random": 1}
@@ -78,7 +78,7 @@ def measure(root: Path, case: Row) -> Row:
 
 def table(rows: list[Row]) -> str:
     """Data set x order, and whether one is better than the other over the same seeds."""
-    lines, said = [], []
+    lines, comparisons = [], []
     for name in CASES:
         of = {order: [r for r in rows if (r["dataset"], r["order"]) == (name, order)] for order in ORDERS}
         for order, some in of.items():
@@ -89,7 +89,8 @@ def table(rows: list[Row]) -> str:
             lines.append([name, order, *cells])
         ours, other = ([row["accuracy"] for row in some] for some in of.values())
         if ours and len(ours) == len(other):
-            said.append(f"- {name}: {compared(next(iter(ORDERS)), ours, 'random', other)}")
+            comparisons.append(Comparison(f"{name}: {next(iter(ORDERS))}", ours, "random", other))
+    said = [f"- {sentence}" for sentence in compared(comparisons)]
     head = markdown(["data", "order", "test accuracy, %", "padding, %", "examples/s"], lines)
     machines = ", ".join({row["machine"] for row in rows})
     return "\n".join([head, "", *said, "", f"machine: {machines}; {'; '.join(versions_and_dates(rows))}."])

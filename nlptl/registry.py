@@ -12,12 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from nlptl.errors import ConfigError, NlptlError, unknown
 
 T = TypeVar("T")
+
+
+class Package(NamedTuple):
+    """Who brought an entry that is not nlptl's own."""
+
+    name: str
+    """Of the installed package; of the module, where a program registered the thing itself."""
+    version: str | None
+    """None for a module."""
 
 
 class Entry(NamedTuple):
@@ -27,6 +36,8 @@ class Entry(NamedTuple):
     """The thing itself, or `package.module:attribute`, where it is imported from when it is asked for."""
     help: str
     """One line for `--help` and tables."""
+    package: Package | None = None
+    """None: nlptl itself."""
 
 
 class Registry(Generic[T]):
@@ -54,7 +65,8 @@ class Registry(Generic[T]):
         """
         if name in self.entries():
             raise ConfigError(f"The {self.kind} {name!r} is registered twice. Choose another name.")
-        self._entries[name] = Entry(item, help)
+        module = item.partition(":")[0] if isinstance(item, str) else getattr(item, "__module__", "") or ""
+        self._entries[name] = Entry(item, help, Package(module, None))
 
     def register(self, name: str, help: str = "") -> Callable[[T], T]:
         """Decorator form of `add`."""
@@ -71,12 +83,9 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: there is none (the message lists all names and suggests the nearest), or importing it fails.
         """
-        entries = self.entries()
-        if name not in entries:
-            raise ConfigError(unknown(self.kind, name, entries))
-        entry = entries[name]
+        entry = self._entry(name)
         if isinstance(entry.target, str):
-            entry = Entry(self._import(name, entry.target), entry.help)
+            entry = entry._replace(target=self._import(name, entry.target))
             self._entries[name] = entry
         item: T = entry.target
         return item
@@ -87,10 +96,15 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: as `get`.
         """
-        entries = self.entries()
-        if name not in entries:
-            raise ConfigError(unknown(self.kind, name, entries))
-        return entries[name].help
+        return self._entry(name).help
+
+    def package(self, name: str) -> Package | None:
+        """Who brought an entry; None for nlptl's own. Nothing is imported for it.
+
+        Raises:
+            ConfigError: as `get`.
+        """
+        return self._entry(name).package
 
     def check(self, name: str) -> None:
         """Refuse an unknown name; nothing is imported for it.
@@ -111,11 +125,30 @@ class Registry(Generic[T]):
             ConfigError: an installed package registers a name that is taken.
         """
         if not self._discovered:
+            for point in sorted(entry_points(group=str(self.group)), key=lambda point: point.name):
+                self._take_in(point)
             self._discovered = True
-            for point in entry_points(group=str(self.group)):
-                origin = f"of the package {point.dist.name}" if point.dist else "of an installed package"
-                self.add(point.name, point.value, origin)
         return self._entries
+
+    def _take_in(self, point: EntryPoint) -> None:
+        """Add what an installed package registers; nothing of it is imported yet."""
+        package = Package(point.dist.name, point.dist.version) if point.dist else Package(point.module, None)
+        known = self._entries.get(point.name)
+        if known is not None and (known.target, known.package) == (point.value, package):
+            return  # taken in before another one was refused
+        if known is not None:
+            other = f"the package {known.package.name}" if known.package else "nlptl"
+            raise ConfigError(
+                f"The package {package.name} registers the {self.kind} {point.name!r}, which is registered by {other} "
+                f"already. Rename it in its entry points (group {self.group}), or uninstall one of the packages."
+            )
+        self._entries[point.name] = Entry(point.value, f"of the package {package.name}", package)
+
+    def _entry(self, name: str) -> Entry:
+        entries = self.entries()
+        if name not in entries:
+            raise ConfigError(unknown(self.kind, name, entries))
+        return entries[name]
 
     def _import(self, name: str, target: str) -> Any:
         module, _, attribute = target.partition(":")
@@ -205,18 +238,18 @@ POLICIES: Registry[Any] = Registry(
     "decision policy",
     "nlptl.decision_policies",
     {
-        "argmax": ("nlptl.evaluation.decisions:fit_argmax", "the most probable label"),
+        "argmax": ("nlptl.evaluation.decisions.argmax:Argmax", "the most probable label"),
         "threshold": (
-            "nlptl.evaluation.decisions:fit_threshold",
+            "nlptl.evaluation.decisions.threshold:Threshold",
             "the positive label from the threshold of best F1 on",
         ),
         "out_of_scope": (
-            "nlptl.evaluation.decisions:fit_out_of_scope",
+            "nlptl.evaluation.decisions.out_of_scope:OutOfScope",
             "the best label, or out of scope where no label is probable enough",
         ),
     },
 )
-"""How probabilities become a label: functions that fit a policy on validation."""
+"""How probabilities become a label: classes as `nlptl.evaluation.decisions.Decision`."""
 
 BASELINES: Registry[Any] = Registry(
     "baseline",
@@ -243,6 +276,17 @@ BASELINES: Registry[Any] = Registry(
 )
 """Classical models on TF-IDF vectors: `nlptl.baselines.models.Baseline` objects."""
 
+BASELINE_SCORERS: Registry[Any] = Registry(
+    "form of a fitted baseline",
+    "nlptl.baseline_scorers",
+    {
+        "linear": ("nlptl.baselines.scorers:Linear", "a weight per term and label, and a bias"),
+        "neighbours": ("nlptl.baselines.scorers:Neighbours", "votes of the nearest training texts"),
+        "tree": ("nlptl.baselines.scorers:Tree", "a binary decision tree"),
+    },
+)
+"""What a baseline is saved as once it is fitted: classes as `nlptl.baselines.scorers.Scorer`."""
+
 PREDICTORS: Registry[Any] = Registry(
     "kind of run",
     "nlptl.predictors",
@@ -252,3 +296,9 @@ PREDICTORS: Registry[Any] = Registry(
     },
 )
 """What a run folder predicts with: classes as `nlptl.runs.predictors.Predictor`."""
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    registry.kind: registry
+    for registry in (MODES, STRATEGIES, OBJECTIVES, METRICS, POLICIES, BASELINES, BASELINE_SCORERS, PREDICTORS)
+}
+"""All of them, by what their things are called."""

@@ -8,11 +8,11 @@ from importlib.metadata import entry_points
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from nlptl.config.records import Record, read_record, validate
 from nlptl.errors import ConfigError, NlptlError, unknown
-from nlptl.registry import MODES, Registry
+from nlptl.registry import MODES, POLICIES, Registry
 from nlptl.storage.paths import bundled, user_path
 
 SPLITS = ("train", "validation", "test")
@@ -66,11 +66,21 @@ class ModeDefaults(Record):
 class DecisionSpec(Record):
     """How scores become a label; fitted on validation, saved in the run."""
 
-    policy: Literal["argmax", "threshold", "out_of_scope"] = "argmax"
+    policy: str = "argmax"
+    """argmax, threshold, out_of_scope, or one that an installed package registers."""
     label: str | None = None
     """out_of_scope: the label given to texts below the cut-off."""
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """out_of_scope: share of in-scope validation rows that stays above the cut-off."""
+    settings: dict[str, bool | int | float | str] = {}
+    """Of a policy of another package, which says what it takes; nlptl's own take none."""
+
+    @field_validator("policy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in POLICIES:
+            raise ValueError(unknown(POLICIES.kind, name, POLICIES))
+        return name
 
 
 class TaskSpec(Record):
@@ -120,12 +130,7 @@ class TaskSpec(Record):
         for mode in self.modes:
             if mode not in MODES:
                 yield f"modes: {unknown('mode', mode, MODES)}"
-        if self.decision.policy == "threshold" and self.kind == "single_label" and self.positive_label is None:
-            yield "decision.policy threshold needs positive_label"
-        if self.decision.policy == "out_of_scope" and self.decision.label is None:
-            yield "decision.policy out_of_scope needs decision.label"
-        if self.kind == "multi_label" and self.decision.policy == "out_of_scope":
-            yield "decision.policy out_of_scope needs kind single_label"
+        yield from POLICIES.get(self.decision.policy).faults(self)
 
     def label_list(self) -> list[str]:
         """The labels in id order.

@@ -14,7 +14,7 @@ import pkgutil
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 
 class Study(Protocol):
@@ -61,27 +61,23 @@ def mean_and_spread(values: Sequence[float], unit: float = 100.0) -> str:
     return f"{statistics.mean(scaled):.2f}{spread}"
 
 
-def paired(first: Sequence[float], second: Sequence[float], unit: float = 100.0) -> tuple[float, float | None]:
-    """Mean difference `first - second` and the two-sided p of a paired t-test over the same seeds.
+class Comparison(NamedTuple):
+    """A method beside its control, on the same seeds in the same order."""
 
-    Returns:
-        (mean difference, p); p is None for fewer than two pairs or differences that are all the same.
+    name: str
+    first: Sequence[float]
+    control: str
+    second: Sequence[float]
+
+
+def compared(comparisons: Sequence[Comparison], unit: float = 100.0) -> list[str]:
+    """A sentence for each: whether the method did better than its control, and how sure that is.
+
+    Args:
+        comparisons: all those that stand side by side in a table; p is corrected for their number (Holm 1979).
+        unit: factor; 100 shows fractions as points.
     """
-    from scipy.stats import ttest_rel
+    from nlptl.evaluation.significance import corrected, over_seeds, sentence
 
-    differences = [unit * (a - b) for a, b in zip(first, second, strict=True)]
-    mean = statistics.mean(differences)
-    if len(differences) < 2 or len(set(differences)) == 1:
-        return mean, None
-    return mean, float(ttest_rel(first, second).pvalue)
-
-
-def compared(name: str, first: Sequence[float], control: str, second: Sequence[float], unit: float = 100.0) -> str:
-    """One sentence: whether a method did better than its control over the same seeds, and how sure that is."""
-    difference, p = paired(first, second, unit)
-    seeds = f"{len(first)} seed{'s' * (len(first) != 1)}"
-    if p is None:
-        return f"{name} against {control}: {difference:+.2f} ({seeds}; no test)."
-    said = "better" if difference > 0 else "worse"
-    verdict = said if p < 0.05 else "no clear difference"
-    return f"{name} against {control}: {difference:+.2f} ({seeds}, paired t-test p = {p:.3f}): {verdict}."
+    found = corrected([over_seeds(one.first, one.second) for one in comparisons])
+    return [sentence(one.name, one.control, each, unit) for one, each in zip(comparisons, found, strict=True)]

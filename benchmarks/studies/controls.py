@@ -8,7 +8,7 @@ from typing import Any
 
 from pretrained import train_and_test
 
-from . import compared, mean_and_spread
+from . import Comparison, compared, mean_and_spread
 
 TITLE = "Transfer against no transfer"
 TASKS = {"sst2": ("sentiment", 2), "banking77": ("chatbot-intent", 77)}
@@ -77,11 +77,13 @@ def table(rows: list[dict[str, Any]]) -> str:
         f"Test accuracy in percent, mean ± standard deviation over draws of the labels; draws of full: {seeds}.",
     ]
     for head, column in zip(heads, columns, strict=True):
+        comparisons = []  # each column asks a question of its own, with three controls side by side
         for control in (SCRATCH, TFIDF, "feature_extraction"):
             both = sorted(scores[column].get("full", {}).keys() & scores[column].get(control, {}).keys())
             if both:
                 first, second = ([scores[column][m][seed] for seed in both] for m in ("full", control))
-                lines.append(f"- {head}: {compared('full', first, control, second)}")
+                comparisons.append(Comparison(f"{head}: full", first, control, second))
+        lines += [f"- {said}" for said in compared(comparisons)]
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 TITLE = "Domain adaptation (amazon_multidomain)"
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
@@ -110,8 +110,9 @@ def _group_table(mode: str, methods: list[str], rows: list[Row]) -> str:
     lines.append(f"| mean of {len(pairs)} pairs | " + " | ".join(map(mean_and_spread, cells)) + " |")
     lines.append("")
     lines.append(f"Accuracy in percent on the target's test rows, mean ± standard deviation over {len(seeds)} seed(s).")
-    for method in methods if seeds else ():
-        lines.append(f"\n{compared(method, each[method], 'source only', control)} {_harm(method, rows, pairs)}")
+    said = compared([Comparison(method, each[method], "source only", control) for method in methods]) if seeds else []
+    for method, sentence in zip(methods, said, strict=False):
+        lines.append(f"\n{sentence} {_harm(method, rows, pairs)}")
     return "\n".join(lines)
 
 
@@ -125,9 +126,10 @@ def _line(name: str, rows: list[Row], methods: list[str]) -> str:
 def _harm(method: str, rows: list[Row], pairs: list[tuple[str, str]]) -> str:
     """Runs and pairs that came out worse by more than one standard error, and whether a warning had been given."""
     runs = [row[method] for row in rows]
-    hurt = [run for run in runs if run["verdict"] == "hurt"]
+    # By the numbers, not by the verdict noted with them, which older rows give from one standard error on.
+    hurt = [run for run in runs if run["gain"] < -run["standard_error"]]
     warned = sum(bool(run["doubts"]) for run in hurt)
-    false = sum(bool(run["doubts"]) for run in runs if run["verdict"] != "hurt")
+    false = sum(bool(run["doubts"]) for run in runs if run not in hurt)
     worse = []
     for source, target in pairs:
         gains = [row[method]["gain"] for row in _of(rows, source, target)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pretrained import train_and_test
 
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 TITLE = "Few-shot contrastive tuning"
 DATASETS = {"banking77": ("chatbot-intent", 10), "sst2": ("sentiment", 8)}
@@ -67,12 +67,14 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
     lines.append("\nTest accuracy in percent, mean ± sample standard deviation over draws of rows.\n")
     for name in columns:
+        comparisons = []  # each data set asks a question of its own, with three controls side by side
         for other in ("probe", "full", "lora"):
             ours, theirs = _by_seed(rows, name, "contrastive"), _by_seed(rows, name, other)
             shared = sorted(ours.keys() & theirs.keys())
             if shared:
-                pair = [ours[s] for s in shared], NAMES[other], [theirs[s] for s in shared]
-                lines.append(f"- {name}: {compared('contrastive', *pair)}")
+                first, second = [ours[s] for s in shared], [theirs[s] for s in shared]
+                comparisons.append(Comparison(f"{name}: contrastive", first, NAMES[other], second))
+        lines += [f"- {said}" for said in compared(comparisons)]
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from records import in_order
 
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 TITLE = "Multi-task against single-task training"
 # Task -> data set, file, metric.
@@ -72,7 +72,7 @@ def measure(root: Path, case: dict[str, Any]) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Mode by mode and task by task: together, alone, the difference, and whether it stays within the bar."""
     lines = ["| mode | task | data | metric | together | alone |", "|---|---|---|---|---|---|"]
-    said = []
+    comparisons, verdicts = [], []
     for mode in in_order(row["mode"] for row in rows):
         for task, (dataset, _, metric) in TASKS.items():
             of = [row for row in rows if row["mode"] == mode]
@@ -83,8 +83,10 @@ def table(rows: list[dict[str, Any]]) -> str:
             if shared:
                 ours, theirs = [together[s] for s in shared], [alone[s] for s in shared]
                 lost = 100 * (sum(theirs) - sum(ours)) / len(shared)
-                verdict = f"within {BAR} points" if lost <= BAR else f"more than {BAR} points down"
-                said.append(f"- `{mode}`, {task}: {compared('together', ours, 'alone', theirs)} On average {verdict}.")
+                verdicts.append(f"within {BAR} points" if lost <= BAR else f"more than {BAR} points down")
+                comparisons.append(Comparison(f"`{mode}`, {task}: together", ours, "alone", theirs))
+    pairs = zip(compared(comparisons), verdicts, strict=True)
+    said = [f"- {sentence} On average {verdict}." for sentence, verdict in pairs]
     rows_said = ", ".join(str(count) for count in sorted({row["rows"] for row in rows}))
     lines.append(f"\nTest metric in percent, mean ± sample standard deviation over seeds; {rows_said} rows a task.\n")
     return "\n".join([*lines, *said])

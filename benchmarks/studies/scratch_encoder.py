@@ -11,7 +11,7 @@ from pretrained import accuracy, pretrained
 from safetensors.torch import load_file, save_file
 
 from nlptl.storage.json_files import read_json
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 TITLE = "A tiny encoder pre-trained from scratch, then sst2 at 1000 labels"
 Row = dict[str, Any]
@@ -78,9 +78,11 @@ def table(rows: list[Row]) -> str:
         said = "-" if loss is None else f"{loss:.2f}"
         lines.append(f"| {name} ({steps} steps) | {said} | {mean_and_spread(scores[name, steps])} |")
     lines.append("")
-    for name, steps in started:
-        for control in (RANDOM, NARROW):
-            ours, theirs = scores[name, steps], scores.get((control, 0), [])
-            if steps and len(ours) == len(theirs):
-                lines.append(f"- {compared(f'{name}, {steps} steps,', ours, control, theirs)}")
+    comparisons = [
+        Comparison(f"{name}, {steps} steps,", scores[name, steps], control, scores[control, 0])
+        for name, steps in started
+        for control in (RANDOM, NARROW)
+        if steps and len(scores[name, steps]) == len(scores.get((control, 0), []))
+    ]
+    lines += [f"- {said}" for said in compared(comparisons)]
     return "\n".join(lines)

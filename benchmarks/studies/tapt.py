@@ -11,7 +11,7 @@ from typing import Any
 
 from pretrained import accuracy, pretrained
 
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 TITLE = "Further pre-training on unlabelled text, then sst2"
 Row = dict[str, Any]
@@ -82,9 +82,12 @@ def table(rows: list[Row]) -> str:
     for method, said in METHODS.items():
         lines.append(f"| {said} | {' | '.join(mean_and_spread(scores[method, *column]) for column in columns)} |")
     lines += ["", "Test accuracy in percent, mean ± standard deviation over draws of the labelled rows.", ""]
-    for method in ("tapt", "self_taught"):
-        for mode, labels in columns:
-            first, control = scores[method, mode, labels], scores["none", mode, labels]
-            if first and len(first) == len(control):
-                lines.append(f"- {compared(f'{METHODS[method]}, `{mode}`, {labels} labels', first, 'none', control)}")
+    comparisons = [
+        Comparison(f"{METHODS[method]}, `{mode}`, {labels} labels", first, "none", control)
+        for method in ("tapt", "self_taught")
+        for mode, labels in columns
+        for first, control in [(scores[method, mode, labels], scores["none", mode, labels])]
+        if first and len(first) == len(control)
+    ]
+    lines += [f"- {said}" for said in compared(comparisons)]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pretrained import accuracy, pretrained
 
-from studies import compared, mean_and_spread
+from studies import Comparison, compared, mean_and_spread
 
 TITLE = "Unsupervised transfer: banking77 texts without labels, then frozen features at 10-shot"
 Row = dict[str, Any]
@@ -50,7 +50,10 @@ def table(rows: list[Row]) -> str:
     lines = ["| objective | banking77 test accuracy, frozen features, 10-shot |", "|---|---|"]
     lines += [f"| {name} ({STEPS[name]} steps) | {mean_and_spread(scores[name])} |" for name in STEPS]
     lines.append("")
-    for name in ("simcse", "tsdae"):
-        if scores[name] and len(scores[name]) == len(scores["none"]):
-            lines.append(f"- {compared(name, scores[name], 'the untouched encoder', scores['none'])}")
+    comparisons = [
+        Comparison(name, scores[name], "the untouched encoder", scores["none"])
+        for name in ("simcse", "tsdae")
+        if scores[name] and len(scores[name]) == len(scores["none"])
+    ]
+    lines += [f"- {said}" for said in compared(comparisons)]
     return "\n".join(lines)

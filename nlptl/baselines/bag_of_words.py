@@ -18,8 +18,9 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from nlptl.baselines.scorers import SCORERS, Scorer
-from nlptl.errors import ArtifactError, DataError
+from nlptl.baselines.scorers import Scorer
+from nlptl.errors import ArtifactError, ConfigError, DataError
+from nlptl.registry import BASELINE_SCORERS
 
 # A term of a single text teaches nothing beyond it; where there are many texts, such terms are most of the matrix.
 MANY_TEXTS = 2000
@@ -126,14 +127,28 @@ class BagOfWords:
         return self.scorer.logits(self.vectors.transform(frame)) / np.float32(self.temperature)
 
     def save(self, folder: Path) -> None:
-        """Write what `load` reads."""
+        """Write what `load` reads.
+
+        Raises:
+            ConfigError: the fitted model is of a class that no package registers, so that it could not be opened.
+        """
         plain, idf = self.vectors.state()
-        kind = next(name for name in SCORERS if SCORERS.get(name) is type(self.scorer))
+        kind = self._registered_form()
         content = {"name": self.name, "scorer": kind, "temperature": self.temperature, "vectors": plain}
         (folder / "baseline.json").write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
         arrays = {**idf, **{f"scorer.{name}": array for name, array in self.scorer.arrays().items()}}
         save_file(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "baseline.safetensors"
+        )
+
+    def _registered_form(self) -> str:
+        for name in BASELINE_SCORERS:
+            if BASELINE_SCORERS.get(name) is type(self.scorer):
+                return name
+        raise ConfigError(
+            f"The baseline {self.name!r} was fitted as a {type(self.scorer).__name__}, which is not registered. Add it "
+            f"to nlptl.registry.BASELINE_SCORERS, or to the entry points of group {BASELINE_SCORERS.group}. "
+            f"Registered: {', '.join(BASELINE_SCORERS)}."
         )
 
     @classmethod
@@ -152,7 +167,12 @@ class BagOfWords:
             raise ArtifactError(f"The baseline in {folder} cannot be opened: {error!r}") from error
         prefix = "scorer."
         own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-        return cls(vectors, SCORERS.get(kind).from_arrays(own), name, temperature)
+        if kind not in BASELINE_SCORERS:
+            raise ArtifactError(
+                f"The baseline in {folder} is saved as {kind!r}, which is not known here. If another package brought "
+                f"it, install that package. Known: {', '.join(BASELINE_SCORERS)}."
+            )
+        return cls(vectors, BASELINE_SCORERS.get(kind).from_arrays(own), name, temperature)
 
 
 def _vectorizer(terms: Terms, min_df: int = 1, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:

@@ -1,4 +1,5 @@
-"""The classical models: how each is fitted by scikit-learn, and what is tuned. To add one, register it here.
+"""The classical models: how each is fitted by scikit-learn, and what is tuned. One more is an entry in
+`nlptl.registry.BASELINES`, or an entry point of its group.
 
 Shapes: N training texts, V features, C classes. Targets are class ids (N,), or 0/1 (N, C) for several labels at once;
 then linear models are fitted label by label (one against the rest).
@@ -20,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from nlptl.baselines.scorers import NEVER, Linear, Neighbours, Scorer, Tree, log_odds
 
 Setting = dict[str, Any]
-# Leaves of few texts would be sure of themselves; this many imagined texts with the training frequencies join each.
+# Smoothing of leaves: pseudo-counts that are added to each, shared out as the labels' frequencies in training.
 LEAF_PRIOR = 1.0
 
 

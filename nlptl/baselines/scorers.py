@@ -13,7 +13,6 @@ import numpy as np
 from scipy import sparse
 
 from nlptl.errors import ArtifactError
-from nlptl.registry import Registry
 
 Arrays = dict[str, np.ndarray]
 # What unseen labels score: their probability rounds to zero, and no number becomes infinite.
@@ -24,7 +23,7 @@ DENSE_CELLS = 20_000_000
 
 
 class Scorer(Protocol):
-    """A fitted model."""
+    """A fitted model. `nlptl.registry.BASELINE_SCORERS` names the classes, so that what is saved can be opened."""
 
     @property
     def parameters(self) -> int:
@@ -45,10 +44,6 @@ class Scorer(Protocol):
         """
 
 
-SCORERS: Registry[type[Scorer]] = Registry("scorer")
-
-
-@SCORERS.register("linear")
 @dataclass(frozen=True)
 class Linear:
     """weight (C, V) and bias (C,), float32."""
@@ -72,7 +67,6 @@ class Linear:
         return cls(arrays["weight"], arrays["bias"])
 
 
-@SCORERS.register("neighbours")
 @dataclass(frozen=True)
 class Neighbours:
     """Votes of the k nearest training texts by cosine, each weighed by its similarity (Cover & Hart 1967)."""
@@ -123,7 +117,6 @@ class Neighbours:
         return cls(matrix, arrays["targets"], int(k), bool(one_label))
 
 
-@SCORERS.register("tree")
 @dataclass(frozen=True)
 class Tree:
     """A binary decision tree (Breiman et al. 1984); node 0 is the root, a leaf has no children (-1)."""
@@ -180,6 +173,7 @@ def log_odds(share: np.ndarray, one_label: bool) -> np.ndarray:
 
 
 def _need(arrays: Arrays, *names: str) -> None:
+    """Refuse saved arrays that lack one of the names."""
     lacking = [name for name in names if name not in arrays]
     if lacking:
         raise ArtifactError(f"The saved baseline is damaged: it lacks {', '.join(lacking)}.")

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 
 from nlptl.baselines.bag_of_words import BagOfWords, TextVectors
 from nlptl.baselines.models import Baseline, Setting
-from nlptl.evaluation.evaluator import mean_loss, probabilities_of, quick_metrics
+from nlptl.evaluation.calibration import fit_temperature
+from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.tasks import TaskSpec
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
-# Temperatures from e^-4 to e^4: naive Bayes is far too sure of itself, margins of an SVM are far too small.
-LOG_TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
@@ -84,21 +82,6 @@ def choose(
             best = Chosen(model, kind, setting, logits, [tried[-1]])
     assert best is not None  # neither grid nor features are ever empty
     return replace(best, tried=tried)
-
-
-def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The divisor of the logits with the lowest loss (Guo et al. 2017); it changes no order of labels.
-
-    Args:
-        logits: (N, C).
-        targets: (N,) ids, or (N, C) 0/1.
-    """
-
-    def loss(log_temperature: float) -> float:
-        return mean_loss(probabilities_of(logits / np.exp(log_temperature), targets.ndim == 2), targets)
-
-    found = minimize_scalar(loss, bounds=(-LOG_TEMPERATURE, LOG_TEMPERATURE), method="bounded", options={"xatol": 1e-2})
-    return float(np.exp(found.x))
 
 
 def _rank(tried: dict[str, Any], metric: str) -> tuple[float, float]:

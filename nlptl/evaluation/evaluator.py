@@ -1,32 +1,89 @@
-"""What is reported of a split: metrics, labels one by one, confusion matrix, and what the decision makes of it."""
+"""What is reported of a split: metrics, labels one by one, confusion matrix, and what the decision makes of it.
+
+scikit-learn and the registered metrics (which load the `evaluate` library) are imported when something is measured:
+predicting passes through here and needs neither.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
+from scipy.special import expit, softmax
 
+from nlptl.errors import ConfigError
 from nlptl.evaluation.decisions import Decision
-from nlptl.evaluation.metrics import compute_metric
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
 ALWAYS = ("accuracy", "macro_f1")
+# A probability counts as no less in a loss: one row that the model held impossible must not drown all others.
+LEAST_PROBABILITY = 1e-12
 
 
 def probabilities_of(logits: np.ndarray, multi_label: bool) -> np.ndarray:
     """Softmax (or sigmoid, for several labels at once) of (N, C) logits, in float64 for stability, as float32."""
     wide = logits.astype(np.float64)
-    if multi_label:
-        return np.asarray(1.0 / (1.0 + np.exp(-wide.clip(-60, 60))), np.float32)
-    wide -= wide.max(1, keepdims=True, initial=-np.inf)
-    exponent = np.exp(wide)
-    return np.asarray(exponent / exponent.sum(1, keepdims=True), np.float32)
+    return np.asarray(expit(wide) if multi_label else softmax(wide, axis=1), np.float32)
+
+
+def mean_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Mean negative log-likelihood; for several labels at once, summed over them. NaN without rows.
+
+    scikit-learn's `log_loss` is the same for single labels, but knows no several labels and builds an (N, C) matrix.
+
+    Args:
+        probabilities: (N, C); values below 1e-12 count as that.
+        targets: (N,) label ids, or (N, C) 0/1.
+    """
+    if not len(targets):
+        return float("nan")
+    if targets.ndim == 2:
+        given = np.where(targets > 0.5, probabilities, 1.0 - probabilities)
+        return float(-np.log(given.clip(LEAST_PROBABILITY, 1.0)).sum(1).mean())
+    given = probabilities[np.arange(len(targets)), targets]
+    return float(-np.log(given.clip(LEAST_PROBABILITY, 1.0)).mean())
+
+
+def compute_metric(
+    name: str, predicted: np.ndarray, scores: np.ndarray, targets: np.ndarray, positive: int | None
+) -> float:
+    """One metric by name.
+
+    Args:
+        name: a registered metric.
+        predicted: (N,) ids, or (N, C) 0/1.
+        scores: (N, C) probabilities.
+        targets: (N,) ids, or (N, C) 0/1.
+        positive: id of the positive label; score metrics are NaN without one.
+
+    Raises:
+        ConfigError: there is no such metric, or it gives no number of its own name.
+    """
+    metric = METRICS.get(name)
+    if len(targets) == 0 or (metric.needs_positive and positive is None):
+        return float("nan")
+    if metric.on_scores:
+        wanted = targets[:, positive] if targets.ndim == 2 else targets == positive
+        result = metric().compute(predictions=scores[:, positive].tolist(), references=wanted.astype(int).tolist())
+    else:
+        result = metric().compute(predictions=predicted.tolist(), references=targets.tolist())
+    if not isinstance(result, dict) or name not in result:
+        raise ConfigError(
+            f"The metric {name!r} ({metric.__module__}.{metric.__qualname__}) gave {result!r}; its _compute must "
+            f"return {{{name!r}: number}}."
+        )
+    return float(result[name])
 
 
 def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """The numbers that steer training: the task's metrics of the most probable label, and the loss."""
+    """The numbers that steer training: the task's metrics of the most probable label, and the loss.
+
+    Args:
+        task: labels and metrics.
+        logits: (N, C).
+        targets: (N,) ids, or (N, C) 0/1.
+    """
     probabilities = probabilities_of(logits, targets.ndim == 2)
     predicted = _most_probable(probabilities, targets)
     positive = task.label_list().index(task.positive_label) if task.positive_label else None
@@ -47,6 +104,8 @@ def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decisio
         targets: (N,) ids, or (N, C) 0/1.
         decision: fitted on validation.
     """
+    from sklearn import metrics as sk
+
     labels = task.label_list()
     probabilities = probabilities_of(logits, targets.ndim == 2)
     predicted = _most_probable(probabilities, targets)
@@ -59,12 +118,12 @@ def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decisio
     }
     if targets.ndim == 1:
         report["confusion_matrix"] = sk.confusion_matrix(targets, predicted, labels=ids).tolist()
-        report["decided"] = _decided(labels, targets, decision.apply(probabilities, labels)[0], decision)
+    report["decided"] = _decided(labels, targets, decision.apply(probabilities, labels)[0], decision)
     return report
 
 
 def check_metrics(task: TaskSpec) -> None:
-    """Refuse a task whose metrics do not exist, before anything is trained.
+    """Refuse a task whose metrics do not exist or cannot be imported, before anything is trained.
 
     Raises:
         ConfigError: lists the metrics there are.
@@ -73,34 +132,31 @@ def check_metrics(task: TaskSpec) -> None:
         METRICS.get(name)
 
 
-def _decided(labels: list[str], targets: np.ndarray, decided: list[str], decision: Decision) -> dict[str, Any]:
-    wanted = [labels[i] for i in targets]
-    result = {
+def _decided(labels: list[str], targets: np.ndarray, decided: list[Any], decision: Decision) -> dict[str, Any]:
+    """What the decisions are worth; the note of the fit goes with them."""
+    from sklearn import metrics as sk
+
+    several = targets.ndim == 2
+    wanted = [[labels[i] for i in np.flatnonzero(row)] for row in targets] if several else [labels[i] for i in targets]
+    right = [set(a) == set(b) if several else a == b for a, b in zip(wanted, decided, strict=True)]
+    result: dict[str, Any] = {
         "policy": decision.policy,
         "threshold": decision.threshold,
-        "accuracy": float(np.mean([a == b for a, b in zip(wanted, decided, strict=True)])) if wanted else float("nan"),
-        "macro_f1": float(sk.f1_score(wanted, decided, average="macro", labels=sorted(set(wanted)), zero_division=0)),
+        "accuracy": float(np.mean(right)) if right else float("nan"),
     }
-    if decision.policy == "out_of_scope":
-        inside = [d != decision.label for w, d in zip(wanted, decided, strict=True) if w != decision.label]
-        outside = [d == decision.label for w, d in zip(wanted, decided, strict=True) if w == decision.label]
-        result["in_scope_kept"] = float(np.mean(inside)) if inside else None
-        result["out_of_scope_recall"] = float(np.mean(outside)) if outside else None
-    return result
+    if several:
+        table = np.array([[label in names for label in labels] for names in decided], bool).reshape(targets.shape)
+        result |= {
+            f"{how}_f1": float(sk.f1_score(targets > 0.5, table, average=how, zero_division=0)) if right else 0.0
+            for how in ("macro", "micro")
+        }
+    else:
+        there = sorted(set(wanted))
+        result["macro_f1"] = float(sk.f1_score(wanted, decided, average="macro", labels=there, zero_division=0))
+    return {**result, **decision.measures(wanted, decided), **({"note": decision.note} if decision.note else {})}
 
 
 def _most_probable(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     if targets.ndim == 2:
         return (probabilities >= 0.5).astype(np.float32)
     return probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)
-
-
-def mean_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Mean negative log-likelihood of targets (N,) ids or (N, C) 0/1 under probabilities (N, C); NaN without rows."""
-    if not len(targets):
-        return float("nan")
-    safe = probabilities.clip(1e-12, 1.0)
-    if targets.ndim == 2:
-        other = (1 - probabilities).clip(1e-12, 1.0)
-        return float(-(targets * np.log(safe) + (1 - targets) * np.log(other)).sum(1).mean())
-    return float(-np.log(safe[np.arange(len(targets)), targets]).mean())

@@ -1,5 +1,8 @@
 """Metrics as `evaluate` modules that live in the package, so that they need no hub.
 
+Importing this module loads the `evaluate` library, and with it much of transformers: seconds. So it is reached through
+`nlptl.registry.METRICS` alone, when something is measured.
+
 Each takes what it measures: `predictions` (label ids, or 0/1 rows for several labels) or `scores` (probabilities).
 """
 
@@ -12,13 +15,11 @@ import evaluate
 import numpy as np
 from sklearn import metrics as sk
 
-from nlptl.registry import METRICS
-
 PRECISION_FLOOR = 0.9
 
 
 class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
-    """Base: one number between 0 and 1, computed in memory.
+    """Base: one number between 0 and 1, computed in memory. `_compute` returns it under the registered name.
 
     Class attributes say what a subclass needs: `on_scores` (scores instead of predicted ids) and `needs_positive`
     (defined only where the task has a positive label).
@@ -108,26 +109,3 @@ class RecallAtPrecision(OfflineMetric):
             return {"recall_at_precision": float("nan")}
         precision, recall, _ = sk.precision_recall_curve(references, predictions)
         return {"recall_at_precision": float(recall[precision >= PRECISION_FLOOR].max(initial=0.0))}
-
-
-def compute_metric(
-    name: str, predicted: np.ndarray, scores: np.ndarray, targets: np.ndarray, positive: int | None
-) -> float:
-    """One metric by name.
-
-    Args:
-        name: a registered metric.
-        predicted: (N,) ids, or (N, C) 0/1.
-        scores: (N, C) probabilities.
-        targets: (N,) ids, or (N, C) 0/1.
-        positive: id of the positive label; score metrics are NaN without one.
-    """
-    metric = METRICS.get(name)
-    if len(targets) == 0 or (metric.needs_positive and positive is None):
-        return float("nan")
-    if metric.on_scores:
-        wanted = targets[:, positive] if targets.ndim == 2 else targets == positive
-        result = metric().compute(predictions=scores[:, positive].tolist(), references=wanted.astype(int).tolist())
-    else:
-        result = metric().compute(predictions=predicted.tolist(), references=targets.tolist())
-    return float(result[name])

@@ -17,7 +17,7 @@ from nlptl.data.loading import label_targets, load_labelled
 from nlptl.data.prefetch import prefetch
 from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError, shortened
-from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.decisions import most_probable
 from nlptl.evaluation.evaluator import full_report, probabilities_of
 from nlptl.runs.artifact import Artifact, Head, load_artifact
 from nlptl.training.runtime import Runtime, local_runtime
@@ -201,7 +201,7 @@ class Run:
         several = self._head.task.kind == "multi_label"
         policy = self._head.decision
         if decision == "argmax":
-            policy = Decision("multi_label", 0.5) if several else Decision("argmax")
+            policy = most_probable(several)
         labels, scores = policy.apply(probabilities, self.labels)
         return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
 

@@ -11,12 +11,19 @@ from nlptl.models.classifier import Classifier, load_head, save_head
 
 
 class Mode(Protocol):
-    """What the rest of the house asks of a mode."""
+    """What the rest of nlptl asks of a mode; a class in `nlptl.registry.MODES`, made anew for each training.
+
+    A further mode is most easily a subclass of the nearest one here: it inherits a default for every open setting.
+    """
 
     defaults: ClassVar[dict[str, Any]]
     """Dotted RunConfig keys for settings that neither the user nor the task gave."""
     trains_encoder: ClassVar[bool]
     """False: the head alone learns, on features computed once."""
+    trains_every_weight: ClassVar[bool]
+    """Whether an encoder of random weights can become useful: nothing in it stays as it was."""
+    few_labels_strategy: ClassVar[str]
+    """The strategy of a run with few labels, one to a text, that names none."""
     saves_encoder: ClassVar[bool]
     """False: the saved model needs the checkpoint it came from."""
     pools: ClassVar[dict[str, str]]
@@ -51,6 +58,8 @@ class Full:
         "adaptation.method": "self_training",
     }
     trains_encoder: ClassVar[bool] = True
+    trains_every_weight: ClassVar[bool] = True
+    few_labels_strategy: ClassVar[str] = "contrastive"
     saves_encoder: ClassVar[bool] = True
     pools: ClassVar[dict[str, str]] = {}
 
@@ -83,6 +92,8 @@ class Lora:
         "adaptation.method": "self_training",
     }
     trains_encoder: ClassVar[bool] = True
+    trains_every_weight: ClassVar[bool] = False
+    few_labels_strategy: ClassVar[str] = "fine_tune"
     saves_encoder: ClassVar[bool] = False
     pools: ClassVar[dict[str, str]] = {}
 
@@ -144,6 +155,8 @@ class FeatureExtraction:
         "adaptation.method": "coral_self_training",
     }
     trains_encoder: ClassVar[bool] = False
+    trains_every_weight: ClassVar[bool] = False
+    few_labels_strategy: ClassVar[str] = "fine_tune"
     saves_encoder: ClassVar[bool] = False
     # A linear head on frozen features gains from equal lengths; an encoder that learns finds its own.
     pools: ClassVar[dict[str, str]] = {"mean": "unit_mean"}

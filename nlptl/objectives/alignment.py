@@ -92,7 +92,7 @@ def recolour(source: np.ndarray, target: np.ndarray, shrinkage: float) -> tuple[
 
 
 def confident_rows(probabilities: np.ndarray, share: float, priors: np.ndarray) -> np.ndarray:
-    """Rows to believe: of each label the surest, in the proportions of the priors (Zou et al. 2018).
+    """Rows to pseudo-label: of each label the most confident, in the proportions of the priors (Zou et al. 2018).
 
     A common threshold would take most rows from the label that the model already favours. Taking the same share of
     each label's own predictions keeps that favour; here each label gets its prior's part of the rows taken.

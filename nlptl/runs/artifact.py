@@ -25,11 +25,12 @@ from typing import Any
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, ConfigError, unknown
-from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.decisions import Decision, open_decision
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.registry import PREDICTORS
 from nlptl.runs.manifest import FORMAT, check_manifest, refuse_code
+from nlptl.runs.packages import check_packages
 from nlptl.runs.predictors import MODEL, EncoderPredictor, Predictor
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
@@ -141,6 +142,7 @@ def load_artifact(folder: Path) -> Artifact:
             "Upgrade nlptl."
         )
     check_manifest(folder / "manifest.json", manifest)
+    check_packages(folder, manifest.get("packages", []))
     lacking = sorted(PREDICTORS.get(_kind(manifest)).needs - manifest.keys())
     if lacking:
         raise ArtifactError(f"{folder / 'manifest.json'} is damaged: it lacks {', '.join(lacking)}.")
@@ -180,7 +182,7 @@ def _read_heads(folder: Path, names: list[str]) -> list[Head]:
     heads: list[Head] = []
     for home in homes:
         task = read_record(TaskSpec, home / "task.yaml")
-        decision = Decision.from_json(read_json(home / "decision.json"))
+        decision = open_decision(read_json(home / "decision.json"))
         heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0))
     return heads
 

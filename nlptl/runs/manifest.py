@@ -21,6 +21,13 @@ class _Checkpoint(BaseModel):
     revision: str
 
 
+class _Part(BaseModel):
+    kind: str
+    name: str
+    package: str | None = None
+    version: str | None = None
+
+
 class _Manifest(BaseModel):
     """Types of the entries that are read; which of them must be there, the opener knows."""
 
@@ -33,6 +40,7 @@ class _Manifest(BaseModel):
     pooling: str = "cls"
     max_length: StrictInt = 1
     checkpoint: _Checkpoint | None = None
+    packages: list[_Part] = []
     files: dict[str, str] = {}
 
 

@@ -20,6 +20,7 @@ from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.runs.artifact import ALONE, Artifact, Head, digests_of, head_folder, load_artifact, open_folder
 from nlptl.runs.manifest import FORMAT
+from nlptl.runs.packages import packages_of
 from nlptl.runs.predictors import MODEL
 from nlptl.storage.json_files import write_json
 
@@ -98,7 +99,9 @@ def save_artifact(folder: Path, config: RunConfig, heads: list[Head], model: Sav
     for head in heads:
         _write_head(head, head_folder(folder, head.task.name, len(heads)))
     names = {"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}
-    facts = {**model.facts(), **names, "files": digests_of(folder / MODEL)}
+    packages = packages_of(config, [head.task for head in heads], model.kind)
+    others = {"packages": packages} if packages else {}
+    facts = {**model.facts(), **names, **others, "files": digests_of(folder / MODEL)}
     manifest = {"format": FORMAT, "nlptl": version("nlptl"), "kind": model.kind, **facts}
     _refuse(folder, model.compare(open_folder(folder, config, manifest)))
     write_json(folder / "manifest.json", manifest)

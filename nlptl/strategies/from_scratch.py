@@ -6,6 +6,7 @@ from typing import Any
 
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError
+from nlptl.registry import MODES
 
 # Random weights need larger and more steps than those that only have to be bent; no layer knows more than another.
 _DEFAULTS: dict[str, Any] = {
@@ -25,7 +26,7 @@ def from_scratch_defaults(config: RunConfig) -> dict[str, Any]:
     Raises:
         ConfigError: a mode that keeps the checkpoint's weights, or a head fitted on what they make of a text.
     """
-    if config.mode != "full":
+    if not MODES.get(config.mode).trains_every_weight:
         raise ConfigError(
             f"model.weights=random cannot be trained in mode {config.mode!r}, which keeps the encoder's weights "
             "as they are. Use --mode full."

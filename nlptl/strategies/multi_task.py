@@ -13,6 +13,7 @@ import numpy as np
 from nlptl.config.run import DataConfig, MultiTaskConfig, RunConfig
 from nlptl.errors import ConfigError, unknown
 from nlptl.evaluation.evaluator import quick_metrics
+from nlptl.registry import STRATEGIES
 from nlptl.runs.artifact import ALONE
 from nlptl.storage.json_files import read_json
 from nlptl.strategies.job import Answers, Job
@@ -43,8 +44,9 @@ def check(config: RunConfig, tasks: list[TaskSpec], given: Mapping[str, Any]) ->
     """
     names = [task.name for task in tasks]
     settings = config.multi_task
-    if config.strategy not in (None, "fine_tune"):
-        raise ConfigError(f"Several tasks are trained by fine_tune; strategy {config.strategy!r} takes one task.")
+    if config.strategy is not None and not STRATEGIES.get(config.strategy).several_tasks:
+        able = ", ".join(name for name in STRATEGIES if STRATEGIES.get(name).several_tasks)
+        raise ConfigError(f"Several tasks are trained by {able}; strategy {config.strategy!r} takes one task.")
     for key in ("source", "validation", "test"):
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key} does not say which task it belongs to. Write --data TASK=PATH for each.")

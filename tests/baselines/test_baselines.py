@@ -18,9 +18,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 import nlptl
 from nlptl.baselines.bag_of_words import FEATURES, BagOfWords, TextVectors
-from nlptl.baselines.tuning import fit_temperature
 from nlptl.errors import ArtifactError, ConfigError, DataError, LaunchError
-from nlptl.evaluation.evaluator import mean_loss, probabilities_of
+from nlptl.evaluation.evaluator import probabilities_of
 from nlptl.registry import BASELINES
 from nlptl.runs.artifact import load_artifact
 from nlptl.runs.saving import merge_artifact
@@ -130,17 +129,6 @@ def test_the_second_text_of_a_pair_counts():
 def test_texts_without_terms_are_refused():
     with pytest.raises(DataError, match="'text' of the training split holds no word terms"):
         TextVectors.fit(pd.DataFrame({"text": ["!", "?"]}), "words")
-
-
-def test_the_temperature_is_the_one_with_the_lowest_loss():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(500, 3)) * 2
-    targets = np.array([rng.choice(3, p=p) for p in probabilities_of(logits, False)])
-    for factor in (0.1, 1.0, 8.0):
-        assert fit_temperature(logits * factor, targets) == pytest.approx(factor, rel=0.3)
-    found = fit_temperature(logits * 8, targets)
-    losses = [mean_loss(probabilities_of(logits * 8 / t, False), targets) for t in (found, found * 1.3, found / 1.3)]
-    assert losses[0] == min(losses)
 
 
 @pytest.fixture(scope="module")

@@ -67,11 +67,19 @@ def test_sums_over_seeds(runner):
     assert studies.mean_and_spread([0.5, 0.7]) == "60.00 ± 14.14"
     assert studies.mean_and_spread([0.5]) == "50.00"
     assert studies.mean_and_spread([]) == "-"
-    assert studies.paired([0.5], [0.4]) == (pytest.approx(10.0), None)
-    better = studies.compared("full", [0.9, 0.92, 0.91], "control", [0.8, 0.81, 0.82])
-    assert "+10.00 (3 seeds, paired t-test p = 0.0" in better
-    assert better.endswith("better.")
-    assert studies.compared("full", [0.9, 0.5], "control", [0.8, 0.81]).endswith("no clear difference.")
+
+
+def test_methods_are_judged_with_their_controls_side_by_side(runner):
+    def against(control: list[float]) -> Any:
+        return runner.studies.Comparison("full", [0.9, 0.92, 0.91], "control", control)
+
+    far, near, two = against([0.8, 0.81, 0.82]), against([0.8, 0.93, 0.9]), ("full", [0.9, 0.93], "control", [0.5, 0.5])
+    alone = runner.studies.compared([far])
+    assert alone[0].startswith("full beats control by 10.00 ± 2.48 (p = 0.003, 3 seeds)")
+    beside = runner.studies.compared([far, near, runner.studies.Comparison(*two)])
+    assert "p = 0.007 after Holm's correction for 2 comparisons" in beside[0]
+    assert beside[1].endswith("no clear difference.")
+    assert beside[2] == "full against control: +41.50 (2 seeds): too few seeds to say."
 
 
 def test_tables_of_the_controls_and_the_ranking(runner):

@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
-from nlptl.errors import ArtifactError
-from nlptl.evaluation.decisions import Decision, fit_decision
+from nlptl.errors import ArtifactError, ConfigError
+from nlptl.evaluation.decisions import fit_decision, most_probable, open_decision
+from nlptl.evaluation.decisions.argmax import Argmax, EveryLabel
+from nlptl.evaluation.decisions.out_of_scope import OutOfScope
+from nlptl.evaluation.decisions.policy import FEWEST_ROWS
+from nlptl.evaluation.decisions.threshold import Threshold
 from nlptl.evaluation.evaluator import probabilities_of
 from nlptl.registry import POLICIES
 from nlptl.tasks import DecisionSpec, TaskSpec
@@ -58,24 +62,54 @@ def test_threshold_maximises_f1(seed):
 
 
 def test_threshold_is_what_predicts():
-    decision = Decision("threshold", 0.3, "yes")
+    decision = Threshold(threshold=0.3, label="yes")
     probabilities = np.array([[0.6, 0.3, 0.1], [0.5, 0.2, 0.3], [0.1, 0.29, 0.61], [0.0, 1.0, 0.0]])
     names, scores = decision.apply(probabilities, LABELS)
     assert names == ["yes", "no", "other", "yes"]
     assert scores.tolist() == [0.3, 0.5, 0.61, 1.0]
 
 
-@pytest.mark.parametrize("only", [0, 1])
-def test_threshold_without_both_kinds_of_rows_stays_at_a_half(only):
-    decision = fit_decision(task("threshold", ["no", "yes"]), np.array([[0.7, 0.3]] * 4), np.full(4, only))
-    assert decision.threshold == 0.5
+def rows_with(positives: int, others: int, seed: int = 0):
+    """Probabilities that would be fitted far from a half: positives score 0.2, others 0.1, give or take."""
+    rng = np.random.default_rng(seed)
+    targets = np.repeat([1, 0], [positives, others])
+    score = np.where(targets == 1, 0.2, 0.1) + rng.uniform(-0.05, 0.05, len(targets))
+    return np.stack([1 - score, score], 1), targets
+
+
+@pytest.mark.parametrize(
+    ("positives", "others", "few"),
+    [
+        (0, 50, "0 of the 10 rows with 'yes'"),
+        (1, 50, "1 of the 10 rows with 'yes'"),
+        (FEWEST_ROWS - 1, 500, "9 of the 10 rows with 'yes'"),
+        (50, 0, "0 of the 10 rows without 'yes'"),
+        (50, FEWEST_ROWS - 1, "9 of the 10 rows without 'yes'"),
+    ],
+)
+def test_the_threshold_stays_at_a_half_where_validation_has_too_few_rows_and_says_so(positives, others, few, caplog):
+    with caplog.at_level("WARNING", "nlptl"):
+        decision = fit_decision(task("threshold", ["no", "yes"]), *rows_with(positives, others))
+    assert (decision.threshold, decision.label) == (0.5, "yes")
+    assert "stays at 0.5" in decision.note
+    assert few in decision.note
+    assert decision.note in caplog.text
+    assert json.loads(json.dumps(decision.to_json()))["note"] == decision.note
+
+
+def test_the_threshold_is_fitted_from_enough_rows_on(caplog):
+    decision = fit_decision(task("threshold", ["no", "yes"]), *rows_with(FEWEST_ROWS, FEWEST_ROWS))
+    assert 0.1 < decision.threshold < 0.2
+    assert decision.note is None
+    assert "note" not in decision.to_json()
+    assert not caplog.records
 
 
 # out of scope
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9, 0.95, 0.99])
-@pytest.mark.parametrize("rows", [3, 20, 61, 300])
+@pytest.mark.parametrize("rows", [200, 331, 1000])
 def test_out_of_scope_keeps_its_share_of_in_scope_rows(keep, rows):
     probabilities, targets = scored(3, rows)
     inside = probabilities[targets != 2][:, :2].max(1)
@@ -95,14 +129,29 @@ def test_out_of_scope_without_such_a_label_in_the_data():
 
 def test_out_of_scope_is_the_best_label_or_none_other_reaches_the_cut():
     probabilities = np.array([[0.5, 0.3, 0.2], [0.45, 0.35, 0.2], [0.2, 0.2, 0.6], [0.3, 0.3, 0.4]])
-    names, scores = Decision("out_of_scope", 0.5, "other").apply(probabilities, LABELS)
+    names, scores = OutOfScope(threshold=0.5, label="other").apply(probabilities, LABELS)
     assert names == ["no", "other", "other", "other"]
     assert scores.tolist() == [0.5, 0.45, 0.6, 0.4]
 
 
-def test_out_of_scope_with_no_in_scope_rows_rejects_nothing():
-    decision = fit_decision(task("out_of_scope"), np.array([[0.1, 0.1, 0.8]]), np.array([2]))
-    assert decision.apply(np.array([[0.4, 0.3, 0.3]]), LABELS)[0] == ["no"]
+@pytest.mark.parametrize(("keep", "rows"), [(0.95, 0), (0.95, 1), (0.95, 19), (0.99, 99), (0.5, FEWEST_ROWS - 1)])
+def test_out_of_scope_with_too_few_in_scope_rows_rejects_nothing_and_says_so(keep, rows, caplog):
+    probabilities = np.concatenate([np.tile([0.9, 0.05, 0.05], (rows, 1)), np.tile([0.1, 0.1, 0.8], (4, 1))])
+    with caplog.at_level("WARNING", "nlptl"):
+        decision = fit_decision(task("out_of_scope", keep=keep), probabilities, np.repeat([0, 2], [rows, 4]))
+    assert decision.apply(np.array([[0.4, 0.3, 0.3], [0.3, 0.3, 0.4]]), LABELS)[0] == ["no", "other"]
+    assert f"has {rows} of the" in decision.note
+    assert decision.note in caplog.text
+    one_more = np.concatenate([probabilities, np.tile([0.9, 0.05, 0.05], (200, 1))])
+    fitted = fit_decision(task("out_of_scope", keep=keep), one_more, np.repeat([0, 2, 0], [rows, 4, 200]))
+    assert (fitted.threshold, fitted.note) == (0.9, None)
+
+
+def test_out_of_scope_says_where_validation_has_no_out_of_scope_row():
+    probabilities, targets = scored(3)
+    decision = fit_decision(task("out_of_scope"), probabilities[targets != 2], targets[targets != 2])
+    assert "no row labelled 'other'" in decision.note
+    assert 0 < decision.threshold < 1
 
 
 # several labels
@@ -127,9 +176,29 @@ def test_threshold_of_several_labels_maximises_micro_f1():
     assert f1(decision.threshold) == pytest.approx(max(f1(cut) for cut in probabilities.ravel()))
 
 
+def test_several_labels_without_enough_positives_stay_at_a_half():
+    probabilities, targets = scored(3, several=True)
+    few = np.zeros_like(targets)
+    few[: FEWEST_ROWS - 1, 0] = 1.0
+    decision = fit_decision(task("threshold", kind="multi_label"), probabilities, few)
+    assert decision.threshold == 0.5
+    assert "9 of the 10 labels given to rows" in decision.note
+    assert fit_decision(task("threshold", kind="multi_label"), probabilities, 0 * few).threshold == 0.5
+
+
+def test_labels_that_validation_lacks_have_no_say_in_the_common_threshold():
+    probabilities, targets = scored(3, several=True)
+    probabilities[:, 2], targets[:, 2] = 0.99, 0.0  # the untaught label is always sure of itself
+    decision = fit_decision(task("threshold", kind="multi_label"), probabilities, targets)
+    two = fit_decision(task("threshold", LABELS[:2], kind="multi_label"), probabilities[:, :2], targets[:, :2])
+    assert decision.threshold == two.threshold < 0.9
+    assert "No validation row has 'other'" in decision.note
+    assert two.note is None
+
+
 def test_a_threshold_of_zero_is_not_the_default():
-    assert Decision("multi_label", 0.0).apply(np.array([[0.1, 0.0]]), ["a", "b"])[0] == [["a", "b"]]
-    assert Decision("multi_label", None).apply(np.array([[0.1, 0.5]]), ["a", "b"])[0] == [["b"]]
+    assert EveryLabel(threshold=0.0).apply(np.array([[0.1, 0.0]]), ["a", "b"])[0] == [["a", "b"]]
+    assert EveryLabel().apply(np.array([[0.1, 0.5]]), ["a", "b"])[0] == [["b"]]
 
 
 # JSON
@@ -137,10 +206,40 @@ def test_a_threshold_of_zero_is_not_the_default():
 
 @pytest.mark.parametrize(
     "decision",
-    [Decision(), Decision("threshold", 0.1, "yes"), Decision("out_of_scope", 1 / 3, "é"), Decision("multi_label", 0.5)],
+    [
+        Argmax(),
+        Threshold(threshold=0.1, label="yes"),
+        Threshold(threshold=0.5, label="yes", note="too few rows"),
+        OutOfScope(threshold=1 / 3, label="é"),
+        EveryLabel(threshold=0.5),
+    ],
 )
 def test_json_round_trip(decision):
-    assert Decision.from_json(json.loads(json.dumps(decision.to_json()))) == decision
+    assert open_decision(json.loads(json.dumps(decision.to_json()))) == decision
+
+
+@pytest.mark.parametrize(
+    ("written", "opened"),
+    [
+        ({"policy": "argmax", "threshold": None, "label": None}, Argmax()),
+        ({"policy": "threshold", "threshold": 0.25, "label": "yes"}, Threshold(threshold=0.25, label="yes")),
+        ({"policy": "out_of_scope", "threshold": 0.4, "label": "oos"}, OutOfScope(threshold=0.4, label="oos")),
+        ({"policy": "multi_label", "threshold": 0.5, "label": None}, EveryLabel(threshold=0.5)),
+    ],
+)
+def test_decisions_of_older_runs_open(written, opened):
+    assert open_decision(written) == opened
+
+
+def test_a_policy_that_calls_itself_otherwise_is_refused_before_it_is_saved(monkeypatch):
+    monkeypatch.setattr(Threshold, "policy", "treshold")
+    with pytest.raises(ConfigError, match=r"'threshold' \(nlptl.*Threshold\) calls itself 'treshold'"):
+        fit_decision(task("threshold", ["no", "yes"]), *rows_with(20, 20))
+
+
+def test_the_decision_without_a_policy():
+    assert most_probable(several_labels=False) == Argmax()
+    assert most_probable(several_labels=True) == EveryLabel(threshold=0.5)
 
 
 @pytest.mark.parametrize("name", POLICIES.names())
@@ -150,7 +249,7 @@ def test_every_fitted_policy_decides_the_same_after_json(name, kind):
         return
     probabilities, targets = scored(3, several=kind == "multi_label")
     decision = fit_decision(task(name, kind=kind), probabilities, targets)
-    again = Decision.from_json(json.loads(json.dumps(decision.to_json())))
+    again = open_decision(json.loads(json.dumps(decision.to_json())))
     assert again.apply(probabilities, LABELS)[0] == decision.apply(probabilities, LABELS)[0]
 
 
@@ -159,14 +258,19 @@ def test_every_fitted_policy_decides_the_same_after_json(name, kind):
     [
         {"policy": "guess"},
         {"policy": ["argmax"]},
+        {"policy": None},
+        {},
         {"policy": "threshold", "threshold": "high"},
+        {"policy": "threshold", "threshold": True},
+        {"policy": "threshold", "threshold": 0.5, "label": 3},
+        {"policy": "argmax", "note": ["a", "b"]},
         {"policy": "threshold", "threshold": float("nan")},
         {"policy": "threshold", "threshold": None, "label": "yes", "extra": 1},
     ],
 )
 def test_a_damaged_decision_is_refused(values):
     with pytest.raises(ArtifactError, match=r"decision\.json"):
-        Decision.from_json(values)
+        open_decision(values)
 
 
 # anything
@@ -186,7 +290,7 @@ def test_any_scores_can_be_fitted_and_decided(data):
         targets = data.draw(arrays(np.int64, rows, elements=st.integers(0, classes - 1)))
     policy = data.draw(st.sampled_from([p for p in POLICIES.names() if not (several and p == "out_of_scope")]))
     spec = task(policy, labels, "multi_label" if several else "single_label")
-    decision = Decision.from_json(json.loads(json.dumps(fit_decision(spec, probabilities, targets).to_json())))
+    decision = open_decision(json.loads(json.dumps(fit_decision(spec, probabilities, targets).to_json())))
     names, scores = decision.apply(probabilities, labels)
     assert len(names) == len(scores) == rows
     assert ((scores >= 0) & (scores <= 1)).all()

@@ -7,9 +7,10 @@ import pytest
 from sklearn import metrics as sk
 
 from nlptl.errors import ConfigError
-from nlptl.evaluation.decisions import Decision
-from nlptl.evaluation.evaluator import check_metrics, full_report, probabilities_of
-from nlptl.evaluation.metrics import compute_metric
+from nlptl.evaluation.decisions.argmax import Argmax, EveryLabel
+from nlptl.evaluation.decisions.out_of_scope import OutOfScope
+from nlptl.evaluation.decisions.threshold import Threshold
+from nlptl.evaluation.evaluator import check_metrics, compute_metric, full_report, mean_loss, probabilities_of
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
@@ -94,13 +95,32 @@ def test_unknown_metric():
 def test_metrics_need_no_hub(tmp_path):
     code = (
         "import numpy as np\n"
-        "from nlptl.evaluation.metrics import METRICS, compute_metric\n"
+        "from nlptl.evaluation.evaluator import METRICS, compute_metric\n"
         "y, p = np.array([0, 1]), np.array([[.8, .2], [.3, .7]])\n"
         "print([compute_metric(name, y, p, y, 1) for name in METRICS])\n"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str([1.0] * len(METRICS.names()))
+
+
+def test_what_predicts_loads_neither_the_metrics_library_nor_scikit_learns_metrics():
+    code = (
+        "import sys\n"
+        "import nlptl.evaluation.calibration, nlptl.evaluation.evaluator, nlptl.evaluation.wording\n"
+        "from nlptl.evaluation.decisions import open_decision\n"
+        "open_decision({'policy': 'threshold', 'threshold': 0.5, 'label': 'a'})\n"
+        "heavy = {'evaluate', 'sklearn', 'transformers', 'torch', 'scipy.stats'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_metric_that_gives_no_number_of_its_name_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(METRICS.get("accuracy"), "_compute", lambda self, predictions, references: {"acc": 1.0})
+    with pytest.raises(ConfigError, match=r"The metric 'accuracy' .* gave .*must return \{'accuracy': number\}"):
+        compute_metric("accuracy", np.array([0, 1]), np.zeros((2, 2)), np.array([0, 1]), None)
 
 
 def test_probabilities():
@@ -113,7 +133,7 @@ def test_probabilities():
 def test_report_of_single_labels():
     task = TaskSpec(name="x", description="d", labels=["a", "b", "c"])
     targets, predicted, scores = random_rows(3, 0)
-    report = full_report(task, np.log(scores), targets, Decision())
+    report = full_report(task, np.log(scores), targets, Argmax())
     assert report["rows"] == 200
     assert report["accuracy"] == report["decided"]["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
     assert report["macro_f1"] == pytest.approx(report["decided"]["macro_f1"])
@@ -128,16 +148,46 @@ def test_report_of_single_labels():
 def test_report_of_several_labels():
     task = TaskSpec(name="x", description="d", kind="multi_label", labels=["a", "b", "c"])
     targets, predicted, scores = random_rows(3, 0, several=True)
-    report = full_report(task, np.log(scores / (1 - scores)), targets, Decision("multi_label", 0.5))
+    report = full_report(task, np.log(scores / (1 - scores)), targets, EveryLabel(threshold=0.3, note="so fitted"))
     assert report["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
     assert report["macro_f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
     assert set(report["per_class"]) == {"a", "b", "c"}
+    decided = (scores >= 0.3).astype(int)
+    assert report["decided"] == {
+        "policy": "multi_label",
+        "threshold": 0.3,
+        "accuracy": pytest.approx(sk.accuracy_score(targets, decided)),
+        "macro_f1": pytest.approx(sk.f1_score(targets, decided, average="macro")),
+        "micro_f1": pytest.approx(sk.f1_score(targets, decided, average="micro")),
+        "note": "so fitted",
+    }
+    assert report["decided"]["accuracy"] != report["accuracy"]
+
+
+def test_the_note_of_a_fit_is_in_the_report():
+    spec = TaskSpec(name="x", description="d", labels=["a", "b"], positive_label="b")
+    targets, _, scores = random_rows(2, 0)
+    decision = Threshold(threshold=0.5, label="b", note="The threshold stays at 0.5.")
+    assert full_report(spec, np.log(scores), targets, decision)["decided"]["note"] == decision.note
+    assert "note" not in full_report(spec, np.log(scores), targets, Argmax())["decided"]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_loss_is_scikit_learns(several):
+    targets, _, scores = random_rows(4, 1, several=several)
+    wanted = (
+        sum(sk.log_loss(targets[:, i], scores[:, i]) for i in range(4)) if several else sk.log_loss(targets, scores)
+    )
+    assert mean_loss(scores, targets) == pytest.approx(wanted, rel=1e-5)
+    certain = np.array([[1.0, 0.0]])
+    assert mean_loss(certain, np.array([1])) == pytest.approx(-np.log(1e-12))
+    assert np.isnan(mean_loss(certain[:0], np.zeros(0, np.int64)))
 
 
 def test_report_of_out_of_scope_decisions():
     task = TaskSpec(name="x", description="d", labels=["a", "b", "oos"])
     probabilities = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.4, 0.1], [0.4, 0.5, 0.1], [0.1, 0.1, 0.8]])
-    decision = Decision("out_of_scope", 0.6, "oos")
+    decision = OutOfScope(threshold=0.6, label="oos")
     report = full_report(task, np.log(probabilities + 1e-9), np.array([0, 1, 0, 2, 2]), decision)
     assert report["decided"]["in_scope_kept"] == pytest.approx(2 / 3)
     assert report["decided"]["out_of_scope_recall"] == 1.0

@@ -77,7 +77,7 @@ def test_recoloured_source_has_the_targets_mean_and_covariance():
     np.testing.assert_allclose(plain, plain[0, 0] * np.eye(6), atol=1e-5)
 
 
-def test_the_surest_rows_of_each_label_are_believed():
+def test_the_most_confident_rows_of_each_label_are_pseudo_labelled():
     sure = np.array([0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.2, 0.3, 0.4, 0.45])
     probabilities = np.stack([sure, 1 - sure], 1)
     assert confident_rows(probabilities, 0.4, np.array([0.5, 0.5])).tolist() == [0, 1, 6, 7]

@@ -11,6 +11,7 @@ from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.data.domains import Domains
 from nlptl.errors import ArtifactError, ConfigError
+from nlptl.evaluation.significance import BETTER, WORSE, corrected, estimated
 from nlptl.registry import MODES
 from nlptl.storage.json_files import read_json, write_json
 from nlptl.strategies import pipeline
@@ -26,7 +27,7 @@ class DomainMatrix:
     within: dict[str, float]
     """Domain -> accuracy of training on its own labels: the oracle."""
     pairs: list[dict[str, Any]]
-    """source, target, source_only, adapted, gain, standard_error, verdict, doubts (sentences)."""
+    """source, target, source_only, adapted, gain, standard_error, p, rows, verdict, doubts (sentences)."""
 
     def mean(self, name: str) -> float:
         """Mean over the pairs of `source_only`, `adapted` or `gain`."""
@@ -50,10 +51,20 @@ class DomainMatrix:
             f"{len(self.pairs)} pairs: source only {100 * self.mean('source_only'):.2f}, adapted "
             f"{100 * self.mean('adapted'):.2f}, oracle {100 * oracle:.2f}."
         )
-        hurt = [f"{pair['source']} -> {pair['target']}" for pair in self.pairs if pair["verdict"] == "hurt"]
-        if hurt:
-            lines.append(f"Adapting hurt by more than one standard error: {', '.join(hurt)}.")
+        lines += [f"Adapting {said} (p < 0.05 after Holm's correction): {', '.join(of)}." for said, of in self._clear()]
         return "\n".join(lines)
+
+    def _clear(self) -> list[tuple[str, list[str]]]:
+        """The pairs that adapting clearly hurt or helped, of all the pairs that stand side by side."""
+        tested = [estimated(pair["gain"], pair["standard_error"], pair.get("p")) for pair in self.pairs]
+        outcomes = [one.outcome for one in corrected(tested)]
+        found = []
+        for outcome, said in ((WORSE, "hurt"), (BETTER, "helped")):
+            names = [
+                f"{p['source']} -> {p['target']}" for p, o in zip(self.pairs, outcomes, strict=True) if o == outcome
+            ]
+            found += [(said, names)] if names else []
+        return found
 
 
 def cross_domains(

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from nlptl.evaluation.evaluator import mean_loss, probabilities_of, quick_metrics
+from nlptl.evaluation.calibration import fit_temperature
+from nlptl.evaluation.evaluator import probabilities_of, quick_metrics
+from nlptl.evaluation.significance import NO_DIFFERENCE, over_rows
 from nlptl.objectives.alignment import information
 from nlptl.strategies.job import Job, Trained
 
@@ -28,7 +30,8 @@ def describe_model(job: Job, trained: Trained, target_logits: np.ndarray | None)
     if target_logits is None:
         return described
     several = job.task.kind == "multi_label"
-    probabilities = probabilities_of(target_logits / _temperature(job, trained), several)
+    temperature = fit_temperature(trained.validation_logits, job.targets["validation"])
+    probabilities = probabilities_of(target_logits / temperature, several)
     predicted = (probabilities >= 0.5) if several else np.eye(probabilities.shape[1])[probabilities.argmax(1)]
     shares = predicted.mean(0)
     labels = job.targets["train"] if several else np.eye(len(shares))[job.targets["train"]]
@@ -79,30 +82,20 @@ def compare(job: Job, source: Trained, adapted: Trained) -> dict[str, Any]:
     """Rows of the target's test split that one model gets right and the other does not.
 
     Returns:
-        `gain` in accuracy, the `standard_error` of that paired difference, and `verdict`: helped or hurt where the
-        gain is more than one standard error, else no clear difference.
+        `gain` in accuracy, the `standard_error` of that paired difference, the `p` of an exact McNemar test, `rows`,
+        and `verdict`: helped or hurt where p is below 0.05, else no clear difference. It is about these two models:
+        another seed gives other ones.
     """
     targets = job.targets["test"]
-    difference = _right(adapted.test_logits, targets) - _right(source.test_logits, targets)
-    gain = float(difference.mean())
-    error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else 0.0
-    verdict = "no clear difference"
-    if abs(gain) > error:
-        verdict = "helped" if gain > 0 else "hurt"
-    return {"gain": gain, "standard_error": error, "verdict": verdict}
-
-
-def _temperature(job: Job, trained: Trained) -> float:
-    """What logits are divided by so that their loss on the source's validation split is least (Guo et al. 2017)."""
-    from scipy.optimize import minimize_scalar
-
-    targets = job.targets["validation"]
-
-    def loss(log_temperature: float) -> float:
-        logits = trained.validation_logits / np.exp(log_temperature)
-        return mean_loss(probabilities_of(logits, targets.ndim == 2), targets)
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+    found = over_rows(_right(adapted.test_logits, targets), _right(source.test_logits, targets))
+    verdict = {"better": "helped", "worse": "hurt"}.get(found.outcome, NO_DIFFERENCE)
+    return {
+        "gain": found.mean,
+        "standard_error": found.standard_error,
+        "p": found.p,
+        "rows": len(targets),
+        "verdict": verdict,
+    }
 
 
 def _right(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -1,0 +1,50 @@
+"""The most probable label; for several labels at once, every label that is probable enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nlptl.evaluation.decisions.policy import Decision
+from nlptl.tasks import TaskSpec
+
+
+def most_probable(several_labels: bool) -> Decision:
+    """The decision without a policy: the most probable label, or every label with at least 0.5."""
+    return EveryLabel(threshold=0.5) if several_labels else Argmax()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argmax(Decision):
+    """The most probable label; for several labels at once, every label with a probability of at least 0.5."""
+
+    policy: ClassVar[str] = "argmax"
+
+    @classmethod
+    def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+        return most_probable(targets.ndim == 2)
+
+    def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        best = probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)
+        return [labels[i] for i in best], probabilities[np.arange(len(best)), best]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EveryLabel(Decision):
+    """Every label whose probability reaches the threshold: what policies come to for several labels at once.
+
+    It has no entry in the registry: a task asks for `argmax` (0.5) or `threshold` (fitted).
+    """
+
+    policy: ClassVar[str] = "multi_label"
+
+    @classmethod
+    def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+        return cls(threshold=0.5)
+
+    def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        chosen = probabilities >= (0.5 if self.threshold is None else self.threshold)
+        names = [[labels[i] for i in np.flatnonzero(row)] for row in chosen]
+        return names, probabilities.max(1, initial=0.0)

@@ -1,0 +1,59 @@
+"""How a task's decision policy is fitted, and opened again from `decision.json`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from nlptl.errors import ArtifactError, ConfigError
+from nlptl.evaluation.decisions.argmax import EveryLabel
+from nlptl.evaluation.decisions.policy import Decision
+from nlptl.registry import POLICIES
+from nlptl.tasks import TaskSpec
+
+log = logging.getLogger("nlptl")
+
+
+def fit_decision(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+    """Fit the task's policy on validation; what it notes of the fit is logged as a warning.
+
+    Args:
+        task: labels and policy.
+        probabilities: (N, C) of validation rows.
+        targets: (N,) ids, or (N, C) 0/1.
+
+    Raises:
+        ConfigError: an unknown policy, or one that gave something that could not be opened again.
+    """
+    name = task.decision.policy
+    kind: type[Decision] = POLICIES.get(name)
+    decision = kind.fit(task, probabilities, targets)
+    if decision.policy not in (name, EveryLabel.policy):
+        raise ConfigError(
+            f"The decision policy {name!r} ({kind.__module__}.{kind.__qualname__}) calls itself {decision.policy!r}. "
+            f"Its class must say: policy = {name!r}"
+        )
+    if decision.note is not None:
+        log.warning(decision.note)
+    return decision
+
+
+def open_decision(values: dict[str, Any]) -> Decision:
+    """The fitted policy that a `decision.json` describes.
+
+    Raises:
+        ArtifactError: no known policy, or its values are damaged.
+    """
+    name = values.get("policy")
+    if name == EveryLabel.policy:
+        return EveryLabel.from_json(values)
+    if not isinstance(name, str) or name not in POLICIES:
+        known = ", ".join(POLICIES)
+        raise ArtifactError(
+            f"decision.json holds no known policy: {name!r}. Known here: {known}. If another package brought it, "
+            "install that package."
+        )
+    kind: type[Decision] = POLICIES.get(name)
+    return kind.from_json(values)

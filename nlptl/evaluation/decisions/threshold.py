@@ -1,0 +1,102 @@
+"""The positive label from a fitted probability on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nlptl.evaluation.decisions.argmax import EveryLabel
+from nlptl.evaluation.decisions.policy import FEWEST_ROWS, Decision
+from nlptl.tasks import TaskSpec
+
+HALF = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold(Decision):
+    """The positive label where its probability reaches the threshold, else the most probable of the others.
+
+    For several labels at once: every label that reaches one common threshold. The threshold is the one with the best F1
+    of the positive label (of all label decisions together, for several labels) on validation. It stays at 0.5 where
+    validation has fewer than `FEWEST_ROWS` rows with the label or without it: fitted on so few it is an accident.
+    """
+
+    policy: ClassVar[str] = "threshold"
+
+    @classmethod
+    def faults(cls, task: TaskSpec) -> Iterator[str]:
+        yield from super().faults(task)
+        if task.kind == "single_label" and task.positive_label is None:
+            yield "decision.policy threshold needs positive_label"
+
+    @classmethod
+    def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+        labels = task.label_list()
+        if targets.ndim == 2:
+            return _of_several(labels, probabilities, targets > 0)
+        positive = labels.index(str(task.positive_label))
+        wanted = targets == positive
+        lacking = _lacking(wanted, f"rows with {task.positive_label!r}", f"rows without {task.positive_label!r}")
+        threshold = HALF if lacking else best_f1_threshold(probabilities[:, positive], wanted)
+        return cls(threshold=threshold, label=task.positive_label, note=lacking)
+
+    def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        positive = labels.index(str(self.label))
+        others = probabilities.copy()
+        others[:, positive] = -1.0
+        cut = 0.0 if self.threshold is None else self.threshold
+        best = others.argmax(1) if len(others) else np.zeros(0, np.int64)
+        best = np.where(probabilities[:, positive] >= cut, positive, best)
+        return [labels[i] for i in best], probabilities[np.arange(len(best)), best]
+
+
+def _of_several(labels: list[str], probabilities: np.ndarray, wanted: np.ndarray) -> EveryLabel:
+    """One threshold for all labels, from the labels that validation has at all."""
+    seen = np.asarray(wanted.any(0))
+    unseen = [label for label, there in zip(labels, seen.tolist(), strict=True) if not there]
+    wanted, scores = wanted[:, seen].ravel(), probabilities[:, seen].ravel()
+    lacking = _lacking(wanted, "labels given to rows", "labels not given to rows")
+    if lacking:
+        return EveryLabel(threshold=HALF, note=lacking)
+    named = ", ".join(map(repr, unseen[:10])) + (f" and {len(unseen) - 10} more" if len(unseen) > 10 else "")
+    note = f"No validation row has {named}: the common threshold was fitted without these labels." if unseen else None
+    return EveryLabel(threshold=best_f1_threshold(scores, wanted), note=note)
+
+
+def _lacking(wanted: np.ndarray, with_it: str, without_it: str) -> str | None:
+    """Why no threshold can be fitted; None where it can.
+
+    Args:
+        wanted: (N,) bool.
+        with_it: what the true ones are, in the plural.
+        without_it: what the others are.
+    """
+    positives = int(wanted.sum())
+    negatives = len(wanted) - positives
+    if min(positives, negatives) >= FEWEST_ROWS:
+        return None
+    few, rows = (positives, with_it) if positives < FEWEST_ROWS else (negatives, without_it)
+    return (
+        f"The decision threshold stays at {HALF}: validation has {few} of the {FEWEST_ROWS} {rows} that fitting it "
+        "needs. Give more validation rows (data.validation, data.validation_fraction)."
+    )
+
+
+def best_f1_threshold(scores: np.ndarray, wanted: np.ndarray) -> float:
+    """The threshold with the best F1.
+
+    Args:
+        scores: (N,) between 0 and 1.
+        wanted: (N,) bool; both values occur.
+    """
+    from sklearn.metrics import precision_recall_curve  # takes a second, which predicting does not need to wait
+
+    precision, recall, thresholds = precision_recall_curve(wanted, scores)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    best = int(f1[:-1].argmax())
+    # Halfway to the next lower score: the next rows will not repeat the scores of these.
+    below = thresholds[best - 1] if best else 0.0
+    return float((thresholds[best] + below) / 2)
