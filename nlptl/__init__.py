@@ -40,14 +40,14 @@ __all__ = [
 # Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
 _HOMES = {
     "NlptlError": "nlptl.errors",
-    "Run": "nlptl.api",
+    "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.api",
     "Discovery": "nlptl.explore.discovery",
     "adapt_matrix": "nlptl.api",
     "discover": "nlptl.explore.discovery",
-    "load": "nlptl.api",
+    "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.api",
     "pretrain": "nlptl.pretraining.pretrain",

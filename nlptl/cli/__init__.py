@@ -15,8 +15,9 @@ from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.discover import discover
 from nlptl.cli.insight import probe, rank
+from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
-from nlptl.cli.runs import evaluate, merge, predict, train
+from nlptl.cli.runs import merge, train
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 from nlptl.storage.secrets import RedactSecrets, redact

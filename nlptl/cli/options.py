@@ -139,8 +139,3 @@ def check_names(config: RunConfig, several: bool = False) -> None:
     MODES.check(config.mode)
     for name in [config.checkpoint] if config.checkpoint else [task.checkpoint for task in tasks]:
         check_checkpoint(name)
-
-
-def data_config(text_column: list[str] | None, label_column: str | None, label_map: str | None) -> Any:
-    """The data section that these options describe."""
-    return load_config(task="-", **data_settings(None, None, None, text_column, label_column, label_map, None)).data

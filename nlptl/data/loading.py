@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from nlptl.config.run import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
 from nlptl.data.labels import form_fault, label_name, label_of
-from nlptl.data.sources import Source, check_text_columns, column_fault, open_source, read_labelled_file
+from nlptl.data.sources import Source, check_text_columns, column_fault, open_source
 from nlptl.data.splits import cut, draw_shots
 from nlptl.errors import DataError, shortened
 from nlptl.tasks import TaskSpec
@@ -30,6 +29,8 @@ class Splits:
     audit: Audit
     more: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Rows besides these, by name, such as another domain's; without the column `label` where they have none."""
+    read_as: dict[str, Any] = field(default_factory=dict)
+    """The columns and the label map that the rows were read with, under the names of `DataConfig`."""
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """All rows by split."""
@@ -78,16 +79,20 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
             audit.faults.append(f"the {split} split has no rows")
     audit.stop_if_faulty()
     train, validation, test = (frames[name].reset_index(drop=True) for name in ("train", "validation", "test"))
-    return Splits(train, validation, test, task, audit)
+    read_as = {
+        "text_columns": source.text_columns,
+        "label_column": source.label_column,
+        "label_map": source.label_map,
+    }
+    return Splits(train, validation, test, task, audit, read_as=read_as)
 
 
-def load_labelled(path: Path, task: TaskSpec, config: DataConfig) -> tuple[pd.DataFrame, Audit]:
-    """One labelled file for a finished run, held to the run's labels.
+def load_labelled(source: Source, task: TaskSpec, config: DataConfig) -> tuple[pd.DataFrame, Audit]:
+    """The `test` rows of a source for a finished run, held to the run's labels.
 
     Raises:
-        DataError: all faults of the file at once.
+        DataError: all faults of the rows at once.
     """
-    source = read_labelled_file(path, task, config)
     audit = Audit()
     frames = audited(source, task, config, audit)
     audit.stop_if_faulty()

@@ -36,13 +36,14 @@ def ignored(origin: str, names: Iterable[str]) -> str:
     return f"{origin}: ignored {', '.join(names)} (only train, validation and test are read)"
 
 
-def from_objects(given: Any, origin: str, notes: list[str]) -> Frames:
+def from_objects(given: Any, origin: str, notes: list[str], to_train: bool = True) -> Frames:
     """A DataFrame, a `datasets` Dataset or an Arrow table, or a dict of them by split, as a `DatasetDict` is.
 
     Args:
         given: the data.
         origin: what messages call it.
         notes: takes which parts are no split.
+        to_train: there must be a train split.
 
     Raises:
         DataError: of another type, two parts for one split, no train split, or a table that cannot be used.
@@ -56,7 +57,7 @@ def from_objects(given: Any, origin: str, notes: list[str]) -> Frames:
             raise DataError(f"The data holds two {split} splits: {', '.join(map(repr, given))}. Keep one.")
         if split is not None:
             named[split] = value
-    if "train" not in named:
+    if "train" not in named and to_train:
         raise DataError(f"{origin} holds no train split; it holds {', '.join(map(str, given)) or 'none'}.")
     if others := [str(name) for name in given if split_of(str(name)) is None]:
         notes.append(ignored(origin, others))
@@ -149,7 +150,7 @@ def _class_names(names: list[str], numbers: list[int | None] | None, origin: str
     return [name for name in found if name is not None]
 
 
-def from_saved(path: Path, origin: str, notes: list[str]) -> Frames:
+def from_saved(path: Path, origin: str, notes: list[str], to_train: bool = True) -> Frames:
     """What `datasets.save_to_disk` wrote.
 
     Raises:
@@ -159,7 +160,7 @@ def from_saved(path: Path, origin: str, notes: list[str]) -> Frames:
 
     try:
         loaded = datasets.load_from_disk(str(path))
-        return from_objects(loaded, origin, notes)
+        return from_objects(loaded, origin, notes, to_train)
     except DataError:
         raise
     except Exception as error:  # datasets wraps damage in many types
@@ -167,7 +168,12 @@ def from_saved(path: Path, origin: str, notes: list[str]) -> Frames:
 
 
 def from_hub(
-    hub_id: str, configuration: str | None, revision: str | None, splits: Mapping[str, str], notes: list[str]
+    hub_id: str,
+    configuration: str | None,
+    revision: str | None,
+    splits: Mapping[str, str],
+    notes: list[str],
+    to_train: bool = True,
 ) -> Frames:
     """A data set on the Hub, or in the Hub's cache.
 
@@ -177,6 +183,7 @@ def from_hub(
         revision: None: the newest.
         splits: split -> the data set's name for it; empty: those whose names say it.
         notes: takes which of its parts are no split.
+        to_train: there must be a train split.
 
     Raises:
         DataError: it cannot be loaded, or lacks a split.
@@ -192,7 +199,7 @@ def from_hub(
             "Without a network, use the bundled `sample` or a local file."
         ) from error
     if not splits:
-        return from_objects(loaded, hub_id, notes)
+        return from_objects(loaded, hub_id, notes, to_train)
     missing = sorted(set(splits.values()) - set(loaded))
     if missing:
         raise DataError(f"{hub_id} has no split {', '.join(missing)}; it has {', '.join(loaded)}.")

@@ -63,19 +63,6 @@ def open_source(task: TaskSpec, config: DataConfig, given: Any = None) -> Source
     return source
 
 
-def read_labelled_file(path: Path, task: TaskSpec, config: DataConfig) -> Source:
-    """One file as a `test` split, for evaluating a finished run."""
-    frame = read_frame(path, config.encoding, config.delimiter, config.quotes)
-    columns = config.text_columns or task.text_columns
-    return Source(
-        {"test": frame},
-        {"test": str(path)},
-        columns,
-        config.label_column or task.label_column,
-        config.label_map,
-    )
-
-
 def check_text_columns(columns: list[str], task: TaskSpec) -> None:
     """A task of single texts takes one text column, a task of pairs two.
 

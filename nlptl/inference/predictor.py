@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
-from nlptl.config.records import holds_half_character
 from nlptl.config.run import DataConfig
 from nlptl.data.files import TableWriter, read_chunks
 from nlptl.data.loading import label_targets, load_labelled
+from nlptl.data.objects import object_frame
 from nlptl.data.prefetch import prefetch
 from nlptl.data.sources import check_text_columns, pick_columns
-from nlptl.errors import ConfigError, DataError, shortened
+from nlptl.errors import ConfigError, DataError
 from nlptl.evaluation.decisions import most_probable
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.inference.display import splits_html
+from nlptl.inference.labelled import labelled_rows, log
+from nlptl.inference.precision import precision_for
+from nlptl.inference.reading import Reading, reading_for
+from nlptl.inference.tables import check_output, column_texts, refuse_collision
+from nlptl.inference.texts import Text, is_dataset, texts_frame
 from nlptl.runs.artifact import Artifact, Head, load_artifact
+from nlptl.storage.paths import user_path
 from nlptl.training.runtime import Runtime, local_runtime
 
-Text = str | tuple[str, str]
+MANY = 1000
+"""Texts from which on a progress bar is shown."""
 
 
 class Prediction(NamedTuple):
@@ -39,23 +49,46 @@ class Prepared(NamedTuple):
     rows: int
 
 
+class Turn:
+    """A lock, of which a pickled or copied run has one of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Turn], tuple[()]]:
+        return Turn, ()
+
+
 class Run:
     """A finished run: its metrics, and its answers.
 
+    Several threads may ask one run at once, as in a web service; they take turns, and each gets its own answer.
+
     Args:
         folder: the run folder.
-        precision: as `runtime.precision`.
+        precision: bf16, fp16, fp32, or auto for the fastest that this machine computes in; None: the precision that
+            the run was trained and measured in, or fp32, with a warning, where this machine does not compute in that.
         progress: show progress bars.
 
     Raises:
         ArtifactError: the folder is no finished run, or is damaged.
+        ConfigError: a precision that there is not, or that this machine cannot compute in.
     """
 
-    def __init__(self, folder: str | Path, precision: str = "auto", progress: bool = True) -> None:
-        self._artifact: Artifact = load_artifact(Path(folder))
-        self._runtime: Runtime = local_runtime(precision, progress)
+    def __init__(self, folder: str | Path, precision: str | None = None, progress: bool = True) -> None:
+        self._artifact: Artifact = load_artifact(user_path(folder))
+        self._runtime: Runtime = local_runtime(precision_for(self._artifact, precision), progress)
         self._artifact.predictor.settle(self._runtime)
         self._chosen: str | None = None
+        # A tokenizer holds its settings of truncation while it works, and a model its activations: one text at a time.
+        self._tokenizing, self._computing = Turn(), Turn()
 
     def task(self, name: str) -> Run:
         """The same run as it answers for one of its tasks.
@@ -102,34 +135,78 @@ class Run:
         return part
 
     @property
+    def precision(self) -> str:
+        """bf16, fp16 or fp32: what it predicts in."""
+        return self._runtime.precision
+
+    @property
     def artifact(self) -> Artifact:
-        """Configuration, task, model and tokenizer."""
+        """Configuration, task, model and tokenizer.
+
+        The model's weights are exact; predictions in bf16 or fp16 are made by a copy, rounded when the run was opened.
+        """
         return self._artifact
 
-    def predict_proba(self, texts: Sequence[Text]) -> np.ndarray:
+    def predict_proba(self, texts: Iterable[Text]) -> np.ndarray:
         """Probabilities (texts, C) float32.
 
         Args:
-            texts: texts, or (text, text_pair) tuples for a pair task.
+            texts: texts, or (text, text_pair) tuples for a pair task: a list, or another ordered collection such as
+                a pandas Series, a numpy array or a column of a `datasets` object.
 
         Raises:
-            DataError: not a sequence of texts.
+            DataError: not a collection of texts.
         """
-        return self._probabilities(self._prepare(_frame(texts, self.text_columns)))
+        return self._probabilities(self._prepare(texts_frame(texts, self.text_columns)))
 
-    def predict(self, texts: Sequence[Text], decision: str | None = None) -> list[Prediction]:
+    def predict(self, texts: Iterable[Text], decision: str | None = None) -> list[Prediction]:
         """One decided label per text.
 
         Args:
-            texts: as `predict_proba`.
+            texts: as `predict_proba`; for a table see `predict_frame`.
             decision: None for the policy fitted on validation, or `argmax` for the most probable label.
         """
-        return self._decide(self.predict_proba(texts), decision)
+        self._policy(decision)
+        return self.decide(self.predict_proba(texts), decision)
+
+    def decide(self, probabilities: np.ndarray, decision: str | None = None) -> list[Prediction]:
+        """The decided label of each row of `predict_proba`.
+
+        Raises:
+            ConfigError: an unknown decision.
+        """
+        labels, scores = self._policy(decision).apply(probabilities, self.labels)
+        return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
+
+    def predict_frame(
+        self, table: Any, all_scores: bool = False, decision: str | None = None, data: DataConfig | None = None
+    ) -> pd.DataFrame:
+        """A table with the columns `predicted` and `score` added; rows, index and other columns stay as they are.
+
+        Args:
+            table: a DataFrame, or a `datasets.Dataset`. A missing text counts as the empty one.
+            all_scores: add the probability of every label.
+            decision: as `predict`.
+            data: as `predict_file`.
+
+        Raises:
+            DataError: no table, no text column, or a column of an added one's name.
+        """
+        if not isinstance(table, pd.DataFrame) and not is_dataset(table):
+            raise DataError(f"predict_frame takes a DataFrame or a datasets.Dataset, not a {type(table).__name__}.")
+        # Checked and read as everywhere else; what is returned is the table as it was given.
+        read = object_frame(table, "The table")
+        reading = self._reading(data)
+        texts = column_texts(read, self._columns_of(read, reading, "The table"))
+        added = self._answers(self._probabilities(self._prepare(texts)), all_scores, decision)
+        kept = table if isinstance(table, pd.DataFrame) else table.to_pandas()
+        refuse_collision(kept, added, "The table")
+        return kept.assign(**added)
 
     def predict_file(
         self,
-        source: Path,
-        output: Path,
+        source: str | Path,
+        output: str | Path,
         all_scores: bool = False,
         decision: str | None = None,
         data: DataConfig | None = None,
@@ -142,7 +219,8 @@ class Run:
             output: CSV, TSV, JSONL or Parquet.
             all_scores: add the probability of every label.
             decision: as `predict`.
-            data: which column holds the texts, and the encoding.
+            data: how the file is read: text_columns, encoding. What is not set in it is as it was in training; where
+                the file shows that it cannot be so, as the task has it, with a warning.
             safe_csv: in CSV and TSV, put an apostrophe before texts that a spreadsheet would run as formulas.
 
         Returns:
@@ -152,39 +230,48 @@ class Run:
             DataError: the input cannot be read, lacks the text column, or has a column of an added one's name; then
                 nothing is written.
         """
-        data = data or DataConfig()
-        columns = data.text_columns or self._head.task.text_columns
-        if source.resolve() == output.resolve():
-            raise DataError(f"{output} is the input itself. Choose another --output.")
-        check_text_columns(columns, self._head.task)
+        source, output = user_path(source), user_path(output)
+        check_output(source, output)
+        self._policy(decision)
+        reading = self._reading(data)
         rows = 0
         with (
             TableWriter(output, safe_csv, like=source) as writer,
             self._runtime.track(None, "predicting", unit="row") as bar,
         ):
-            for chunk, prepared in prefetch(self._read(source, columns, data)):
+            for chunk, prepared in prefetch(self._read(source, reading)):
                 probabilities = self._probabilities(prepared, quiet=True)
-                added = self._columns(probabilities, all_scores, decision)
-                _refuse_collision(chunk, added, source)
+                added = self._answers(probabilities, all_scores, decision)
+                refuse_collision(chunk, added, str(source))
                 writer.write(chunk.assign(**added))
                 rows += len(chunk)
                 bar.update(len(chunk))
         return rows
 
-    def evaluate(self, source: Path, data: DataConfig | None = None) -> dict[str, Any]:
-        """Measure the run on a labelled file: the same numbers as `metrics.json` has of a split.
+    def evaluate(self, source: Any, data: DataConfig | None = None) -> dict[str, Any]:
+        """Measure the run on labelled rows: the same numbers as `metrics.json` has of a split.
+
+        Args:
+            source: a file; a DataFrame or a `datasets.Dataset`; or, for its test split, a folder, a saved or loaded
+                `datasets.DatasetDict`, a dict by split, a data set that the task knows by name, or a Hub id.
+            data: how it is read: text_columns, label_column, label_map, encoding, bad_rows. What is not set in it is as
+                it was in training; where the rows show that it cannot be so, as the task has it, with a warning.
 
         Raises:
-            DataError: all faults of the file at once.
+            DataError: all faults of the rows at once.
         """
-        frame, audit = load_labelled(source, self._head.task, data or DataConfig())
+        rows, reading = labelled_rows(self._artifact, self._head, source, data)
+        frame, audit = load_labelled(rows, self._head.task, reading.data)
+        for warning in audit.warnings:
+            log.warning(warning)
         logits = self._logits(self._prepare(frame))
         targets = label_targets(frame, self.labels)
         report = full_report(self._head.task, logits, targets, self._head.decision)
         return {**report, "audit": audit.counts}
 
-    def _columns(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:
-        predictions = self._decide(probabilities, decision)
+    def _answers(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:
+        """The columns that predictions add to a table."""
+        predictions = self.decide(probabilities, decision)
         separator = self._head.task.label_separator
         labels = [p.label if isinstance(p.label, str) else separator.join(p.label) for p in predictions]
         columns: dict[str, Any] = {"predicted": labels, "score": [round(p.score, 6) for p in predictions]}
@@ -193,36 +280,50 @@ class Run:
             columns |= {f"score_{label}": rounded[:, i] for i, label in enumerate(self.labels)}
         return columns
 
-    def _decide(self, probabilities: np.ndarray, decision: str | None) -> list[Prediction]:
-        if decision not in (None, "argmax"):
+    def _policy(self, decision: str | None) -> Decision:
+        if decision is None:
+            return self._head.decision
+        if decision != "argmax":
             raise ConfigError(
                 f"Unknown decision {decision!r}. Available: argmax, or none given for the run's own policy."
             )
-        several = self._head.task.kind == "multi_label"
-        policy = self._head.decision
-        if decision == "argmax":
-            policy = most_probable(several)
-        labels, scores = policy.apply(probabilities, self.labels)
-        return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
+        return most_probable(self._head.task.kind == "multi_label")
 
-    def _read(self, source: Path, columns: list[str], data: DataConfig) -> Iterator[tuple[pd.DataFrame, Prepared]]:
+    def _reading(self, data: DataConfig | None) -> Reading:
+        reading = reading_for(self._artifact, self._head, data)
+        check_text_columns(reading.texts[0], self._head.task)
+        return reading
+
+    def _read(self, source: Path, reading: Reading) -> Iterator[tuple[pd.DataFrame, Prepared]]:
         """Each chunk of a file, and its texts as the predictor takes them."""
-        for chunk in read_chunks(source, encoding=data.encoding, delimiter=data.delimiter, quotes=data.quotes):
+        columns: list[str] = []
+        dialect = reading.dialect(source)
+        chunks = read_chunks(source, encoding=dialect.encoding, delimiter=dialect.delimiter, quotes=dialect.quotes)
+        for chunk in chunks:
+            columns = columns or reading.text_columns(list(chunk.columns), str(source))
             pick_columns(chunk, columns, str(source), "--text-column")
-            named = zip(("text", "text_pair"), columns, strict=False)
-            yield chunk, self._prepare(pd.DataFrame({name: chunk[c].map(_text) for name, c in named}))
+            yield chunk, self._prepare(column_texts(chunk, columns))
+
+    @staticmethod
+    def _columns_of(table: pd.DataFrame, reading: Reading, origin: str) -> list[str]:
+        columns = reading.text_columns(list(map(str, table.columns)), origin)
+        pick_columns(table, columns, origin, "data=DataConfig(text_columns=[...])")
+        return columns
 
     def _prepare(self, frame: pd.DataFrame) -> Prepared:
-        return Prepared(self._artifact.predictor.prepare(frame), len(frame))
+        with self._tokenizing:
+            return Prepared(self._artifact.predictor.prepare(frame), len(frame))
 
     def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         return probabilities_of(self._logits(prepared, quiet), self._head.task.kind == "multi_label")
 
     def _logits(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         runtime = self._runtime
-        if quiet or prepared.rows < 1000:
-            runtime = Runtime(runtime.device, runtime.precision, progress=False)
-        return self._artifact.predictor.logits(prepared.texts, runtime)[:, self._head.columns]
+        if quiet or prepared.rows < MANY:
+            runtime = replace(runtime, progress=False)
+        with self._computing:
+            logits = self._artifact.predictor.logits(prepared.texts, runtime)
+        return logits[:, self._head.columns]
 
     @property
     def _name(self) -> str:
@@ -234,60 +335,14 @@ class Run:
         return f"Run({self.folder}, {self._name}, test {named} {test.get(named)})"
 
     def _repr_html_(self) -> str:
-        rows = ""
-        shown = ("rows", "accuracy", "macro_f1", "loss")
-        if "mean" in self.metrics.get("test", {}):
-            shown = tuple(self.metrics["test"])
-        for split in ("validation", "test"):
-            values = self.metrics.get(split, {})
-            cells = "".join(f"<td>{_shown(values.get(n))}</td>" for n in shown)
-            rows += f"<tr><th>{split}</th>{cells}</tr>"
-        names = "".join(f"<th>{name.replace('macro_f1', 'macro F1')}</th>" for name in shown)
-        head = f"<tr><th></th>{names}</tr>"
+        metrics = self.metrics
+        shown: tuple[str, ...] = ("rows", "accuracy", "macro_f1", "loss")
+        if "mean" in metrics.get("test", {}):
+            shown = tuple(metrics["test"])
         title = f"{self._name}, {self._artifact.predictor.title}"
-        return f"<b>{title}</b><table>{head}{rows}</table><code>{self.folder}</code>"
+        return f"<b>{title}</b>{splits_html(metrics, shown)}<code>{self.folder}</code>"
 
 
-def load(run: str | Path, precision: str = "auto", progress: bool = True) -> Run:
+def load(run: str | Path, precision: str | None = None, progress: bool = True) -> Run:
     """Open a finished run for prediction; see `Run`."""
     return Run(run, precision, progress)
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _refuse_collision(chunk: pd.DataFrame, added: dict[str, Any], source: Path) -> None:
-    taken = [name for name in added if name in chunk.columns]
-    if taken:
-        raise DataError(
-            f"{source} has columns {', '.join(map(repr, taken))} already, which the predictions would overwrite. "
-            "Rename or remove them in the input."
-        )
-
-
-def _text(value: Any) -> str:
-    """A cell as a text; a missing one is the empty text, so that every input row has its output row.
-
-    Raises:
-        DataError: a list, an object or bytes.
-    """
-    if isinstance(value, bytes | dict) or pd.api.types.is_list_like(value):
-        raise DataError(f"A cell of the text column holds {shortened(repr(value))}, which is not a text.")
-    return value if isinstance(value, str) else "" if value is None or pd.isna(value) else str(value)
-
-
-def _frame(texts: Sequence[Text], columns: int) -> pd.DataFrame:
-    if isinstance(texts, str):
-        raise DataError("predict takes a list of texts. For one text, write predict([text]).")
-    rows = [tuple(text) if isinstance(text, tuple | list) else (text,) for text in texts]
-    wrong = next(
-        (i for i, row in enumerate(rows) if len(row) != columns or not all(isinstance(t, str) for t in row)), None
-    )
-    if wrong is not None:
-        wanted = "a text" if columns == 1 else "a pair of texts"
-        raise DataError(f"Item {wrong} is {shortened(repr(texts[wrong]))}; this task takes {wanted} per item.")
-    broken = next((i for i, row in enumerate(rows) if any(holds_half_character(text) for text in row)), None)
-    if broken is not None:
-        raise DataError(f"Item {broken} holds bytes that are no text, or half a character. Write it in UTF-8.")
-    return pd.DataFrame(rows, columns=["text", "text_pair"][:columns], dtype=object)

@@ -4,6 +4,6 @@ Whoever builds a model for a run calls `enable`; `runtime.kernels=off` leaves ev
 """
 
 from nlptl.kernels.settings import OFF, KernelSettings
-from nlptl.kernels.switch import during_passes, during_training, enable
+from nlptl.kernels.switch import during_passes, during_training, enable, for_prediction
 
-__all__ = ["OFF", "KernelSettings", "during_passes", "during_training", "enable"]
+__all__ = ["OFF", "KernelSettings", "during_passes", "during_training", "enable", "for_prediction"]

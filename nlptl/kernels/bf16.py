@@ -8,16 +8,19 @@ compute in float32 inside, as before. float16, whose range is small, is left alo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def use_for(model: Any) -> None:
@@ -101,15 +104,33 @@ def linear_weights_in(dtype: torch.dtype | None, model: nn.Module, frozen_alone:
 
 def _round(dtype: torch.dtype, model: nn.Module, frozen_alone: bool) -> list[tuple[nn.Parameter, Tensor]]:
     """Put rounded weights in place and return the exact ones."""
-    # DoRA also takes the norms of frozen weights, and those exactly.
-    if any(len(getattr(layer, "lora_magnitude_vector", ())) for layer in model.modules()):
-        return []
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    parameters = [p for layer in layers for p in layer.parameters(recurse=False)]
-    # A parameter that two layers share is rounded, and comes back, once.
-    chosen = {id(p): p for p in parameters if not (frozen_alone and p.requires_grad)}
-    exact = [(parameter, parameter.data) for parameter in chosen.values()]
+    chosen = [p for p in _linear_weights(model) if not (frozen_alone and p.requires_grad)]
+    exact = [(parameter, parameter.data) for parameter in chosen]
     rounded = [data.to(dtype) for _, data in exact]  # all of them before any is put in place: memory may not suffice
     for (parameter, _), data in zip(exact, rounded, strict=True):
         parameter.data = data
     return exact
+
+
+def rounded_copy(dtype: torch.dtype, model: M) -> M:
+    """The model for forward passes alone, its linear layers' weights in the type that autocast multiplies them in.
+
+    The original stays as it is, and may be used at the same time. Every other parameter and buffer is shared with it.
+
+    Args:
+        dtype: bfloat16 or float16.
+        model: the original; it is returned itself where its weights are also needed exactly.
+    """
+    narrow = {id(p): nn.Parameter(p.detach().to(dtype), requires_grad=False) for p in _linear_weights(model)}
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, {**shared, **narrow}) if narrow else model
+
+
+def _linear_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that autocast rounds for each product; none where they are also needed exactly."""
+    # DoRA also takes the norms of frozen weights, and those exactly.
+    if any(len(getattr(layer, "lora_magnitude_vector", ())) for layer in model.modules()):
+        return []
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    # A parameter that two layers share is rounded, and comes back, once.
+    return list({id(p): p for layer in layers for p in layer.parameters(recurse=False)}.values())

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from nlptl.kernels import adapters, attention, bf16, cuda_graphs, embeddings
 from nlptl.kernels.settings import KernelSettings
+
+M = TypeVar("M", bound=Any)
 
 
 def enable(model: Any, settings: KernelSettings) -> None:
@@ -77,6 +79,16 @@ def during_passes(model: Any, dtype: torch.dtype | None) -> Iterator[None]:
     """
     with bf16.linear_weights_in(dtype, model) if model.kernels.rounded_weights else nullcontext():
         yield
+
+
+def for_prediction(model: M, dtype: torch.dtype | None) -> M:
+    """The model to predict with from now on, from any number of threads; `model` keeps its exact weights.
+
+    Args:
+        model: that `enable` was called for, on its device.
+        dtype: what autocast computes in; None: nothing is cast.
+    """
+    return bf16.rounded_copy(dtype, model) if dtype is not None and model.kernels.rounded_weights else model
 
 
 def _transformer(model: Any) -> Any:

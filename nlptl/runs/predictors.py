@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -14,12 +14,13 @@ from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, encode
 from nlptl.errors import ArtifactError
-from nlptl.kernels import OFF, KernelSettings, enable, packing
+from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
+from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.registry import MODES
 from nlptl.tasks import TaskSpec, joint_labels
-from nlptl.training.forward import logits_of
+from nlptl.training.forward import features_of, logits_of
 from nlptl.training.runtime import Runtime
 
 MODEL = "model"
@@ -66,13 +67,18 @@ class Predictor(Protocol):
 
 @dataclass
 class EncoderPredictor:
-    """A classifier on an encoder, with its tokenizer."""
+    """A classifier on an encoder, with its tokenizer.
+
+    Predictions in bfloat16 or float16 come from a rounded copy that `settle` makes: `classifier` keeps its exact
+    weights, whatever happens while it predicts.
+    """
 
     classifier: Classifier
     tokenizer: Any
     max_length: int
     mode: Mode
     title: str
+    _rounded: Classifier | None = field(default=None, repr=False)
     needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
 
     @classmethod
@@ -112,10 +118,19 @@ class EncoderPredictor:
         used = self.classifier.kernels
         if used != OFF and packing.pays(self.classifier.config, runtime.device, runtime.dtype, 0.0):
             enable(self.classifier, replace(used, packing=True))
+        self._rounded = for_prediction(self.classifier, runtime.dtype)
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
         return encode(frame, self.tokenizer, self.max_length)
 
     def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
-        classes = self.classifier.head.out_features
-        return logits_of(runtime, self.classifier, prepared, self.tokenizer.pad_token_id, classes, "predicting")
+        model, pad_id = self._rounded or self.classifier, self.tokenizer.pad_token_id
+        if self.mode.trains_encoder:
+            return logits_of(runtime, model, prepared, pad_id, model.head.out_features, "predicting")
+        # As training measured it: the features of a frozen encoder are rounded as the precision has it, its head is
+        # fitted and applied exactly.
+        features, _ = features_of(runtime, model, prepared, pad_id, None)
+        weight, bias = (
+            parameter.detach().cpu() for parameter in (self.classifier.head.weight, self.classifier.head.bias)
+        )
+        return LinearHead(weight, bias, float("nan")).logits(features)

@@ -84,7 +84,9 @@ def _reports(part: TaskRows, answers: Answers, decision: Decision) -> dict[str, 
 
 
 def _data(part: TaskRows) -> dict[str, Any]:
-    return {**part.splits.sizes(), "labels": len(part.task.label_list()), "audit": part.splits.audit.counts}
+    splits = part.splits
+    labels = len(part.task.label_list())
+    return {**splits.sizes(), "labels": labels, "audit": splits.audit.counts, "read_as": splits.read_as}
 
 
 def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:

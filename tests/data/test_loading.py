@@ -6,6 +6,7 @@ import pytest
 from nlptl.config.run import DataConfig
 from nlptl.data.audit import keys_of
 from nlptl.data.loading import label_targets, load_labelled, load_splits
+from nlptl.data.sources import Source
 from nlptl.errors import DataError
 from nlptl.tasks import SPLITS, TaskSpec
 
@@ -371,13 +372,17 @@ def test_nothing_to_learn_from(given, message):
         load(given)
 
 
-def test_a_labelled_file_for_a_finished_run(tmp_path):
+def test_labelled_rows_for_a_finished_run():
     frame = table(10)
     frame.loc[1, "text"] = "text 0"
-    rows, audit = load_labelled(save(frame, tmp_path / "a.csv"), TASK, DataConfig())
+
+    def source(label_column: str = "label") -> Source:
+        return Source({"test": frame}, {"test": "a.csv"}, ["text"], label_column, {})
+
+    rows, audit = load_labelled(source(), TASK, DataConfig())
     assert rows["text"].tolist() == frame["text"].tolist()
     assert audit.faults == []
     with pytest.raises(DataError, match="unknown label 'bad', 'good'"):
-        load_labelled(tmp_path / "a.csv", SEVERAL, DataConfig())
+        load_labelled(source(), SEVERAL, DataConfig())
     with pytest.raises(DataError, match="has no column 'y'"):
-        load_labelled(tmp_path / "a.csv", TASK, DataConfig(label_column="y"))
+        load_labelled(source("y"), TASK, DataConfig())

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -114,8 +115,7 @@ def test_file_to_file_keeps_rows_columns_and_order(run, tmp_path, suffix):
 def test_a_file_of_many_chunks_is_one_file(run, tmp_path, monkeypatch):
     from nlptl.inference import predictor
 
-    chunks = predictor.read_chunks
-    monkeypatch.setattr(predictor, "read_chunks", lambda path, encoding: chunks(path, 4, encoding))
+    monkeypatch.setattr(predictor, "read_chunks", partial(predictor.read_chunks, rows=4))
     texts = [f"a {'good' if i % 3 else 'bad'} film {i}" for i in range(10)]
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
     for suffix in (".csv", ".jsonl", ".parquet"):
