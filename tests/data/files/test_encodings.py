@@ -88,7 +88,7 @@ def test_faults_of_compressed_text(tmp_path):
 @pytest.mark.parametrize(
     ("start", "meaning"),
     [
-        (gzip.compress(b"text\n"), "compressed with gzip; add .gz"),
+        (gzip.compress(b"text\n", mtime=0), "compressed with gzip; add .gz"),
         (b"PK\x03\x04" + b"x" * 99, "an Excel workbook; save the table as CSV"),
         (b"\xd0\xcf\x11\xe0" + b"x" * 99, "an old Excel workbook"),
         (b"PAR1" + b"x" * 99, r"a Parquet file; give it the ending \.parquet"),
