@@ -19,7 +19,7 @@ from nlptl.data.objects import object_frame
 from nlptl.data.prefetch import prefetch
 from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError
-from nlptl.evaluation.decisions import most_probable
+from nlptl.evaluation.decisions import Decision, most_probable
 from nlptl.evaluation.evaluator import full_report, probabilities_of
 from nlptl.inference.display import splits_html
 from nlptl.inference.labelled import labelled_rows, log
