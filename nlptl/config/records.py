@@ -6,13 +6,14 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 
 from nlptl.errors import ConfigError, closest
+from nlptl.storage.cache import parse_size
 from nlptl.storage.secrets import holds_secret, redact
 
 
@@ -56,6 +57,19 @@ class Record(BaseModel):
         return values
 
 
+def _size(value: Any) -> Any:
+    """A size as text; YAML reads a plain number of bytes as a number."""
+    text = str(value) if isinstance(value, int | float) else value
+    if isinstance(text, str):
+        try:
+            parse_size(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+    return text
+
+
+Size = Annotated[str, BeforeValidator(_size)]
+"""Bytes, such as 500MB or 10GB."""
 DECIDED = ("run", "features")
 NOTHING: JsonDict = {"decides": []}
 """`Field(json_schema_extra=NOTHING)`: a setting that changes no result."""

@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from nlptl.config.records import NOT_FEATURES, NOTHING, Record, validate
+from nlptl.config.records import NOT_FEATURES, NOTHING, Record, Size, validate
 from nlptl.config.training import Fraction, NonNegative, Positive, ResolvedTraining, TrainingConfig
-from nlptl.errors import ConfigError, unknown
+from nlptl.errors import unknown
 from nlptl.registry import STRATEGIES
-from nlptl.storage.cache import parse_size
 
 
 class DataConfig(Record):
@@ -126,8 +125,7 @@ class ProbeConfig(Record):
     """The strength for the head that full and lora start from. A head that fits the frozen features as well as it can
     leaves the encoder nothing to learn but noise, and its large weights magnify every change of the encoder."""
     cache: bool = Field(default=True, json_schema_extra=NOTHING)
-    """Cache features and heads on disk, so that each text meets the frozen encoder once, and the same rows give their
-    head once. `nlptl cache` shows what is there."""
+    """Cache features and heads (`nlptl cache`), so that each text meets the frozen encoder once."""
 
 
 class ContrastiveConfig(Record):
@@ -228,20 +226,8 @@ class RuntimeConfig(Record):
     """Also measure this machine's matrix-multiply peak (a second), and say what share of it training reached."""
     progress: bool = Field(default=True, json_schema_extra=NOTHING)
     """Progress bars."""
-    cache_limit: str | None = Field(default=None, json_schema_extra=NOTHING)
-    """Most that the cache of tokens, features and heads may hold, such as 20GB; what was used least recently is evicted
-    first. 0: cache nothing. None: the variable NLPTL_CACHE_LIMIT, else 10GB."""
-
-    @field_validator("cache_limit", mode="before")
-    @classmethod
-    def _a_size(cls, limit: Any) -> Any:
-        limit = str(limit) if isinstance(limit, int | float) else limit
-        if isinstance(limit, str):
-            try:
-                parse_size(limit)
-            except ConfigError as error:
-                raise ValueError(str(error)) from error
-        return limit
+    cache_limit: Size | None = Field(default=None, json_schema_extra=NOTHING)
+    """Most that `nlptl cache` may hold, such as 20GB; 0: nothing. None: the variable NLPTL_CACHE_LIMIT, else 10GB."""
 
     @model_validator(mode="after")
     def _packing_is_one_of_the_kernels(self) -> RuntimeConfig:
