@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from measuring import HERE, markdown
-from records import Row, is_measured, read, surroundings, versions_and_dates, write
+from records import Row, is_measured, own_cache, read, surroundings, versions_and_dates, write
 from studies import Comparison, compared, mean_and_spread
 
 CASES = {"banking77": ("chatbot-intent", 30), "sst2": ("sentiment", 500)}
@@ -28,7 +28,9 @@ def main() -> None:
     rows = read(arguments.output)
     for case in [] if arguments.table_only else plan(arguments.seeds):
         if not is_measured(case, rows):
-            rows.append({**case, **measure(arguments.data_root, case), **surroundings(PACKAGES)})
+            with own_cache():
+                numbers = measure(arguments.data_root, case)
+            rows.append({**case, **numbers, **surroundings(PACKAGES)})
             write(arguments.output, rows)
     print(table(rows))
 

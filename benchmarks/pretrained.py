@@ -1,26 +1,36 @@
-"""Checkpoints that studies pre-train: each is made once and kept in the cache under everything that decides it."""
+"""Checkpoints that studies pre-train: each is made once, and kept under the name of everything that decides it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 
-def pretrained(settings: dict[str, Any], **asked: Any) -> Path:
-    """`nlptl.pretrain(**asked, settings=settings)`, unless the cache has its result already."""
-    import nlptl
-    from nlptl.storage.paths import cache_dir
+def kept_checkpoints() -> Path:
+    """Where they are kept: the folder that the variable `NLPTL_STUDIES` names, else `~/.cache/nlptl-studies`.
 
-    files = [Path(path) for path in asked.get("data") or []]
-    known = [settings, {**asked, "data": [[file.name, file.stat().st_size] for file in files]}, version("nlptl")]
-    key = hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    folder = cache_dir() / "studies" / key
+    Not in nlptl's cache, of which each measured case has one of its own.
+    """
+    return Path(os.environ.get("NLPTL_STUDIES") or Path.home() / ".cache" / "nlptl-studies")
+
+
+def pretrained(settings: dict[str, Any], **asked: Any) -> Path:
+    """`nlptl.pretrain(**asked, settings=settings)`, unless its result is there already."""
+    import nlptl
+    from nlptl.checkpoints import resolve_checkpoint
+    from nlptl.storage.identity import file_digest, identity, versions
+
+    start = asked.get("checkpoint")
+    decides = {
+        **asked,
+        "data": [file_digest(Path(path)) for path in asked.get("data") or []],
+        "checkpoint": start and resolve_checkpoint(str(start)).revision,
+    }
+    folder = kept_checkpoints() / identity(settings=settings, asked=decides, versions=versions())
     if not folder.exists():
         nlptl.pretrain(**asked, output=folder, settings={"runtime.progress": False, **settings})
     return folder

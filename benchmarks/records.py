@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 Row = dict[str, Any]
 
@@ -25,6 +28,13 @@ def surroundings(packages: Sequence[str]) -> Row:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "date": date.today().isoformat(),
     }
+
+
+@contextmanager
+def own_cache() -> Iterator[None]:
+    """While this lasts nlptl's cache is a new and empty one: no row depends on what was measured before it."""
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {"NLPTL_CACHE": folder}):
+        yield
 
 
 def read(path: Path) -> list[Row]:

@@ -6,7 +6,8 @@
 
 DATA holds one folder of CSV files (text,label) per data set. Studies are the modules of `benchmarks/studies`. Each row
 is written to --output as soon as it is there, and a row that stands there already is not measured again: an
-interrupted benchmark goes on where it stopped.
+interrupted benchmark goes on where it stopped. Each case has a cache of its own; only the checkpoints that studies
+pre-train are kept, see `pretrained.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import traceback
 from pathlib import Path
 
 import studies
-from records import Row, belongs, in_order, is_measured, read, surroundings, versions_and_dates, write
+from records import Row, belongs, in_order, is_measured, own_cache, read, surroundings, versions_and_dates, write
 
 PACKAGES = ("nlptl", "torch", "transformers", "peft", "scikit-learn")
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -64,7 +65,8 @@ def measure_missing(name: str, root: Path, quick: bool, rows: list[Row], output:
         asked = {key: value for key, value in case.items() if key != "study"}
         started = time.perf_counter()
         try:
-            numbers = study.measure(root, asked)
+            with own_cache():
+                numbers = study.measure(root, asked)
         except Exception:  # whatever breaks one case, the hours of the others are not lost
             print(f"failed: {json.dumps(case)}\n{traceback.format_exc()}", file=sys.stderr, flush=True)
             failed += 1

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from nlptl.config.records import Record, read_record, validate
+from nlptl.config.records import NOTHING, Record, read_record, validate
 from nlptl.errors import ConfigError, NlptlError, unknown
 from nlptl.registry import MODES, POLICIES, Registry
 from nlptl.storage.paths import bundled, user_path
@@ -88,7 +88,7 @@ class TaskSpec(Record):
 
     name: Name
     version: Annotated[int, Field(ge=1)] = 1
-    description: str
+    description: str = Field(json_schema_extra=NOTHING)
     kind: Literal["single_label", "multi_label"] = "single_label"
     labels: Literal["from_data"] | Annotated[list[str], Field(min_length=1)] = "from_data"
     positive_label: str | None = None
@@ -96,12 +96,13 @@ class TaskSpec(Record):
     label_column: str = "label"
     label_separator: str = "|"
     """multi_label: what stands between labels in a CSV cell."""
-    data: dict[Name, NamedData] = {}
+    data: dict[Name, NamedData] = Field(default={}, json_schema_extra=NOTHING)
     metric: str = "accuracy"
     """The primary metric: decides on validation."""
     metrics: list[str] = ["accuracy", "macro_f1"]
     checkpoint: str = "minilm"
-    modes: dict[str, ModeDefaults] = {}
+    modes: dict[str, ModeDefaults] = Field(default={}, json_schema_extra=NOTHING)
+    """Mode -> defaults of its training; the resolved settings of a run state them."""
     decision: DecisionSpec = DecisionSpec()
     _folder: Path | None = PrivateAttr(default=None)
 

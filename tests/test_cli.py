@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from nlptl import cli
 from nlptl.config.run import DataConfig
 from nlptl.data.loading import load_splits
+from nlptl.storage.cache import Cache
 from nlptl.storage.paths import bundled
 from nlptl.tasks import load_task
 
@@ -101,6 +103,27 @@ def test_configs():
     assert [line.split()[0] for line in nlptl("configs").stdout.splitlines()] == names
     path = Path(nlptl("configs", "cpu").stdout.strip())
     assert yaml.safe_load(path.read_text())["use_cpu"] is True
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path):
+    cache = Cache(tmp_path, 10**6)
+    for kind, name in (("features", "a"), ("heads", "b"), ("heads", "c")):
+        cache.write(cache.place(kind, name), {"rows": np.zeros(10)})
+    old = tmp_path / "heads" / f"{'d' * 32}.npy"
+    old.parent.mkdir()
+    old.write_bytes(b"x" * 1000)
+    surroundings = {"NLPTL_CACHE": str(tmp_path), "NLPTL_CACHE_LIMIT": "2GB"}
+    shown = nlptl("cache", **surroundings).stdout
+    counts = {words[1]: words[3:6] for line in shown.splitlines() if len(words := line.split()) > 5}
+    assert counts["heads"] == ["2", "│", "416"]
+    assert counts["earlier"] == ["1", "│", "1.0"]
+    assert f"{tmp_path}: 1.6 kB of at most 2.0 GB" in shown
+    assert "Removed 0 entries" in nlptl("cache", "clear", "--older-than", "1h", **surroundings).stdout
+    assert "Removed 2 entries, 416 B" in nlptl("cache", "clear", "--kind", "heads", **surroundings).stdout
+    assert "Removed 2 entries, 1.2 kB" in nlptl("cache", "clear", **surroundings).stdout
+    assert nlptl("cache", **surroundings).stdout.startswith(f"{tmp_path}: 0 B of at most")
+    assert "'7 years' is no age" in nlptl("cache", "clear", "--older-than", "7 years", code=2).stderr
+    assert "Did you mean 'heads'" in nlptl("cache", "clear", "--kind", "head", code=2, **surroundings).stderr
 
 
 def test_checkpoints():

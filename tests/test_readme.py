@@ -97,7 +97,7 @@ def test_readme_shows_the_main_commands() -> None:
 
 @pytest.mark.parametrize("words", cli_lines(), ids=lambda words: " ".join(words)[:60])
 def test_readme_line_fits_the_command_line(words: list[str]) -> None:
-    nested = words[0] == "tasks" and len(words) > 1 and not words[1].startswith("-")
+    nested = words[0] in ("tasks", "cache") and len(words) > 1 and not words[1].startswith("-")
     command = tuple(words[: 2 if nested else 1])
     code, text = help_of(command)
     assert code == 0, f"nlptl {' '.join(command)} is no command"

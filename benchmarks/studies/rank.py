@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from pretrained import accuracy, train_and_test
+from pretrained import accuracy, kept_checkpoints, train_and_test
 
 from studies import mean_and_spread, scratch_encoder, tapt
 
@@ -50,7 +50,7 @@ def measure(root: Path, case: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(candidate: str, root: Path) -> str:
-    """The candidate's name or folder; made once, and kept in nlptl's cache for the other seeds."""
+    """The candidate's name or folder; made once, and kept for the other seeds."""
     if candidate == TWIN:
         return str(_twin())
     if candidate in SMALL:
@@ -64,12 +64,13 @@ def _twin() -> Path:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from nlptl.checkpoints import resolve_checkpoint
-    from nlptl.storage.paths import cache_dir
+    from nlptl.storage.identity import identity, versions
 
-    folder = cache_dir() / "studies" / "minilm-random-weights"
+    minilm = resolve_checkpoint("minilm")
+    folder = kept_checkpoints() / f"random-{identity(like=minilm.revision, versions=versions())}"
     if folder.exists():
         return folder
-    source = resolve_checkpoint("minilm").path
+    source = minilm.path
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     torch.manual_seed(0)

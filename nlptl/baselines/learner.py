@@ -58,6 +58,11 @@ class BaselineLearner:
             )
         return cls(resolved.model_copy(update={"mode": "baseline"}), baseline)
 
+    @property
+    def revision(self) -> None:
+        """A classical model begins with nothing."""
+        return None
+
     def start(self) -> Runtime:
         """One process, on the CPU."""
         return local_runtime("fp32", self.config.runtime.progress)

@@ -13,6 +13,7 @@ import typer
 from nlptl.cli.about import checkpoints, configs, env, version
 from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
+from nlptl.cli.cache import cache_app
 from nlptl.cli.discover import discover
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
@@ -45,6 +46,7 @@ WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:
     app.command(no_args_is_help=True)(verb)
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(cache_app, name="cache")
 for verb in WITHOUT:
     app.command()(verb)
 

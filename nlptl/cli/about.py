@@ -61,7 +61,7 @@ def env() -> None:
         "tasks": bundled("tasks"),
         **{
             name: os.environ[name]
-            for name in ("NLPTL_TASKS", "NLPTL_CACHE", "HF_HOME", "HF_HUB_OFFLINE")
+            for name in ("NLPTL_TASKS", "NLPTL_CACHE", "NLPTL_CACHE_LIMIT", "HF_HOME", "HF_HUB_OFFLINE")
             if name in os.environ
         },
     }

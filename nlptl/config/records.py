@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 
 from nlptl.errors import ConfigError, closest
+from nlptl.storage.cache import parse_size
 from nlptl.storage.secrets import holds_secret, redact
 
 
@@ -40,6 +42,48 @@ class Record(BaseModel):
                     "leave it in the environment (HF_TOKEN, ~/.netrc)"
                 )
         return value
+
+    def deciding(self, what: str) -> dict[str, Any]:
+        """The settings that decide something, as plain values: all but those whose field says that it does not.
+
+        Args:
+            what: `run`, the numbers that a run gives; or `features`, what a frozen encoder makes of given tokens.
+        """
+        values = {}
+        for name in type(self).model_fields:
+            if what in _decided_by(type(self), name):
+                value = getattr(self, name)
+                values[name] = value.deciding(what) if isinstance(value, Record) else value
+        return values
+
+
+def _size(value: Any) -> Any:
+    """A size as text; YAML reads a plain number of bytes as a number."""
+    text = str(value) if isinstance(value, int | float) else value
+    if isinstance(text, str):
+        try:
+            parse_size(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+    return text
+
+
+Size = Annotated[str, BeforeValidator(_size)]
+"""Bytes, such as 500MB or 10GB."""
+DECIDED = ("run", "features")
+NOTHING: JsonDict = {"decides": []}
+"""`Field(json_schema_extra=NOTHING)`: a setting that changes no result."""
+NOT_FEATURES: JsonDict = {"decides": ["run"]}
+"""A setting that changes what is learned, but nothing that a frozen encoder makes of given tokens."""
+
+
+def _decided_by(record: type[BaseModel], name: str) -> Iterable[str]:
+    """What a field says that it decides; where a subclass states it anew, the first class that said so is asked."""
+    for cls in record.__mro__:
+        field = getattr(cls, "model_fields", {}).get(name)
+        if field is not None and isinstance(field.json_schema_extra, dict):
+            return [str(what) for what in cast(list[str], field.json_schema_extra["decides"])]
+    return DECIDED
 
 
 R = TypeVar("R", bound=Record)

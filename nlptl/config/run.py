@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from nlptl.config.records import Record, validate
+from nlptl.config.records import NOT_FEATURES, NOTHING, Record, Size, validate
 from nlptl.config.training import Fraction, NonNegative, Positive, ResolvedTraining, TrainingConfig
 from nlptl.errors import unknown
 from nlptl.registry import STRATEGIES
@@ -82,11 +82,11 @@ class ModelConfig(Record):
     weights: Literal["pretrained", "random"] = "pretrained"
     """random: the checkpoint's architecture and tokenizer, but nothing of what it learned: the control that shows what
     transfer is worth. Mode full only."""
-    max_length: Annotated[int, Field(ge=4)] = 256
+    max_length: Annotated[int, Field(ge=4)] = Field(default=256, json_schema_extra=NOT_FEATURES)
     """Tokens kept per text; never more than the checkpoint has positions."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
     """Dropout inside the encoder and before the head. None: the mode's default."""
-    head_start: Literal["probe", "random"] | None = None
+    head_start: Literal["probe", "random"] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
     """Start the head from a linear probe on frozen features, or from noise. None: the mode's default."""
 
 
@@ -124,9 +124,8 @@ class ProbeConfig(Record):
     start: Annotated[float, Field(gt=0)] = 1.0
     """The strength for the head that full and lora start from. A head that fits the frozen features as well as it can
     leaves the encoder nothing to learn but noise, and its large weights magnify every change of the encoder."""
-    cache: bool = True
-    """Keep features and heads on disk, so that each text meets the frozen encoder once, and the same rows give their
-    head once."""
+    cache: bool = Field(default=True, json_schema_extra=NOTHING)
+    """Cache features and heads (`nlptl cache`), so that each text meets the frozen encoder once."""
 
 
 class ContrastiveConfig(Record):
@@ -194,11 +193,11 @@ class RuntimeConfig(Record):
 
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     """auto: what the accelerate config says, else bf16 where the hardware computes it fast, else fp32."""
-    trackers: list[str] = []
+    trackers: list[str] = Field(default=[], json_schema_extra=NOTHING)
     """Experiment trackers by Accelerate's names, such as tensorboard or wandb."""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = Field(default=False, json_schema_extra=NOT_FEATURES)
     """Recompute activations in the backward pass: less memory, more time."""
-    compile: bool = False
+    compile: bool = Field(default=False, json_schema_extra=NOT_FEATURES)
     """Compile the encoder's layers before training (torch.compile, dynamic shapes). Pays on GPUs in long trainings with
     large batches; on CPUs small models become slower. Needs a C compiler."""
     kernels: Literal["auto", "off"] = "auto"
@@ -210,23 +209,25 @@ class RuntimeConfig(Record):
     camembert, distilbert, electra, roberta and xlm-roberta, in training and in the run's own forward passes. Attention
     uses a kernel of its own on NVIDIA GPUs from compute capability 8.0 in bf16 or fp16 without dropout, and is padded
     elsewhere. auto: where that kernel serves; on CPUs texts of like length share a batch, so that little is padding."""
-    cuda_graphs: bool = True
+    cuda_graphs: bool = Field(default=True, json_schema_extra=NOT_FEATURES)
     """On NVIDIA GPUs, where packing uses that kernel: capture the passes of training as CUDA graphs, once per shape,
     and replay them, so that the processor does not launch each kernel by itself. Batches then come in plain random
     order. Takes memory for the graphs. Not with gradient_checkpointing or sharded weights; several processes take the
     same batches without graphs."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
-    timeout_seconds: Annotated[float, Field(ge=1)] = 300.0
+    timeout_seconds: Annotated[float, Field(ge=1)] = Field(default=300.0, json_schema_extra=NOTHING)
     """How long processes wait for one another before they take the others for lost. A process that dies is noticed at
     once on CPUs; one that hangs or is cut off, after this time."""
-    gradient_compression: Literal["none", "bf16", "fp16"] = "none"
+    gradient_compression: Literal["none", "bf16", "fp16"] = Field(default="none", json_schema_extra=NOT_FEATURES)
     """With several processes that each hold the whole model: the type in which they exchange gradients, half as many
     bytes for a little precision. bf16 on GPUs only; fp16 overflows above 65 504, which stops the training."""
-    measure_peak: bool = False
+    measure_peak: bool = Field(default=False, json_schema_extra=NOTHING)
     """Also measure this machine's matrix-multiply peak (a second), and say what share of it training reached."""
-    progress: bool = True
+    progress: bool = Field(default=True, json_schema_extra=NOTHING)
     """Progress bars."""
+    cache_limit: Size | None = Field(default=None, json_schema_extra=NOTHING)
+    """Most that `nlptl cache` may hold, such as 20GB; 0: nothing. None: the variable NLPTL_CACHE_LIMIT, else 10GB."""
 
     @model_validator(mode="after")
     def _packing_is_one_of_the_kernels(self) -> RuntimeConfig:
@@ -251,7 +252,7 @@ class RunConfig(Record):
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    output: str | None = None
+    output: str | None = Field(default=None, json_schema_extra=NOTHING)
     """The run folder. None: `runs/TASK-METHOD-DATE-TIME`."""
     tasks_dir: str | None = None
     """A folder with the user's own tasks."""

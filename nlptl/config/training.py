@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from nlptl.config.records import Record
+from nlptl.config.records import NOTHING, Record
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -42,9 +42,9 @@ class TrainingConfig(Record):
     """balanced: a label's rows weigh in inverse proportion to their number."""
     patience: Positive | None = None
     """Stop after this many epochs without a better primary metric on validation. None: train all epochs."""
-    save_every: Positive | None = None
+    save_every: Positive | None = Field(default=None, json_schema_extra=NOTHING)
     """Optimizer steps between saved states. None: as often as saving stays under 3 % of the time."""
-    keep_states: Positive = 2
+    keep_states: Positive = Field(default=2, json_schema_extra=NOTHING)
     """Saved states kept until the run ends; each holds the best weights so far beside the newest."""
     refit: bool | None = None
     """Once validation has had its say (regularisation, whether training helps at all), train again through all epochs

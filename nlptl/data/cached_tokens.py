@@ -1,8 +1,7 @@
-"""Token ids of large data sets, kept on disk: a second run over the same texts starts without tokenising them."""
+"""Cached token ids of large data sets: a second run over the same texts starts without tokenising them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,10 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nlptl.data.digest import rows_digest
 from nlptl.data.encoding import Encoded, encode
+from nlptl.storage.cache import Cache
+from nlptl.storage.identity import identity, versions
 
+KIND = "tokens"
 # Fewer texts are tokenised in less time than anybody notices.
 WORTH_CACHING = 50_000
+TEXTS = ("text", "text_pair")
 
 
 def encode_cached(
@@ -22,54 +26,62 @@ def encode_cached(
     tokenizer: Any,
     max_length: int,
     track: Callable[[Iterable[int]], Iterable[int]],
-    root: Path,
-    worth_caching: int = WORTH_CACHING,
+    cache: Cache,
 ) -> Encoded:
-    """`encode`, read from `root`/tokens where the same texts met the same tokenizer before.
+    """`encode`, read from the cache where the same texts met the same tokenizer before.
+
+    Data with fewer than `WORTH_CACHING` rows, and those of a tokenizer that is written in Python, are always encoded:
+    what such a tokenizer does, its own code decides, of which nothing here can tell whether it is still the same.
 
     Args:
         frame, tokenizer, max_length, track: as `encode`.
-        root: the cache folder.
-        worth_caching: rows from which the result is kept.
+        cache: where the result is looked for and left.
+
+    Raises:
+        NlptlError: the cache cannot be written.
     """
-    if len(frame) < worth_caching:
+    described = None if len(frame) < WORTH_CACHING else describe_tokenizer(tokenizer)
+    if described is None:
         return encode(frame, tokenizer, max_length, track)
-    folder = root / "tokens" / _identity(frame, tokenizer, max_length)
-    kept = _read(folder)
-    if kept is not None and len(kept) == len(frame):
-        return kept
+    name = identity(tokenizer=described, max_length=max_length, texts=rows_digest(frame, TEXTS), versions=versions())
+    place = cache.place(KIND, name)
+    found = _read(cache, place, "token_type_ids" in tokenizer.model_input_names)
+    if found is not None and len(found) == len(frame):
+        cache.touch(place)
+        return found
     encoded = encode(frame, tokenizer, max_length, track)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Offsets last: they are what makes the others visible.
-    for name in ("tokens", "types", "offsets"):
-        array = getattr(encoded, name)
-        if array is not None:
-            aside = folder / f"{name}.part"
-            with aside.open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
-            aside.replace(folder / f"{name}.npy")
+    cache.discard(place)  # where it was there, it was not what its name says
+    cache.write(place, {name: np.asarray(value) for name, value in vars(encoded).items() if value is not None})
     return encoded
 
 
-def _read(folder: Path) -> Encoded | None:
-    try:
-        offsets = np.load(folder / "offsets.npy", allow_pickle=False)
-        tokens = np.load(folder / "tokens.npy", "r", allow_pickle=False)
-        types = folder / "types.npy"
-        kept = Encoded(tokens, offsets, np.load(types, "r", allow_pickle=False) if types.exists() else None)
-    except (OSError, ValueError, EOFError):
-        return None  # not there, or damaged: then the texts are tokenised again
-    return kept if len(offsets) and offsets[-1] == len(tokens) else None
+def describe_tokenizer(tokenizer: Any) -> dict[str, Any] | None:
+    """Everything that decides which ids a tokenizer gives, as JSON values; None where that cannot be told.
 
-
-def _identity(frame: pd.DataFrame, tokenizer: Any, max_length: int) -> str:
-    described = json.loads(tokenizer.backend_tokenizer.to_str())
+    Args:
+        tokenizer: a transformers tokenizer.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return None
+    pipeline = json.loads(backend.to_str())
     # Truncation and padding note how the tokenizer was last called.
-    described = {key: value for key, value in described.items() if key not in ("truncation", "padding")}
-    digest = hashlib.sha256(json.dumps([described, max_length]).encode())
-    for column in ("text", "text_pair"):
-        if column in frame:
-            digest.update(column.encode())
-            for text in frame[column]:
-                digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()[:32]
+    pipeline = {key: value for key, value in pipeline.items() if key not in ("truncation", "padding")}
+    return {
+        "class": f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}",
+        "pipeline": pipeline,
+        "settings": {key: repr(value) for key, value in tokenizer.init_kwargs.items()},
+        "sides": [tokenizer.truncation_side, tokenizer.padding_side],
+        "inputs": list(tokenizer.model_input_names),
+    }
+
+
+def _read(cache: Cache, place: Path, with_types: bool) -> Encoded | None:
+    names = ("tokens", "offsets", "cut")
+    arrays = cache.read(place, (*names, "types") if with_types else names)
+    if arrays is None:
+        return None
+    offsets = arrays["offsets"][:]
+    found = Encoded(arrays["tokens"], offsets, arrays.get("types"), int(arrays["cut"]))
+    whole = len(offsets) and offsets[-1] == len(found.tokens)
+    return found if whole and (found.types is None or len(found.types) == len(found.tokens)) else None

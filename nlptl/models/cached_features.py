@@ -1,62 +1,83 @@
-"""Features of a frozen encoder, kept on disk: each text meets the encoder once, whatever run asks.
+"""Cached features of a frozen encoder: each text meets the encoder once, whatever run asks.
 
-A store is a folder of shards, each a matrix (rows, H) float32 and the keys of its rows. Shards are only ever added,
-written aside and renamed, so that readers and other processes never see half a file.
+The features of one encoder set-up are a folder of shards in the cache. Each shard is an entry of its own with a matrix
+(rows, H) float32 and the keys of its rows, so that of many features those that nobody reads are the first to go.
 """
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from pathlib import Path
 
 import numpy as np
 
-from nlptl.errors import NlptlError
+from nlptl.models.classifier import Classifier
+from nlptl.storage.cache import Cache
+from nlptl.storage.identity import array_digest, identity
 
+KIND = "features"
 KEY_BYTES = 16
 # Raised whenever the same encoder gives a text other features than before, beyond its batch's rounding.
-NUMERICS = 2
+NUMERICS = 3
 
 
 def feature_key(tokens: np.ndarray, types: np.ndarray | None) -> bytes:
-    """What identifies a text to a frozen encoder: its token ids, and nothing else that could differ."""
-    digest = hashlib.blake2b(np.ascontiguousarray(tokens).tobytes(), digest_size=KEY_BYTES)
+    """What identifies a text to a frozen encoder: its token ids and types, and nothing else that could differ."""
+    digest = hashlib.blake2b(len(tokens).to_bytes(8, "little"), digest_size=KEY_BYTES)
+    digest.update(np.ascontiguousarray(tokens).tobytes())
     if types is not None and types.any():
         digest.update(np.ascontiguousarray(types).tobytes())
     return digest.digest()
 
 
-class FeatureStore:
-    """Features by key, in the folder of one encoder set-up.
+def drawn_weights(classifier: Classifier, checkpoint_is_used: bool) -> str:
+    """Digest of the weights below the head that were drawn at random instead of read from a checkpoint.
+
+    Which they are depends on the seed and, through the order of the draws, on whatever else was drawn before them; so
+    they themselves are what identifies them.
 
     Args:
-        root: the cache folder.
-        identity: everything besides the tokens that decides a feature: checkpoint digest, pooling, precision.
+        classifier: untouched by training.
+        checkpoint_is_used: False: everything was drawn.
+    """
+    head = {id(parameter) for parameter in classifier.head.parameters()}
+    drawn = classifier.own if checkpoint_is_used else dict(classifier.named_parameters())
+    return identity(
+        **{name: array_digest(p.detach().float().cpu().numpy()) for name, p in drawn.items() if id(p) not in head}
+    )
+
+
+class FeatureStore:
+    """Features by key, of one encoder set-up.
+
+    Args:
+        cache: where they are.
+        setup: digest of everything besides the tokens that decides a feature.
     """
 
-    def __init__(self, root: Path, identity: str) -> None:
-        self.folder = root / "features" / hashlib.sha256(f"{NUMERICS}/{identity}".encode()).hexdigest()[:24]
+    def __init__(self, cache: Cache, setup: str) -> None:
+        self.cache, self.folder = cache, cache.place(KIND, setup)
         self._places: dict[bytes, tuple[int, int]] = {}
         self._shards: list[np.ndarray] = []
-        self._seen: set[str] = set()
+        self._names: list[str] = []
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in shards that were added since."""
-        for file in sorted(self.folder.glob("*.keys.npy")):
-            if file.name in self._seen:
+        """Take in shards that were added since; those that were taken in before stay readable, evicted or not."""
+        known = set(self._names)
+        for place in sorted(self.folder.glob("*")):
+            if place.name in known:
                 continue
-            try:
-                keys = np.load(file, allow_pickle=False)
-                matrix = np.load(file.with_name(file.name.replace(".keys", ".features")), "r", allow_pickle=False)
-            except (OSError, ValueError, EOFError):
-                continue  # a damaged shard is only a lost saving: its texts are computed again
-            if keys.shape != (len(matrix), KEY_BYTES):
+            arrays = self.cache.read(place, ("keys", "features"))
+            if arrays is None:
                 continue
-            self._seen.add(file.name)
+            keys, matrix = arrays["keys"], arrays["features"]
+            if keys.shape != (len(matrix), KEY_BYTES) or matrix.ndim != 2:
+                self.cache.discard(place)
+                continue
             shard = len(self._shards)
             self._shards.append(matrix)
+            self._names.append(place.name)
             self._places.update((key.tobytes(), (shard, row)) for row, key in enumerate(keys))
 
     def missing(self, keys: list[bytes]) -> list[int]:
@@ -71,28 +92,11 @@ class FeatureStore:
         """Write one shard: keys and their features (rows, H) float32.
 
         Raises:
-            NlptlError: the folder cannot be written.
+            NlptlError: the cache cannot be written.
         """
-        if not keys:
-            return
-        try:
-            self._write(keys, features)
-        except OSError as error:
-            raise NlptlError(
-                f"Features cannot be kept in {self.folder}: {error.strerror or error}. Choose another folder with the "
-                "variable NLPTL_CACHE, or keep none: --set probe.cache=false"
-            ) from error
-
-    def _write(self, keys: list[bytes], features: np.ndarray) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name = uuid.uuid4().hex
-        table = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)
-        # Features first: the keys file is what makes a shard visible.
-        for part, array in (("features", features), ("keys", table)):
-            aside = self.folder / f"{name}.{part}.part"
-            with aside.open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
-            aside.replace(self.folder / f"{name}.{part}.npy")
+        if keys:
+            table = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)
+            self.cache.write(self.folder / uuid.uuid4().hex, {"features": features, "keys": table})
 
     def read(self, keys: list[bytes]) -> np.ndarray:
         """Features (len(keys), H) float32 in the order of the keys; all of them must be there."""
@@ -102,4 +106,5 @@ class FeatureStore:
         for shard in np.unique(places[:, 0]):
             rows = np.flatnonzero(places[:, 0] == shard)
             out[rows] = self._shards[shard][places[rows, 1]]
+            self.cache.touch(self.folder / self._names[shard])
         return out

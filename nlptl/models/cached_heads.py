@@ -1,25 +1,26 @@
-"""Linear heads, kept on disk: the same features, labels and strengths give the same head, so it is fitted once."""
+"""Cached linear heads: the same features, labels and strengths give the same head, so it is fitted once."""
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nlptl.errors import NlptlError
 from nlptl.models.linear_probe import LinearHead, fit_probe
+from nlptl.storage.cache import Cache
+from nlptl.storage.identity import array_digest, identity, versions
 
+KIND = "heads"
 # Raised whenever `fit_probe` gives another head than before for the same problem.
 SOLVER = 1
 
 
 def fit_cached(
-    root: Path | None,
+    cache: Cache | None,
     features: np.ndarray,
     targets: np.ndarray,
     classes: int,
@@ -29,10 +30,10 @@ def fit_cached(
     begin: LinearHead | None = None,
     finish: bool = True,
 ) -> LinearHead:
-    """`fit_probe`, read from `root`/heads where the same problem was solved before.
+    """`fit_probe`, read from the cache where the same problem was solved before.
 
     Args:
-        root: the cache folder; None: neither read nor kept.
+        cache: None: neither read nor written.
         features, targets, classes, regularisation, validation, class_weights, begin, finish: as `fit_probe`.
     """
 
@@ -41,42 +42,36 @@ def fit_cached(
             features, targets, classes, regularisation, validation, class_weights, begin=begin, finish=finish
         )
 
-    if root is None:
+    if cache is None:
         return fitted()
-    weights = None if class_weights is None else class_weights.numpy()
-    digest = hashlib.blake2b(repr((SOLVER, classes, sorted(regularisation), finish)).encode(), digest_size=16)
-    for array in (features, targets, *(validation or ()), weights):
-        digest.update(b"" if array is None else f"{array.shape}{array.dtype}".encode())
-        digest.update(b"" if array is None else np.ascontiguousarray(array).data)
-    file = root / "heads" / f"{digest.hexdigest()}.npy"
-    head = _read(file, (classes, features.shape[1]))
-    if head is None:
-        head = fitted()
-        _write(file, head)
+    problem = identity(
+        solver=SOLVER,
+        versions=versions(),
+        features=array_digest(features),
+        targets=array_digest(targets),
+        classes=classes,
+        regularisation=sorted(regularisation),
+        validation=None if validation is None else [array_digest(array) for array in validation],
+        class_weights=None if class_weights is None else array_digest(class_weights.numpy()),
+        begin=None if begin is None else [array_digest(part.numpy()) for part in (begin.weight, begin.bias)],
+        finish=finish,
+    )
+    place = cache.place(KIND, problem)
+    arrays = cache.read(place, ("weight", "bias", "regularisation"))
+    if arrays is not None and arrays["weight"].shape == (classes, features.shape[1]):
+        cache.touch(place)
+        weight, bias = (torch.from_numpy(np.array(arrays[name])) for name in ("weight", "bias"))
+        return LinearHead(weight, bias, float(arrays["regularisation"][0]))
+    head = fitted()
+    _write(cache, head, problem)
     return head
 
 
-def _read(file: Path, shape: tuple[int, int]) -> LinearHead | None:
-    try:
-        table = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None  # not there, or damaged: then it is fitted again
-    if table.shape != (shape[0], shape[1] + 2):
-        return None
-    weights = torch.from_numpy(table).float()
-    return LinearHead(weights[:, :-2].contiguous(), weights[:, -2].contiguous(), float(table[0, -1]))
-
-
-def _write(file: Path, head: LinearHead) -> None:
-    """One matrix: weights, biases, and the strength in each row; float64, or the strength would come back rounded."""
-    strength = torch.full_like(head.bias, head.regularisation, dtype=torch.float64)
-    table = torch.cat([head.weight, head.bias[:, None], strength[:, None]], 1).numpy()
-    aside = file.with_name(f"{uuid.uuid4().hex}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as stream:
-            np.save(stream, table, allow_pickle=False)
-        aside.replace(file)
-    except OSError:  # a head that cannot be kept is only a lost saving
-        with suppress(OSError):
-            aside.unlink()
+def _write(cache: Cache, head: LinearHead, problem: str) -> None:
+    arrays = {
+        "weight": head.weight.numpy(),
+        "bias": head.bias.numpy(),
+        "regularisation": np.array([head.regularisation], np.float64),
+    }
+    with suppress(NlptlError):  # a head that cannot be cached is only a lost saving
+        cache.write(cache.place(KIND, problem), arrays)

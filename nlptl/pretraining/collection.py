@@ -10,12 +10,14 @@ from typing import Any
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.data.loading import load_splits
-from nlptl.data.text_corpus.corpus import read_texts, write_corpus, write_facts
+from nlptl.data.text_corpus.corpus import read_texts, text_files, write_corpus, write_facts
 from nlptl.data.text_corpus.vocabulary import add_words, split_words, train_tokenizer
 from nlptl.errors import DataError
 from nlptl.models.classifier import load_tokenizer, longest_input
 from nlptl.models.masked_lm import POSITIONS
 from nlptl.pretraining.config import ResolvedPretrain
+from nlptl.storage.identity import file_digest, identity, texts_digest
+from nlptl.storage.paths import user_path
 from nlptl.tasks import load_task
 from nlptl.training.runtime import Runtime
 
@@ -41,6 +43,13 @@ class TextSource:
                 yield texts[start : start + CHUNK]
         else:
             yield from read_texts(corpus.sources, corpus.text_column, corpus.encoding, corpus.limit)
+
+    def digest(self) -> str:
+        """Of all texts: of the files as they are where files are named, which is read much faster than their texts."""
+        if self.config.task is None and self.given is None:
+            files = [file for source in self.config.corpus.sources for file in text_files(user_path(source))]
+            return identity(files=[file_digest(file) for file in files])
+        return texts_digest(text for chunk in self.chunks() for text in chunk)
 
     def _task_texts(self) -> list[str]:
         task = load_task(str(self.config.task), self.config.tasks_dir)

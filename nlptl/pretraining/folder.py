@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from nlptl.config.records import read_record, write_yaml
+from nlptl.config.records import write_yaml
 from nlptl.errors import ArtifactError
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.sentence_encoder import open_encoder
 from nlptl.pretraining.config import PretrainConfig
+from nlptl.runs.claims import INPUTS, Inputs, read_inputs, read_settings, same_run, write_inputs
 from nlptl.storage.json_files import read_json, write_json
 
 NOTE = "pretraining.json"
@@ -24,30 +25,38 @@ def work_folder(folder: Path) -> Path:
     return folder.with_name(folder.name + ".unfinished")
 
 
-def prepare_work_folder(folder: Path, config: PretrainConfig) -> bool:
-    """Make the work folder of `folder`, or take up one of the same settings.
+def prepare_work_folder(folder: Path, config: PretrainConfig, inputs: Inputs) -> bool:
+    """Make the work folder of `folder`, or take up that of the same pre-training.
+
+    Args:
+        folder: of the result.
+        config: settings, resolved.
+        inputs: digests of the texts and the checkpoint.
 
     Returns:
         Whether there was one.
 
     Raises:
-        ArtifactError: the result is there already, or an unfinished one of other settings.
+        ArtifactError: the result is there already, or an unfinished one of other settings, texts or checkpoint.
     """
     if folder.exists():
         raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
     work = work_folder(folder)
     noted = work / "pretrain.yaml"
     if noted.is_file():
-        if read_record(PretrainConfig, noted).model_dump() != config.model_dump():
+        other = same_run(read_settings(noted, type(config), PretrainConfig), config, read_inputs(work), inputs)
+        if other:
             raise ArtifactError(
-                f"{work} holds an unfinished pre-training with other settings. Choose another --output, or remove it."
+                f"{work} holds an unfinished pre-training {other}. Choose another --output, or remove it."
             )
+        write_inputs(work, inputs)
         return True
     if work.exists() and any(work.iterdir()):
         raise ArtifactError(f"{work} exists and is not a pre-training. Choose another --output, or remove it.")
     try:
         work.mkdir(parents=True, exist_ok=True)
         write_yaml(noted, config)
+        write_inputs(work, inputs)
     except OSError as error:
         raise ArtifactError(f"{work} cannot be written: {error.strerror or error}.") from error
     return False
@@ -76,6 +85,7 @@ def publish_checkpoint(
     )
     _compare(work, model)
     write_json(work / NOTE, provenance)
+    (work / INPUTS).unlink(missing_ok=True)
     for name in ("state", "corpus", "tokenizer"):
         shutil.rmtree(work / name, ignore_errors=True)
     work.rename(folder)

@@ -119,9 +119,15 @@ def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
         )
         folder = agree_on_folder(runtime, resolved.output, "checkpoints", resolved.objective)
         work = work_folder(folder)
-        with claimed(runtime, work, lambda: prepare_work_folder(folder, resolved), messages):
+        source = TextSource(resolved, given)
+
+        def prepare() -> bool:
+            inputs = {"texts": source.digest(), **({} if checkpoint is None else {"checkpoint": checkpoint.revision})}
+            return prepare_work_folder(folder, resolved, inputs)
+
+        with claimed(runtime, work, prepare, messages):
             if runtime.is_main:
-                collect(resolved, checkpoint, TextSource(resolved, given), runtime, work)
+                collect(resolved, checkpoint, source, runtime, work)
             runtime.barrier()
             design = _design(resolved, checkpoint, work)
             torch.manual_seed(resolved.seed)

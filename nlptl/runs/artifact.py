@@ -1,6 +1,7 @@
 """The run folder: what it promises, how it is written, checked and opened again.
 
 run.yaml          the resolved RunConfig; `nlptl train --config RUN/run.yaml` repeats the run
+inputs.json       digests of what the run was made from: rows of each split, task, checkpoint
 task.yaml         the task with its labels
 model/            tokenizer and weights: whole (full, merged), adapter and head (lora), or head (feature_extraction);
                   of a baseline, its terms and arrays

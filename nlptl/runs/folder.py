@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nlptl.config.run import RunConfig
 from nlptl.errors import LostProcessError, NlptlError, Preempted
-from nlptl.runs.claims import is_finished, is_unfinished, prepare_folder
+from nlptl.runs.claims import Inputs, is_finished, is_unfinished, prepare_folder
 from nlptl.storage.paths import user_path
 from nlptl.storage.secrets import RedactSecrets
 from nlptl.training.runtime import Runtime
@@ -23,12 +23,12 @@ log = logging.getLogger("nlptl")
 
 @contextmanager
 def run_folder(
-    runtime: Runtime, config: RunConfig, resume: bool, messages: logging.handlers.MemoryHandler
+    runtime: Runtime, config: RunConfig, inputs: Inputs, resume: bool, messages: logging.handlers.MemoryHandler
 ) -> Iterator[Path]:
     """Agree on the run folder and make it, or take up the unfinished run in it; see `claimed`."""
     noted = _noted(config)
-    folder = _agree_on_folder(runtime, config, noted, resume)
-    with claimed(runtime, folder, lambda: prepare_folder(folder, noted), messages):
+    folder = _agree_on_folder(runtime, config, noted, inputs, resume)
+    with claimed(runtime, folder, lambda: prepare_folder(folder, noted, inputs), messages):
         yield folder
 
 
@@ -90,15 +90,15 @@ def agree_on_folder(
     return Path(parent) / runtime.agree(unfinished or f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
 
 
-def finished_folder(runtime: Runtime, config: RunConfig) -> Path | None:
-    """The folder that the configuration names, where these settings are finished in it already.
+def finished_folder(runtime: Runtime, config: RunConfig, inputs: Inputs) -> Path | None:
+    """The folder that the configuration names, where this very run is finished in it already.
 
     A scheduler that repeats its command then has nothing left to train.
     """
     if config.output is None:
         return None
     folder = user_path(config.output)
-    finished = runtime.any(runtime.is_main and is_finished(folder, _noted(config)))
+    finished = runtime.any(runtime.is_main and is_finished(folder, _noted(config), inputs))
     if finished and runtime.is_main:
         log.info(f"The run in {folder} is finished already")
     return folder if finished else None
@@ -109,19 +109,19 @@ def _noted(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"output": None})
 
 
-def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, resume: bool) -> Path:
+def _agree_on_folder(runtime: Runtime, config: RunConfig, noted: RunConfig, inputs: Inputs, resume: bool) -> Path:
     """The run folder: as asked for, or the newest unfinished one of these settings, or a new one."""
     # A launcher that starts the group again (--max_restarts) repeats the command as it was given.
     restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    unfinished = _newest_unfinished(noted) if config.output is None and (resume or restarted) else None
+    unfinished = _newest_unfinished(noted, inputs) if config.output is None and (resume or restarted) else None
     return agree_on_folder(runtime, config.output, "runs", f"{config.task}-{config.method}", unfinished)
 
 
-def _newest_unfinished(noted: RunConfig) -> str | None:
+def _newest_unfinished(noted: RunConfig, inputs: Inputs) -> str | None:
     for folder in sorted(Path("runs").glob(f"{noted.task}-{noted.method}-*"), reverse=True):
-        if is_unfinished(folder, noted):
+        if is_unfinished(folder, noted, inputs):
             return folder.name
-    log.info("There is no unfinished run of these settings under runs/; starting a new one")
+    log.info("There is no unfinished run of these settings and data under runs/; starting a new one")
     return None
 
 

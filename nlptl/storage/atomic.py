@@ -1,8 +1,7 @@
-"""Folders that are whole or not there: written aside, flushed, signed with digests, renamed."""
+"""Atomic folders, whole or not there: written aside, flushed, listed with digests in a manifest, renamed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from nlptl.errors import ArtifactError
+from nlptl.storage.identity import file_digest
 
 MANIFEST = "manifest.json"
 PART = ".part-"
@@ -22,7 +22,7 @@ def write_atomic(folder: Path, write: Callable[[Path], None]) -> None:
 
     Args:
         folder: must not exist yet.
-        write: gets the folder to write files into; folders inside it are not sealed.
+        write: gets the folder to write files into; folders inside it are not in the manifest.
 
     Raises:
         ArtifactError: the disk is full or cannot be written; nothing is left of the attempt.
@@ -32,7 +32,7 @@ def write_atomic(folder: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         write(aside)
-        digests = {path.name: _digest(path) for path in sorted(aside.iterdir())}
+        digests = {path.name: file_digest(path) for path in sorted(aside.iterdir())}
         (aside / MANIFEST).write_text(json.dumps({"sha256": digests}, indent=2) + "\n")
         for path in aside.iterdir():
             _flush(path)
@@ -56,17 +56,12 @@ def check_digests(folder: Path) -> None:
     try:
         digests = json.loads((folder / MANIFEST).read_text())["sha256"]
         for name, digest in sorted(digests.items()):
-            if _digest(folder / name) != digest:
+            if file_digest(folder / name) != digest:
                 raise ArtifactError(f"{name} differs from its digest")
     except FileNotFoundError as error:
         raise ArtifactError(f"{Path(error.filename).name} is missing") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{MANIFEST} cannot be read") from error
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

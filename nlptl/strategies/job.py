@@ -21,7 +21,7 @@ from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, 
 from nlptl.models.modes import Mode
 from nlptl.registry import MODES
 from nlptl.runs.saving import SavedModel
-from nlptl.storage.paths import cache_dir
+from nlptl.storage.cache import open_cache
 from nlptl.tasks import TaskSpec
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.resume.states import Progress
@@ -159,12 +159,13 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
     def bar(split: str) -> Callable[[Iterable[int]], Iterable[int]]:
         return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")
 
+    cache = open_cache(config.runtime.cache_limit)
     with context.clock.measure("data"):
         parts = [
             replace(
                 part,
                 encoded={
-                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache_dir())
+                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache)
                     for name, frame in part.splits.frames().items()
                 },
             )

@@ -76,21 +76,22 @@ def train_alone(
     given: Mapping[str, Any],
     tasks: list[TaskSpec],
     folder: Path,
-    train: Callable[[RunConfig, Any], object],
+    train: Callable[[RunConfig, Any, bool], object],
 ) -> None:
-    """A run for each task alone, with the same settings; those that are finished already stay.
+    """A run for each task alone, with the same settings; one that is finished already is not repeated.
 
     Args:
         config: of the run of all tasks.
         given: Python data by task.
         tasks: what is learned.
         folder: of the run of all tasks.
-        train: trains a run of one task.
+        train: trains a run of one task, or with True gives back the one that is finished in its folder.
+
+    Raises:
+        ArtifactError: a run that is there is of other settings or data.
     """
     for task in tasks:
         home = folder / ALONE / task.name
-        if (home / "manifest.json").exists():
-            continue
         log.info(f"For comparison: {task.name} alone")
         alone = {
             "task": task.name,
@@ -98,7 +99,7 @@ def train_alone(
             "output": str(home),
             "multi_task": MultiTaskConfig(),
         }
-        train(config.model_copy(update=alone), given.get(task.name))
+        train(config.model_copy(update=alone), given.get(task.name), True)
 
 
 def mixed(job: Job, examples: list[LabelledExamples], balance: list[float]) -> MixedExamples:

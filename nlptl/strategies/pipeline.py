@@ -22,6 +22,7 @@ from nlptl.kernels import packing
 from nlptl.models.classifier import encoder_config
 from nlptl.registry import MODES, STRATEGIES
 from nlptl.runs.card import write_card
+from nlptl.runs.claims import inputs_of
 from nlptl.runs.folder import buffered_log, finished_folder, run_folder
 from nlptl.runs.saving import SavedEncoder
 from nlptl.strategies import multi_task
@@ -44,6 +45,10 @@ class Learner(Protocol):
     @property
     def config(self) -> ResolvedRun | ResolvedBaselineRun:
         """The settings, none that it reads left open."""
+
+    @property
+    def revision(self) -> str | None:
+        """Digest or commit of the checkpoint that it begins with; None where there is none."""
 
     def start(self) -> Runtime:
         """Join the other processes, if there are any; choose device and precision."""
@@ -83,12 +88,13 @@ def train(
         plan = (learner or EncoderLearner.of)(config, tasks)
         with clock.measure("data"):
             loaded = _load(plan.config, tasks, given)
+        inputs = inputs_of(plan.revision, *loaded)
         runtime = plan.start()
-        finished = finished_folder(runtime, plan.config) if resume else None
+        finished = finished_folder(runtime, plan.config, inputs) if resume else None
         if finished is not None:
             _publish(runtime, finished)
             return finished
-        with run_folder(runtime, plan.config, resume, messages) as folder:
+        with run_folder(runtime, plan.config, inputs, resume, messages) as folder:
             if plan.config.multi_task.compare:
                 multi_task.train_alone(plan.config, given or {}, tasks, folder, train)
                 runtime = plan.start()  # each training has an accelerator of its own
@@ -167,6 +173,10 @@ class EncoderLearner:
             mode.defaults,
         )
         return cls(resolved, checkpoint)
+
+    @property
+    def revision(self) -> str:
+        return self.checkpoint.revision
 
     def start(self) -> Runtime:
         settings = self.config.runtime

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,15 @@ import torch
 from nlptl import kernels
 from nlptl.config.training import ResolvedTraining
 from nlptl.evaluation.evaluator import quick_metrics
-from nlptl.models.cached_features import FeatureStore
+from nlptl.models.cached_features import NUMERICS, FeatureStore, drawn_weights
 from nlptl.models.cached_heads import fit_cached
 from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.encoder import compile_layers
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.objectives.classification import Classification, balanced_weights
-from nlptl.storage.paths import cache_dir
+from nlptl.storage.cache import Cache, open_cache
+from nlptl.storage.identity import identity, versions
 from nlptl.strategies.job import Job, TaskRows
 from nlptl.tasks import joint_labels
 from nlptl.training.examples.labelled import Examples, LabelledExamples
@@ -80,27 +80,39 @@ def starts_from_probe(job: Job) -> bool:
     return job.config.model.head_start == "probe" or not job.mode.trains_encoder
 
 
-def store_of(job: Job) -> FeatureStore | None:
-    """Where features of the untouched encoder are cached; None where the run caches none."""
-    if not job.config.probe.cache:
-        return None
-    identity = f"{job.checkpoint.revision}/{job.checkpoint.path.name}/{job.pooling}/{job.runtime.precision}"
-    identity = f"{identity}/{job.config.runtime.kernels}"
-    return FeatureStore(
-        cache_dir(), f"{identity}/{job.runtime.device.type}/{job.config.seed if job.pooling == 'cls' else ''}"
+def _store_of(job: Job, classifier: Classifier) -> FeatureStore | None:
+    """Where features of an encoder that has not learned are cached; None where the run caches none."""
+    cache = _cache_of(job)
+    return None if cache is None else FeatureStore(cache, _features_identity(job, classifier))
+
+
+def _features_identity(job: Job, classifier: Classifier) -> str:
+    """Digest of everything besides a text's tokens that decides its features."""
+    return identity(
+        numerics=NUMERICS,
+        versions=versions(),
+        checkpoint=job.checkpoint.revision,
+        model=job.config.model.deciding("features"),
+        runtime={**job.config.runtime.deciding("features"), "precision": job.runtime.precision},
+        device=job.runtime.device.type,
+        drawn=drawn_weights(classifier, checkpoint_is_used=job.config.model.weights == "pretrained"),
     )
+
+
+def _cache_of(job: Job) -> Cache | None:
+    """Where features and heads are cached; None where the run caches none."""
+    return open_cache(job.config.runtime.cache_limit) if job.config.probe.cache else None
 
 
 def frozen_features(
     job: Job, classifier: Classifier, part: TaskRows, splits: Sequence[str] = ("train", "validation")
 ) -> Features:
-    """(rows, H) of some splits under the untouched encoder, from the cache where it has them."""
+    """(rows, H) of some splits under an encoder that has not learned, from the cache where it has them."""
     features = {}
     with job.clock.measure("features"):
+        store = _store_of(job, classifier)
         for split in splits:
-            features[split], computed = features_of(
-                job.runtime, classifier, part.encoded[split], job.pad_id, store_of(job)
-            )
+            features[split], computed = features_of(job.runtime, classifier, part.encoded[split], job.pad_id, store)
             known = len(features[split]) - computed
             log.info(f"Features of {split}: {computed} texts encoded, {known} from the cache")
     return features
@@ -125,7 +137,7 @@ def fit_head(job: Job, part: TaskRows, features: Features, path: list[float], fi
     task = part.task
     with job.clock.measure("head"):
         head = fit_cached(
-            _heads_of(job),
+            _cache_of(job),
             features["train"],
             part.targets["train"],
             len(task.label_list()),
@@ -149,12 +161,7 @@ def refit_head(job: Job, part: TaskRows, features: Features, head: LinearHead) -
     with job.clock.measure("head"):
         classes, weights = len(part.task.label_list()), class_weights(job, part)
         strength = [head.regularisation]
-        return fit_cached(_heads_of(job), together, targets, classes, strength, None, weights, begin=head)
-
-
-def _heads_of(job: Job) -> Path | None:
-    """Where fitted heads are cached; None where the run caches nothing."""
-    return cache_dir() if job.config.probe.cache else None
+        return fit_cached(_cache_of(job), together, targets, classes, strength, None, weights, begin=head)
 
 
 def class_weights(job: Job, part: TaskRows) -> torch.Tensor | None:

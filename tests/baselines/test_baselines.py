@@ -146,7 +146,7 @@ def test_a_baseline_is_a_run_like_any_other(runs, obvious, name, tmp_path):
     run = nlptl.load(runs[name].folder)
     assert {path.name for path in run.folder.iterdir()} == {
         *("run.yaml", "task.yaml", "model", "decision.json", "metrics.json", "predictions.csv"),
-        *("README.md", "log.txt", "manifest.json"),
+        *("inputs.json", "README.md", "log.txt", "manifest.json"),
     }
     assert run.metrics["test"]["accuracy"] > 0.9
     table = pd.read_csv(run.folder / "predictions.csv")

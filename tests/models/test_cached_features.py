@@ -5,9 +5,14 @@ import pandas as pd
 import pytest
 
 from nlptl.models.cached_features import KEY_BYTES, FeatureStore, feature_key
+from nlptl.storage.cache import Cache
 from nlptl.training import forward
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def cache_at(root: Path) -> Cache:
+    return Cache(root, 10**9)
 
 
 def key(*tokens: int) -> bytes:
@@ -55,39 +60,47 @@ def test_a_key_depends_on_tokens_and_types_only():
     assert len(key(1)) == KEY_BYTES
 
 
+def test_types_do_not_pass_for_more_tokens():
+    """Their bytes are those of a fifth token; a digest of one after the other would be the same."""
+    types = np.array([0, 1, 0, 0], np.uint8)
+    (fifth,) = types.view(np.int32)
+    assert feature_key(np.array([1, 2, 3, 4], np.int32), types) != key(1, 2, 3, 4, fifth)
+
+
 def test_what_was_added_is_read_in_any_order_from_any_shard(tmp_path):
-    store = FeatureStore(tmp_path, "one")
+    store = FeatureStore(cache_at(tmp_path), "one")
     assert store.missing(KEYS) == [0, 1, 2, 3]
     store.add(KEYS[:2], ROWS[:2])
     store.add(KEYS[2:], ROWS[2:])
     store.refresh()
     assert store.missing(KEYS) == []
     np.testing.assert_array_equal(store.read([KEYS[3], KEYS[0], KEYS[3]]), ROWS[[3, 0, 3]])
-    np.testing.assert_array_equal(FeatureStore(tmp_path, "one").read(KEYS), ROWS)
+    np.testing.assert_array_equal(FeatureStore(cache_at(tmp_path), "one").read(KEYS), ROWS)
 
 
 def test_a_repeated_text_is_missing_once(tmp_path):
-    assert FeatureStore(tmp_path, "one").missing([KEYS[0], KEYS[1], KEYS[0]]) == [0, 1]
+    assert FeatureStore(cache_at(tmp_path), "one").missing([KEYS[0], KEYS[1], KEYS[0]]) == [0, 1]
 
 
 def test_stores_of_other_encoders_do_not_mix(tmp_path):
-    FeatureStore(tmp_path, "one").add(KEYS, ROWS)
-    assert FeatureStore(tmp_path, "other").missing(KEYS) == [0, 1, 2, 3]
+    FeatureStore(cache_at(tmp_path), "one").add(KEYS, ROWS)
+    assert FeatureStore(cache_at(tmp_path), "other").missing(KEYS) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("part", ["keys", "features"])
 @pytest.mark.parametrize("damage", ["empty", "garbage", "short", "gone"])
 def test_a_damaged_shard_is_ignored(tmp_path, part, damage):
-    store = FeatureStore(tmp_path, "one")
+    store = FeatureStore(cache_at(tmp_path), "one")
     store.add(KEYS[:1], ROWS[:1])
-    kept = set(store.folder.iterdir())
+    before = set(store.folder.iterdir())
     store.add(KEYS[1:], ROWS[1:])
-    (file,) = (path for path in store.folder.glob(f"*.{part}.npy") if path not in kept)
+    (shard,) = set(store.folder.iterdir()) - before
+    file = shard / f"{part}.npy"
     content = file.read_bytes()
     file.write_bytes({"empty": b"", "garbage": b"garbage" * 50, "short": content[:-5], "gone": b""}[damage])
     if damage == "gone":
         file.unlink()
-    again = FeatureStore(tmp_path, "one")
+    again = FeatureStore(cache_at(tmp_path), "one")
     assert again.missing(KEYS) == [1, 2, 3]
     again.add(KEYS[1:], ROWS[1:])
     again.refresh()
@@ -95,11 +108,11 @@ def test_a_damaged_shard_is_ignored(tmp_path, part, damage):
 
 
 def test_a_half_written_shard_is_not_seen(tmp_path):
-    store = FeatureStore(tmp_path, "one")
+    store = FeatureStore(cache_at(tmp_path), "one")
     store.add(KEYS, ROWS)
-    for file in store.folder.glob("*.keys.npy"):
-        file.rename(file.with_suffix(".part"))
-    assert FeatureStore(tmp_path, "one").missing(KEYS) == [0, 1, 2, 3]
+    (shard,) = store.folder.iterdir()
+    shard.rename(shard.parent.parent.parent / ".part-stopped")
+    assert FeatureStore(cache_at(tmp_path), "one").missing(KEYS) == [0, 1, 2, 3]
 
 
 def test_a_second_run_takes_all_features_from_the_cache(frozen, computed):
@@ -128,7 +141,7 @@ def test_one_more_row_computes_one(frozen, computed, obvious, tmp_path):
 
 def test_a_damaged_shard_is_computed_again(frozen, computed, tmp_path):
     first = frozen()
-    shards = sorted((tmp_path / "cache").rglob("*.features.npy"), key=lambda path: path.stat().st_size)
+    shards = sorted((tmp_path / "cache").rglob("features.npy"), key=lambda path: path.stat().st_size)
     assert len(shards) == 3
     shards[-1].write_bytes(shards[-1].read_bytes()[:1000])
     computed.clear()
@@ -136,7 +149,7 @@ def test_a_damaged_shard_is_computed_again(frozen, computed, tmp_path):
     assert sum(computed) == 67
 
 
-def test_without_the_cache_nothing_is_kept(frozen, computed, tmp_path):
+def test_without_the_cache_nothing_is_written(frozen, computed, tmp_path):
     frozen(probe__cache=False)
     assert not (tmp_path / "cache").exists()
     assert sum(computed) == 67 + 21 + 31

@@ -112,6 +112,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(corpus, tiny, tmp_path, 
     assert not (tmp_path / "parted").exists()
     with pytest.raises(ArtifactError, match="other settings"):
         learn(corpus, tmp_path / "parted", settings, checkpoint=tiny["bert"], steps=8)
+    more = tmp_path / "more.txt"
+    more.write_text(Path(corpus).read_text() + "one more line\n")
+    with pytest.raises(ArtifactError, match=r"other settings \(corpus\.sources.*made from other data \(texts\)"):
+        learn(more, tmp_path / "parted", settings, checkpoint=tiny["bert"], steps=9)
     learn(corpus, tmp_path / "parted", settings, checkpoint=tiny["bert"], steps=9)
     assert "Going on with" in (tmp_path / "parted" / "log.txt").read_text()
     first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parted"))

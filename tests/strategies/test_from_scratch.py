@@ -40,3 +40,32 @@ def test_random_weights_need_every_weight_to_learn(tiny, obvious, tmp_path):
     with pytest.raises(ConfigError, match="Leave it out"):
         train(settings={"model.head_start": "probe"})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("first", ["pretrained", "random"])
+def test_random_and_pretrained_encoders_never_share_cached_features(
+    tiny, obvious, tmp_path, monkeypatch, first, pooling
+):
+    """With few rows both run contrastive tuning, which begins with frozen features."""
+
+    def train(weights, cache):
+        monkeypatch.setenv("NLPTL_CACHE", str(tmp_path / cache))
+        settings = {
+            **RANDOM,
+            "model.weights": weights,
+            "model.pooling": pooling,
+            "model.dropout": 0.0,
+            "data.shots": 5,
+            "training.epochs": 1,
+            "training.learning_rate": 1e-9,
+            "training.head_learning_rate": 1e-9,
+        }
+        output = tmp_path / f"{cache}-{weights}"
+        run = nlptl.train("sentiment", data=obvious, checkpoint=tiny["bert"], output=output, settings=settings)
+        assert run.artifact.config.strategy == "contrastive"
+        return run.metrics["test"]
+
+    second = {"pretrained": "random", "random": "pretrained"}[first]
+    train(first, "shared")
+    assert train(second, "shared") == train(second, "own")

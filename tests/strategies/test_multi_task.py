@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 import nlptl
 from nlptl.config.run import MultiTaskConfig
@@ -118,6 +120,23 @@ def test_resuming_a_finished_run_gives_it_back(tiny, data, tmp_path, monkeypatch
     assert (again.folder / "manifest.json").stat().st_mtime_ns == written
     with pytest.raises(ArtifactError, match="finished run"):
         nlptl.train(**given)
+
+
+def test_a_task_alone_of_other_settings_or_data_is_refused(compared, tiny, data, messages, tmp_path):
+    """A run that was stopped after its tasks were trained alone: they are taken up only where they are the same."""
+    folder = tmp_path / "run"
+    shutil.copytree(compared.folder / "alone", folder / "alone")
+    shutil.copy(compared.folder / "run.yaml", folder / "run.yaml")
+    given = {"checkpoint": tiny["bert"], "output": folder}
+    settings = {**SETTINGS, "multi_task.compare": True}
+    other = messages.with_name("fewer")
+    shutil.copytree(messages, other)
+    pd.read_csv(messages / "train.csv").head(30).to_csv(other / "train.csv", index=False)
+    noted = yaml.safe_load((folder / "run.yaml").read_text())
+    noted["multi_task"]["sources"]["fraud-text"] = str(other)
+    (folder / "run.yaml").write_text(yaml.safe_dump(noted))
+    with pytest.raises(ArtifactError, match=r"alone/fraud-text holds a finished run with other settings \(data"):
+        nlptl.train(TASKS, data={**data, "fraud-text": other}, settings=settings, **given)
 
 
 def test_the_balance_of_losses_is_recorded(compared):

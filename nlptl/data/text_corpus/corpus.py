@@ -43,7 +43,7 @@ def read_texts(
         DataError: nothing to read, a file that cannot be read, or an unclear text column.
     """
     left = limit
-    for file in [file for source in sources for file in _files(user_path(source))]:
+    for file in [file for source in sources for file in text_files(user_path(source))]:
         for chunk in _lines(file, encoding) if file.suffix.lower() == ".txt" else _column(file, column, encoding):
             texts = [text for text in chunk if text.strip()][:left]
             if texts:
@@ -54,7 +54,12 @@ def read_texts(
                     return
 
 
-def _files(source: Path) -> list[Path]:
+def text_files(source: Path) -> list[Path]:
+    """The file itself, or a folder's files that hold texts, in the order of their names.
+
+    Raises:
+        DataError: there is none.
+    """
     if source.is_dir():
         found = sorted(path for path in source.rglob("*") if path.suffix.lower() == ".txt" or is_table(path))
         if not found:

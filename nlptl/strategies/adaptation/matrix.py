@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.data.domains import Domains
-from nlptl.errors import ArtifactError, ConfigError
+from nlptl.errors import ConfigError
 from nlptl.evaluation.significance import BETTER, WORSE, corrected, estimated
 from nlptl.registry import MODES
 from nlptl.storage.json_files import read_json, write_json
@@ -77,10 +76,11 @@ def cross_domains(
     Args:
         config: settings of all runs; its data section says how files are read.
         domains: name -> (what the configuration calls the data, Python data or None).
-        folder: for the runs, `matrix.json` and `matrix.md`; runs of these settings in it are not repeated.
+        folder: for the runs, `matrix.json` and `matrix.md`; a run that is finished in it is not repeated.
 
     Raises:
         ConfigError: fewer than two domains, or the method none.
+        ArtifactError: the folder holds a finished run of other settings or data.
         NlptlError: as `pipeline.train` raises.
     """
     if len(domains) < 2:
@@ -127,17 +127,8 @@ def _config(config: RunConfig, folder: Path, source: str, target: str | None) ->
 
 
 def _run(config: RunConfig, given: Any) -> dict[str, Any]:
-    """A run's metrics; a finished run of these settings is not repeated."""
-    folder = Path(str(config.output))
-    if (folder / "manifest.json").is_file():
-        noted = read_record(RunConfig, folder / "run.yaml")
-        same = all(
-            getattr(noted, name) == getattr(config, name) for name in ("task", "mode", "strategy", "seed", "data")
-        )
-        if not same or noted.adaptation != config.adaptation:
-            raise ArtifactError(f"{folder} holds a finished run with other settings. Choose another --output.")
-        return read_json(folder / "metrics.json")
-    return read_json(pipeline.train(config, given) / "metrics.json")
+    """A run's metrics; the same run is not repeated where it is finished already."""
+    return read_json(pipeline.train(config, given, resume=True) / "metrics.json")
 
 
 def _cell(pair: dict[str, Any]) -> str:

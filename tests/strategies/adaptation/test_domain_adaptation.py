@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 import nlptl
-from nlptl.errors import ConfigError
+from nlptl.errors import ArtifactError, ConfigError
 from nlptl.strategies.adaptation.report import describe_model, doubts
 from nlptl.tasks import load_task
 
@@ -121,6 +121,38 @@ def test_matrix_adapts_each_way_and_repeats_nothing(tiny, source, target, tmp_pa
     monkeypatch.setattr("nlptl.strategies.pipeline.task_rows", None)
     assert nlptl.adapt_matrix("sentiment", domains, output=tmp_path / "all", **given).pairs == matrix.pairs
     assert json.loads((tmp_path / "all" / "matrix.json").read_text())["pairs"] == matrix.pairs
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("checkpoint", "{roberta}", "checkpoint"),
+        ("model.pooling", "cls", "model.pooling"),
+        ("training.class_weights", "balanced", "training.class_weights"),
+        ("probe.regularisation", [1.0], "probe.regularisation"),
+        ("lora.rank", 4, "lora.rank"),
+        ("data", None, "other data"),
+    ],
+)
+def test_a_matrix_of_other_settings_or_data_is_refused(tiny, source, target, tmp_path, key, value, said):
+    """Not answered with the numbers of the one before."""
+    settings = {**QUICK, "checkpoint": tiny["bert"], "adaptation.oracle": False}
+    given = {"mode": "feature_extraction", "method": "coral", "output": tmp_path / "all"}
+    domains = {"plain": source, "dressed": target}
+    (tmp_path / "all").mkdir()
+    nlptl.train(
+        "sentiment",
+        data=source,
+        mode="feature_extraction",
+        output=tmp_path / "all" / "plain",
+        settings={**settings, "strategy": "fine_tune", "adaptation.method": "coral"},
+    )
+    if key == "data":
+        domains["plain"] = source.iloc[::-1]
+    else:
+        settings[key] = value.format(**tiny) if isinstance(value, str) else value
+    with pytest.raises(ArtifactError, match=f"finished run .*{said}"):
+        nlptl.adapt_matrix("sentiment", domains, settings=settings, **given)
 
 
 def test_signs_of_harm():
