@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config.run import DataConfig, ProbeConfig
-from nlptl.data.audit import text_key
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
+from nlptl.data.text_keys import text_key
 from nlptl.models.classifier import build_classifier, load_tokenizer
 from nlptl.models.linear_probe import fit_probe
 from nlptl.objectives.classification import balanced_weights

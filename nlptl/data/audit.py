@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import string
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -12,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from nlptl.data.text_keys import keys_of, text_key
 from nlptl.errors import DataError, closest, shortened
 
 FEW_ROWS = 5
 SHOWN = 10
-_TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u2013\u2014\u2026\u00bf\u00a1"  # quotes, dashes, ellipsis
-_NOT_WORDS = re.compile(rf"[\s{re.escape(string.punctuation)}{_TYPOGRAPHIC}]+")
 
 
 @dataclass
@@ -43,18 +39,6 @@ class Audit:
         if self.faults:
             listed = "\n".join(f"  - {fault}" for fault in self.faults)
             raise DataError(f"The data cannot be used as it is ({len(self.faults)} faults):\n{listed}")
-
-
-def text_key(text: str) -> str:
-    """A text without case, punctuation and repeated spaces: what counts as the same text."""
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return _NOT_WORDS.sub(" ", folded).strip() or text.strip()
-
-
-def keys_of(frame: pd.DataFrame) -> pd.Series:
-    """`text_key` per row; both texts of a pair together."""
-    keys = frame["text"].map(text_key)
-    return keys + "\0" + frame["text_pair"].map(text_key) if "text_pair" in frame else keys
 
 
 def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: bool, audit: Audit) -> pd.DataFrame:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from nlptl.config.run import DataConfig
 from nlptl.data import audit as auditing
-from nlptl.data.audit import Audit, keys_of
+from nlptl.data.audit import Audit
 from nlptl.data.loading import Splits, audited, load_splits
 from nlptl.data.sources import Source, open_source
 from nlptl.data.splits import cut
+from nlptl.data.text_keys import keys_of
 from nlptl.errors import DataError
 from nlptl.tasks import TaskSpec
 

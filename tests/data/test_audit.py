@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from nlptl.data.audit import Audit, check_balance, check_cells, check_labels, check_repeats, drop_leaks, text_key
+from nlptl.data.audit import Audit, check_balance, check_cells, check_labels, check_repeats, drop_leaks
+from nlptl.data.text_keys import text_key
 from nlptl.errors import DataError
 
 
@@ -21,6 +22,9 @@ def frame(texts, labels, pairs=None):
         ("E\u0301te\u0301", "été"),
         ("don't", "don t"),
         (" !!! ", "!!!"),
+        ("Well-made (really), *great*: and/or `fine`...", "well made really great and or fine"),
+        ("3.5 kg, 2,000 m.", "3.5 kg 2,000 m"),
+        ("from 5-10, so-so", "from 5-10 so so"),
         ("", ""),
     ],
 )
@@ -29,7 +33,28 @@ def test_text_key(text, key):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("good", "good not"), ("!!!", "???"), ("3.5", "35"), ("é", "e"), ("😀", "😡")]
+    ("one", "other"),
+    [
+        ("good", "good not"),
+        ("!!!", "???"),
+        ("3.5", "35"),
+        ("é", "e"),
+        ("😀", "😡"),
+        ("great :)", "great :("),
+        ("fine", "fine ;)"),
+        ("I <3 it", "I </3 it"),
+        ("C++", "C"),
+        ("C#", "C++"),
+        ("5%", "5"),
+        ("$5", "5"),
+        ("-5 degrees", "5 degrees"),
+        ("1.5 l", "15 l"),
+        ("10:30", "10 30"),
+        ("A & B", "A B"),
+        ("x > y", "x < y"),
+        ("mp3", "mp 3"),
+        ("हिन्दी", "हन्दी"),
+    ],
 )
 def test_text_key_keeps_different_texts_apart(one, other):
     assert text_key(one) != text_key(other)

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from nlptl.config.run import DataConfig
-from nlptl.data.audit import keys_of
 from nlptl.data.loading import label_targets, load_labelled, load_splits
 from nlptl.data.sources import Source
+from nlptl.data.text_keys import keys_of
 from nlptl.errors import DataError
 from nlptl.tasks import SPLITS, TaskSpec
 

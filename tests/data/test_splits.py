@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlptl.data.audit import keys_of
 from nlptl.data.splits import cut, draw_shots
+from nlptl.data.text_keys import keys_of
 
 
 @pytest.fixture
