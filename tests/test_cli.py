@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from nlptl import cli
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.loading import load_splits
 from nlptl.storage.cache import Cache
 from nlptl.storage.paths import bundled

@@ -12,7 +12,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.config.run import DataConfig, ProbeConfig
+from nlptl.config.data import DataConfig
+from nlptl.config.run import ProbeConfig
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
 from nlptl.data.text_keys import text_key

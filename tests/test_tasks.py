@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from nlptl import tasks as tasks_module
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.files import read_frame
 from nlptl.data.loading import load_splits
 from nlptl.errors import ConfigError

@@ -28,8 +28,8 @@ from nlptl.cli.options import (
     out,
 )
 from nlptl.cli.printing import print_predictions
+from nlptl.config.data import DataConfig
 from nlptl.config.overrides import load_config, parse_assignments
-from nlptl.config.run import DataConfig
 from nlptl.errors import ConfigError, DataError
 
 log = logging.getLogger("nlptl")

@@ -11,66 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from nlptl.config.data import DataConfig
 from nlptl.config.records import NOT_FEATURES, NOTHING, Record, Size, validate
-from nlptl.config.training import Fraction, NonNegative, Positive, ResolvedTraining, TrainingConfig
+from nlptl.config.training import NonNegative, Positive, ResolvedTraining, TrainingConfig
 from nlptl.errors import unknown
 from nlptl.registry import STRATEGIES
-
-
-class DataConfig(Record):
-    """Which rows are read, and how."""
-
-    source: str | None = None
-    """One of the task's named data sets, a file (CSV, TSV, JSONL, Parquet), a folder of split files, a saved
-    `datasets` folder, or a Hub id. None: the task's `sample`."""
-    validation: str | None = None
-    """A file with the validation split. None: from the source, else cut from train, stratified and seeded."""
-    test: str | None = None
-    """A file with the test split. None: from the source, else cut from train, stratified and seeded."""
-    target: str | None = None
-    """`strategy: domain_adaptation`: texts of another domain, a file or a folder of split files; labels there only
-    report."""
-    target_test: str | None = None
-    """A labelled file of the target domain to report on. None: cut from `target` where that has labels."""
-    text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
-    """One text column, or a pair. None: the data set's own, else the task's."""
-    label_column: str | None = None
-    """None: the data set's own, else the task's."""
-    label_map: dict[str, str] = {}
-    """Label in the data -> label of the task."""
-    shots: Positive | None = None
-    """Keep this many rows per label, drawn with the seed: of train, and of validation where the data bring one."""
-    validation_fraction: Fraction = 0.1
-    """Share of train that becomes validation where there is none (twice that with `shots`)."""
-    test_fraction: Fraction = 0.2
-    """Share of a single file that becomes test where there is none."""
-    duplicates: Literal["keep", "drop"] = "keep"
-    """Repeated texts (case, spaces and punctuation ignored) with the same label inside one split."""
-    leaks: Literal["drop", "keep"] = "drop"
-    """Training rows whose text also stands in validation or test, validation rows whose text stands in test."""
-    bad_rows: Literal["stop", "drop"] = "stop"
-    """Rows without text or label, and rows of validation and test whose label train does not have: stop with all of
-    them listed, or drop and count them."""
-    encoding: str | None = None
-    """Text encoding of CSV, TSV and JSON files. None: UTF-8, or what a byte order mark says."""
-    delimiter: str | None = None
-    """The character that separates the columns of CSV and TSV files. None: the tab in .tsv; in .csv the one of comma,
-    semicolon, tab and | on which header and rows agree."""
-    quotes: Literal["doubled", "backslash", "none"] | None = None
-    """Quote marks in CSV and TSV files. doubled: they enclose a cell, and inside it stand twice. backslash: inside it
-    they follow a backslash. none: they are letters. None: doubled, but letters in a tab-separated file where each line
-    is a row by itself and a cell begins with a mark that does not enclose it."""
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
-        """`\\t` and `tab`, as a shell passes them on, are the tab."""
-        if value is None:
-            return None
-        value = {"\\t": "\t", "tab": "\t"}.get(value, value)
-        if len(value) != 1 or value in '"\r\n\\' or value.isalnum():
-            raise ValueError("expected one character that is no letter, such as ';' or '|' (tab for the tab)")
-        return value
 
 
 class ModelConfig(Record):

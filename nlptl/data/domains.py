@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
 from nlptl.data.loading import Splits, audited, load_splits

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
 from nlptl.data.labels import form_fault, label_name, label_of

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nlptl.data.files import check_frame
 from nlptl.data.files.parquet import arrow_frame, cells
-from nlptl.data.files.tables import check_names, frame_of
+from nlptl.data.files.tables import check_names, frame_of, records_frame
 from nlptl.errors import DataError, shortened
 from nlptl.tasks import SPLITS
 
@@ -37,7 +37,7 @@ def ignored(origin: str, names: Iterable[str]) -> str:
 
 
 def from_objects(given: Any, origin: str, notes: list[str], to_train: bool = True) -> Frames:
-    """A DataFrame, a `datasets` Dataset or an Arrow table, or a dict of them by split, as a `DatasetDict` is.
+    """A table in memory (see `object_frame`), or a dict of them by split, as a `DatasetDict` is.
 
     Args:
         given: the data.
@@ -82,10 +82,12 @@ def object_frame(value: Any, origin: str) -> pd.DataFrame:
         frame = arrow_frame(value)
     elif isinstance(value, pd.DataFrame):
         frame = _plain_frame(value, origin)
+    elif isinstance(value, list | tuple) and value and all(isinstance(record, Mapping) for record in value):
+        frame = records_frame(origin, value)
     else:
         raise DataError(
             f"Cannot read data from a {type(value).__name__}. Give a path, a pandas DataFrame, a datasets Dataset, "
-            "an Arrow table, or a dict of them by split."
+            'an Arrow table, a list of records such as {"text": "...", "label": "..."}, or a dict of them by split.'
         )
     check_frame(origin, frame)
     return frame

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.files import is_table, read_frame, table_stem
 from nlptl.data.objects import Frames, from_hub, from_objects, from_saved, ignored, split_of
 from nlptl.errors import DataError, closest, shortened, unknown

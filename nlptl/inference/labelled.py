@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.files import is_table, read_frame, table_stem
 from nlptl.data.objects import from_hub, from_objects, from_saved, split_of
 from nlptl.data.sources import Source

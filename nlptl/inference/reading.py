@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from nlptl.config.data import DataConfig
 from nlptl.config.records import validate
-from nlptl.config.run import DataConfig
 from nlptl.data.files.encodings import GZIP, text_lines
 from nlptl.data.files.tables import Dialect
 from nlptl.runs.artifact import Artifact, Head

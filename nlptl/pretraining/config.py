@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from nlptl.config.data import DataConfig
 from nlptl.config.records import Record
-from nlptl.config.run import DataConfig, RuntimeConfig
+from nlptl.config.run import RuntimeConfig
 from nlptl.config.training import Fraction, Positive, ResolvedTraining, TrainingConfig
 
 

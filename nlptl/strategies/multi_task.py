@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nlptl.config.run import DataConfig, MultiTaskConfig, RunConfig
+from nlptl.config.data import DataConfig
+from nlptl.config.run import MultiTaskConfig, RunConfig
 from nlptl.errors import ConfigError, unknown
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.registry import STRATEGIES

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.domains import Domains, load_domains
 from nlptl.errors import DataError
 from nlptl.tasks import load_task

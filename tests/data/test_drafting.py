@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.drafting import draft_task
 from nlptl.data.loading import load_splits
 from nlptl.errors import ConfigError, DataError

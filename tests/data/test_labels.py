@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.labels import form_fault, label_name, label_of
 from nlptl.data.loading import load_labelled, load_splits
+from nlptl.data.sources import Source
 from nlptl.errors import DataError
 from nlptl.tasks import TaskSpec
 
@@ -106,10 +107,10 @@ def test_one_label_is_no_list(cell):
 
 
 @pytest.mark.parametrize("cells", [[[1, 0, 1], [0, 1, 0]], ["1,0,1", "0,1,0"]], ids=str)
-def test_training_and_evaluation_stop(tmp_path, cells):
+def test_training_and_evaluation_stop(cells):
     frame = pd.DataFrame({"text": [f"t{i}" for i in range(40)], "label": cells * 20})
     with pytest.raises(DataError, match=r"data\[train\], column 'label': .* is an indicator vector"):
         load_splits(SEVERAL, DataConfig(source="(python data)"), 0, frame)
-    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    source = Source({"test": frame}, {"test": "a.jsonl"}, ["text"], "label", {})
     with pytest.raises(DataError, match=r"a\.jsonl, column 'label': .* is an indicator vector"):
-        load_labelled(tmp_path / "a.jsonl", FIXED, DataConfig())
+        load_labelled(source, FIXED, DataConfig())

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.loading import label_targets, load_labelled, load_splits
 from nlptl.data.sources import Source
 from nlptl.data.text_keys import keys_of
@@ -386,3 +386,12 @@ def test_labelled_rows_for_a_finished_run():
         load_labelled(source(), SEVERAL, DataConfig())
     with pytest.raises(DataError, match="has no column 'y'"):
         load_labelled(source("y"), TASK, DataConfig())
+
+
+def test_rows_of_a_labelled_file_that_the_run_cannot_answer_are_left_out():
+    frame = table(9, ("bad", "good", "ugly"))
+    rows, audit = load_labelled(
+        Source({"test": frame}, {"test": "a.csv"}, ["text"], "label", {}), TASK, DataConfig(bad_rows="drop")
+    )
+    assert set(rows["label"]) == {"bad", "good"}
+    assert audit.counts == {"test_rows_with_unknown_label": 3}

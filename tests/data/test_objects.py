@@ -35,7 +35,10 @@ def test_columns_are_named_by_strings():
             r"names of 2 levels, such as \('text', 'raw'\).*frame\.columns = ",
         ),
         (pd.Series(["a"]), "Cannot read data from a Series"),
-        ([{"text": "a"}], "Cannot read data from a list"),
+        (["a"], "Cannot read data from a list"),
+        ([], "Cannot read data from a list"),
+        ([{"text": "bad \ud83d"}], "'text', about row 1: half a character"),
+        ([{"te\ud800xt": "a"}], "column name holds half a character"),
         (pa.table([["a"], ["b"]], names=["text", "text"]), "column 'text' occurs twice"),
     ],
 )
@@ -72,6 +75,13 @@ def test_values_of_pandas_types():
 def test_an_arrow_table():
     frame = frame_of(pa.table({"text": ["a", None], "id": pa.array([BIG, None])}))
     assert frame.to_dict("list") == {"text": ["a", None], "id": [BIG, None]}
+
+
+def test_a_list_of_records():
+    frame = frame_of([{"text": "a", "id": BIG}, {"text": "b", 0: "x"}])
+    assert list(frame.columns) == ["text", "id", "0"]
+    assert frame["id"][0] == BIG
+    assert frame.isna().to_numpy().tolist() == [[False, False, True], [False, True, False]]
 
 
 def made(label, values, **columns):

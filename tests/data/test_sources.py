@@ -4,8 +4,8 @@ import datasets
 import pandas as pd
 import pytest
 
-from nlptl.config.run import DataConfig
-from nlptl.data.sources import open_source, pick_columns, read_labelled_file
+from nlptl.config.data import DataConfig
+from nlptl.data.sources import open_source, pick_columns
 from nlptl.errors import DataError
 from nlptl.tasks import NamedData, TaskSpec
 
@@ -91,8 +91,6 @@ def test_every_file_is_read_in_the_dialect_asked_for(tmp_path):
         put(tmp_path / name, CSV.replace(",", "^").replace("one", "naïve"), "latin-1")
     source = opened("d", validation="v.csv", delimiter="^", encoding="latin-1")
     assert {frame["text"][0] for frame in source.frames.values()} == {"naïve"}
-    read = read_labelled_file(tmp_path / "v.csv", TASK, DataConfig(delimiter="^", encoding="latin-1"))
-    assert read.frames["test"]["text"].tolist() == ["naïve", "two"]
     put(tmp_path / "q.csv", 'text,label\n"one,a\n')
     assert opened("q.csv", quotes="none").frames["train"]["text"].tolist() == ['"one']
 
@@ -292,10 +290,3 @@ def test_missing_columns_are_listed_with_the_nearest():
         "a.csv has no column 'texts', 'x'. Its columns: text, label. Did you mean 'text'? Choose with --text-column."
     )
     pick_columns(FRAME, ["text", "label"], "a.csv", "--text-column")
-
-
-def test_a_labelled_file_is_the_test_split(tmp_path):
-    file = put(tmp_path / "a.csv")
-    source = read_labelled_file(file, TASK, DataConfig(label_column="y", label_map={"0": "a"}))
-    assert splits_of(source) == {"test": ROWS}
-    assert (source.text_columns, source.label_column, source.label_map) == (["text"], "y", {"0": "a"})

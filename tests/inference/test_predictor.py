@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import nlptl
 from nlptl import cli
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError, DataError
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import nlptl
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.errors import DataError
 from tests.conftest import QUICK
 from tests.inference.conftest import LABEL_MAP, foreign_table, labels_in

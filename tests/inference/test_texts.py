@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import nlptl
-from nlptl.config.run import DataConfig
+from nlptl.config.data import DataConfig
 from nlptl.errors import DataError
 from nlptl.inference.texts import texts_frame
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nlptl.data.files.encodings import text_lines
-from nlptl.data.files.tables import ABSENT, Dialect, check_names, frame_of
+from nlptl.data.files.tables import Dialect, records_frame
 from nlptl.errors import DataError, shortened
 
 _FILLED = re.compile(r"\S")
@@ -141,6 +141,4 @@ def _described(content: Any) -> str:
 
 def _chunks(path: Path, records: Iterator[dict[str, Any]], rows: int) -> Iterator[pd.DataFrame]:
     while block := list(islice(records, rows)):
-        names = dict.fromkeys(name for record in block for name in record)
-        check_names(str(path), list(names))
-        yield frame_of({name: [record.get(name, ABSENT) for record in block] for name in names})
+        yield records_frame(str(path), block)

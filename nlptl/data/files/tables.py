@@ -39,6 +39,17 @@ def frame_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame({name: list(values) for name, values in columns.items()}, dtype=object)
 
 
+def records_frame(origin: str, records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Records, each with its own keys, as a DataFrame; `ABSENT` stands where a record lacks a key.
+
+    Raises:
+        DataError: a key that cannot be the name of a column.
+    """
+    names = {str(name): name for record in records for name in record}
+    check_names(origin, list(names))
+    return frame_of({text: [record.get(name, ABSENT) for record in records] for text, name in names.items()})
+
+
 def empty_frame(names: Sequence[str]) -> pd.DataFrame:
     """A table without rows."""
     return pd.DataFrame(columns=list(names), dtype=object)
