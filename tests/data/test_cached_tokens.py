@@ -5,7 +5,7 @@ import pytest
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.data import cached_tokens as token_cache
 from nlptl.data.encoding import encode
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 
 FRAME = pd.DataFrame({"text": ["one text", "another, longer text", ""]})
 
