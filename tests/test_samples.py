@@ -17,8 +17,9 @@ from nlptl.config.run import ProbeConfig
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
 from nlptl.data.text_keys import text_key
-from nlptl.models.classifier import build_classifier, load_tokenizer
+from nlptl.models.classifier import build_classifier
 from nlptl.models.linear_probe import fit_probe
+from nlptl.models.opening import load_tokenizer
 from nlptl.objectives.classification import balanced_weights
 from nlptl.storage.paths import bundled
 from nlptl.tasks import SPLITS, load_task

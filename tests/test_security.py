@@ -14,7 +14,7 @@ from nlptl.config.overrides import load_config
 from nlptl.config.records import write_yaml
 from nlptl.data.files import TableWriter
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError
-from nlptl.models.classifier import encoder_config, load_tokenizer
+from nlptl.models.opening import encoder_config, load_tokenizer
 from nlptl.runs.manifest import refuse_code
 from nlptl.storage.secrets import RedactSecrets, redact
 
@@ -157,8 +157,8 @@ def test_a_run_notes_no_secret(trained_tiny, monkeypatch):
 def test_the_revision_is_recorded(trained_tiny):
     folder = trained_tiny("bert", "lora").run.folder
     noted = json.loads((folder / "manifest.json").read_text())["checkpoint"]["revision"]
-    assert noted.startswith("sha256:")
-    assert len(noted) == len("sha256:") + 64
+    assert noted.startswith("files-sha256:")
+    assert len(noted) == len("files-sha256:") + 64
     assert noted in (folder / "README.md").read_text()
 
 

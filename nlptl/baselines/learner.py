@@ -67,6 +67,10 @@ class BaselineLearner:
         """One process, on the CPU."""
         return local_runtime("fp32", self.config.runtime.progress)
 
+    def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
+        """A classical model starts from nothing that could fail."""
+        return runtime
+
     def learn(self, context: RunContext, folder: Path) -> Learned:
         """Tune on validation; with `training.refit` fit the chosen setting again on train and validation together."""
         task, frames, targets = context.task, context.part.splits.frames(), context.targets
@@ -126,7 +130,7 @@ class SavedBaseline:
     """A few texts whose logits must be the same after reloading."""
     kind: ClassVar[str] = "baseline"
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, folder: Path) -> dict[str, Any]:
         return {"model": self.model.name}
 
     def write(self, folder: Path) -> None:

@@ -35,7 +35,7 @@ class TrainingConfig(Record):
     """Each layer below the head learns at this factor of the layer above it (discriminative rates, Howard & Ruder
     2018)."""
     unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Gradual unfreezing (Howard & Ruder 2018): the head learns first, then the layers thaw from the top, one after
+    """Gradual unfreezing (Howard & Ruder 2018): the head learns first, then the layers are unfrozen from the top, one after
     another, over this share of all steps. 0: all learn from the first step."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     class_weights: Literal["none", "balanced"] = "none"

@@ -21,7 +21,7 @@ from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
 from nlptl.explore.clusters import NOISE, Clustering, cluster, medoids
 from nlptl.explore.typical_words import group_names, typical_words
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.classifier import load_tokenizer, longest_input
+from nlptl.models.opening import longest_input, open_tokenizer
 from nlptl.models.sentence_encoder import SentenceEncoder, open_encoder
 from nlptl.storage.json_files import write_json
 from nlptl.storage.paths import user_path
@@ -149,10 +149,10 @@ def _check(folder: Path, method: str, groups: int | None, noise: float) -> None:
 def _embed(runtime: Runtime, checkpoint: Checkpoint, texts: list[str], max_length: int) -> np.ndarray:
     """(texts, H) float32."""
     torch.manual_seed(0)
-    tokenizer = load_tokenizer(checkpoint.path)
     encoder = SentenceEncoder(open_encoder(checkpoint.path), checkpoint.pooling)
     enable(encoder, KernelSettings())
     encoder.to(runtime.device).eval()
+    tokenizer = open_tokenizer(checkpoint.path, encoder.config)
     length = longest_input(tokenizer, encoder.config, max_length)
     encoded = encode(pd.DataFrame({"text": texts}), tokenizer, length)
     width = int(encoder.config.hidden_size)

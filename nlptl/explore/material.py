@@ -14,9 +14,12 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
+from nlptl.errors import CheckpointError
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.classifier import Classifier, build_classifier, load_tokenizer, longest_input
+from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.linear_probe import LinearHead, fit_probe
+from nlptl.models.opening import longest_input, open_tokenizer
+from nlptl.models.trial import try_out
 from nlptl.tasks import TaskSpec, load_task
 from nlptl.training.forward import forward_all
 from nlptl.training.runtime import Runtime
@@ -84,9 +87,20 @@ class Reader:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, classifier: Classifier, config: RunConfig, runtime: Runtime) -> Reader:
-        """The checkpoint's tokenizer and as many tokens as training would keep."""
-        tokenizer = load_tokenizer(checkpoint.path)
-        return cls(runtime, tokenizer, longest_input(tokenizer, classifier.config, config.model.max_length))
+        """The checkpoint's tokenizer and as many tokens as training would keep.
+
+        Raises:
+            CheckpointError: tokenizer and encoder do not fit together, or cannot compute a text.
+        """
+        tokenizer = open_tokenizer(checkpoint.path, classifier.config)
+        length = longest_input(tokenizer, classifier.config, config.model.max_length)
+        reason = try_out(classifier, tokenizer, length, runtime.device, runtime.dtype)
+        if reason is not None:
+            raise CheckpointError(
+                f"The checkpoint {checkpoint.name} cannot be computed in {runtime.precision} ({reason}). Use --set "
+                "runtime.precision=fp32."
+            )
+        return cls(runtime, tokenizer, length)
 
     def read(
         self, function: Any, width: int, material: Material, what: str, splits: Sequence[str] = SPLITS

@@ -7,8 +7,6 @@ transformers. `mean` averages the last token states under a linear head, which n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.kernels import packing
 from nlptl.kernels.inputs import Inputs
 from nlptl.models.encoder import EncoderModel
+from nlptl.models.opening import drop_pooler, encoder_class, encoder_config, open_model, quiet
 
 
 class Classifier(EncoderModel):
@@ -183,16 +182,30 @@ def build_classifier(
         CheckpointError: the folder cannot be opened as an encoder.
     """
     config = _config(checkpoint, labels, multi_label, dropout)
-    if pooling == "cls":
-        from transformers import AutoModelForSequenceClassification
+    if pooling == NativeClassifier.pooling:
+        return _native(checkpoint, config, random_weights)[0]
+    return _mean_pooling(checkpoint, pooling, config, 0.1 if dropout is None else dropout, random_weights)
 
-        return NativeClassifier(*open_model(AutoModelForSequenceClassification, checkpoint, config, random_weights))
-    from transformers import AutoModel
 
-    encoder, fresh = open_model(AutoModel, checkpoint, config, random_weights)
-    if getattr(encoder, "pooler", None) is not None:
-        encoder.pooler = None  # not used by the mean: no gradients to wait for, nothing to adapt
-    return MeanPoolingClassifier(encoder, pooling, len(labels), 0.1 if dropout is None else dropout, fresh)
+def _native(checkpoint: Path, config: Any, random_weights: bool) -> tuple[Classifier, set[str]]:
+    """The architecture's own classifier, and the names of its parameters that the folder does not hold."""
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    if encoder_class(config) is not AutoModel:
+        raise CheckpointError(
+            f"The sequence classifier of {config.model_type!r} reads its decoder, and nlptl learns on encoders. Use "
+            "--set model.pooling=mean, which opens the encoder alone."
+        )
+    model, fresh = open_model(AutoModelForSequenceClassification, checkpoint, config, random_weights)
+    return NativeClassifier(model, fresh), fresh
+
+
+def _mean_pooling(
+    checkpoint: Path, pooling: str, config: Any, dropout: float, random_weights: bool
+) -> MeanPoolingClassifier:
+    encoder, fresh = open_model(encoder_class(config), checkpoint, config, random_weights)
+    drop_pooler(encoder)
+    return MeanPoolingClassifier(encoder, pooling, config.num_labels, dropout, fresh)
 
 
 def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: bool) -> Classifier:
@@ -205,9 +218,14 @@ def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: 
     inner = folder if native else folder / "encoder"
     if not (inner / "config.json").is_file():
         raise ArtifactError(f"{inner} holds no config.json; the run folder is incomplete.")
-    classifier = build_classifier(inner, pooling, labels, multi_label, None)
+    config = _config(inner, labels, multi_label, None)
     if not native:
-        load_head(classifier, folder)
+        pooled = _mean_pooling(inner, pooling, config, 0.1, False)
+        load_head(pooled, folder)
+        return pooled
+    classifier, fresh = _native(inner, config, False)
+    if fresh:
+        raise ArtifactError(f"The weights in {inner} do not fit this task: it lacks {', '.join(sorted(fresh))}.")
     return classifier
 
 
@@ -239,48 +257,6 @@ def load_head(classifier: Classifier, folder: Path) -> None:
             parameter.copy_(saved[name])
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a checkpoint or artifact folder.
-
-    Raises:
-        CheckpointError: missing or damaged.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # the tokenizers library raises bare Exception
-        raise CheckpointError(f"The tokenizer in {folder} cannot be opened: {error}") from error
-    if tokenizer.pad_token_id is None:
-        raise CheckpointError(f"The tokenizer in {folder} has no padding token.")
-    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes one up where the files are missing
-        raise CheckpointError(f"The tokenizer in {folder} has no vocabulary. Add its tokenizer.json or vocabulary.")
-    return tokenizer
-
-
-def longest_input(tokenizer: Any, config: Any, wanted: int) -> int:
-    """Tokens per text: what was asked for, but no more than tokenizer and positions allow."""
-    positions = getattr(config, "max_position_embeddings", wanted)
-    # RoBERTa-like models number positions from padding id + 1.
-    if config.model_type in packing.NUMBERED_FROM_PADDING:
-        positions -= config.pad_token_id + 1
-    return int(min(wanted, tokenizer.model_max_length, positions))
-
-
-def encoder_config(checkpoint: Path) -> Any:
-    """The transformers configuration of a checkpoint; a class that it would bring along is never run.
-
-    Raises:
-        CheckpointError: missing, damaged, or of an architecture that transformers does not know.
-    """
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
-    except Exception as error:  # OSError, ValueError, KeyError: as transformers finds the damage
-        raise CheckpointError(f"{checkpoint / 'config.json'} cannot be read: {error}") from error
-
-
 def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: float | None) -> Any:
     config = encoder_config(checkpoint)
     config.num_labels = len(labels)
@@ -289,52 +265,7 @@ def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: flo
     config.problem_type = "multi_label_classification" if multi_label else "single_label_classification"
     if dropout is not None:
         for key, value in config.to_dict().items():
-            if "dropout" in key and (isinstance(value, int | float) or key == "classifier_dropout"):
+            number = isinstance(value, int | float) and not isinstance(value, bool)  # ESM's token_dropout is a switch
+            if "dropout" in key and (number or key == "classifier_dropout"):
                 setattr(config, key, dropout)
     return config
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without transformers' bars and warnings: a fresh head is what we ask for, and loading takes a moment."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
-
-
-def open_model(auto: Any, folder: Path, config: Any, random_weights: bool = False) -> tuple[Any, set[str]]:
-    """The model in float32, and the names of its parameters that the folder does not hold.
-
-    Raises:
-        CheckpointError: the folder cannot be opened as such a model.
-    """
-    if random_weights:  # nothing comes from the folder; what counts as the encoder stays the same
-        return auto.from_config(config, dtype=torch.float32), set()
-    try:
-        with quiet():
-            model, info = auto.from_pretrained(
-                folder,
-                config=config,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-    except Exception as error:  # a truncated file, a wrong shape, an architecture without a classifier
-        raise CheckpointError(f"The checkpoint in {folder} cannot be opened: {error}") from error
-    missing = set(info["missing_keys"])
-    inside = {id(p) for p in model.base_model.parameters()}
-    encoder = {name for name, p in model.named_parameters() if id(p) in inside}
-    if len(encoder & missing) > len(encoder) / 2:
-        raise CheckpointError(
-            f"The weights in {folder} are not those of its config.json: {len(encoder & missing)} of {len(encoder)} "
-            "encoder tensors are missing."
-        )
-    return model, missing

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlptl.errors import CheckpointError
 from nlptl.kernels.inputs import Inputs
-from nlptl.models.classifier import open_model, quiet
 from nlptl.models.encoder import EncoderModel
+from nlptl.models.opening import encoder_config, open_model, quiet
 from nlptl.registry import Registry
 
 
@@ -120,13 +119,9 @@ def masked_lm_on(checkpoint: Path) -> MaskedLM:
     Raises:
         CheckpointError: the folder cannot be opened, or its architecture has no masked-LM model.
     """
-    from transformers import AutoConfig, AutoModelForMaskedLM
+    from transformers import AutoModelForMaskedLM
 
-    try:
-        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
-    except Exception as error:  # OSError, ValueError, KeyError: as transformers finds the damage
-        raise CheckpointError(f"{checkpoint / 'config.json'} cannot be read: {error}") from error
-    return MaskedLM(*open_model(AutoModelForMaskedLM, checkpoint, config))
+    return MaskedLM(*open_model(AutoModelForMaskedLM, checkpoint, encoder_config(checkpoint)))
 
 
 def widen_vocabulary(model: Any, pieces: list[list[int]], size: int) -> None:

@@ -103,22 +103,24 @@ class Lora:
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         from peft import LoraConfig, get_peft_model
 
+        known = linear_layers(classifier.encoder)
+        if not known:
+            raise ConfigError("This encoder has no linear layers that adapters could be added to. Use --mode full.")
         settings = LoraConfig(
             r=lora.rank,
             lora_alpha=lora.alpha or 2 * lora.rank,
             lora_dropout=lora.dropout,
             use_rslora=lora.rslora,
             use_dora=lora.dora,
-            target_modules=lora.targets or linear_layers(classifier.encoder),
+            target_modules=lora.targets or known,
             bias="none",
         )
         try:
             # Adapters go into the encoder in place; the wrapper is kept for saving and merging only.
             self._adapter = get_peft_model(classifier.encoder, settings)
         except ValueError as error:
-            known = ", ".join(linear_layers(classifier.encoder))
             raise ConfigError(
-                f"lora.targets {lora.targets} do not fit this encoder. Linear layers: {known}."
+                f"lora.targets {lora.targets} do not fit this encoder. Linear layers: {', '.join(known)}."
             ) from error
 
     def save(self, classifier: Classifier, folder: Path) -> None:

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from nlptl.errors import CheckpointError
 from nlptl.kernels.inputs import Inputs
-from nlptl.models.classifier import mean_states, open_model, quiet
+from nlptl.models.classifier import mean_states
 from nlptl.models.encoder import EncoderModel
+from nlptl.models.opening import drop_pooler, encoder_class, encoder_config, open_model, quiet
 
 
 class SentenceEncoder(EncoderModel):
@@ -25,8 +26,7 @@ class SentenceEncoder(EncoderModel):
 
     def __init__(self, encoder: Any, pooling: str) -> None:
         super().__init__()
-        if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None  # not used: no gradients to wait for
+        drop_pooler(encoder)
         self._encoder = encoder
         self.pooling = pooling
         self.own = {}
@@ -97,11 +97,5 @@ def open_encoder(checkpoint: Path) -> Any:
     Raises:
         CheckpointError: the folder cannot be opened.
     """
-    from transformers import AutoConfig, AutoModel
-
-    try:
-        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
-    except Exception as error:  # OSError, ValueError, KeyError: as transformers finds the damage
-        raise CheckpointError(f"{checkpoint / 'config.json'} cannot be read: {error}") from error
-    encoder, _ = open_model(AutoModel, checkpoint, config)
-    return encoder
+    config = encoder_config(checkpoint)
+    return open_model(encoder_class(config), checkpoint, config)[0]

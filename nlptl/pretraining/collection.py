@@ -13,8 +13,8 @@ from nlptl.data.loading import load_splits
 from nlptl.data.text_corpus.corpus import read_texts, text_files, write_corpus, write_facts
 from nlptl.data.text_corpus.vocabulary import add_words, split_words, train_tokenizer
 from nlptl.errors import DataError
-from nlptl.models.classifier import load_tokenizer, longest_input
 from nlptl.models.masked_lm import POSITIONS
+from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
 from nlptl.pretraining.config import ResolvedPretrain
 from nlptl.storage.identity import file_digest, identity, texts_digest
 from nlptl.storage.paths import user_path
@@ -75,7 +75,7 @@ def collect(
         log.info(f"Training a {settings.kind} tokenizer")
         tokenizer = train_tokenizer(source.chunks(), settings.kind, settings.size, settings.lowercase, POSITIONS)
     else:
-        tokenizer = load_tokenizer(checkpoint.path)
+        tokenizer = open_tokenizer(checkpoint.path, encoder_config(checkpoint.path))
         if settings.extend:
             words = split_words(source.chunks(), tokenizer, settings.extend, settings.extend_occurrences)
             add_words(tokenizer, words)
@@ -94,7 +94,4 @@ def row_length(config: ResolvedPretrain, checkpoint: Checkpoint | None, tokenize
     """Most tokens of a row: as asked for, but no more than the encoder has positions."""
     if checkpoint is None:
         return min(config.corpus.max_length, POSITIONS)
-    from transformers import AutoConfig
-
-    encoder = AutoConfig.from_pretrained(checkpoint.path, trust_remote_code=False)
-    return longest_input(tokenizer, encoder, config.corpus.max_length)
+    return longest_input(tokenizer, encoder_config(checkpoint.path), config.corpus.max_length)

@@ -23,8 +23,8 @@ from nlptl.config.records import validate
 from nlptl.data.text_corpus.corpus import open_corpus
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, MaskedLM
+from nlptl.models.opening import load_tokenizer
 from nlptl.pretraining.collection import TextSource, collect, row_length
 from nlptl.pretraining.config import PretrainConfig, ResolvedPretrain
 from nlptl.pretraining.folder import (

@@ -19,6 +19,7 @@ CODE_BEARING = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".kera
 class _Checkpoint(BaseModel):
     name: str
     revision: str
+    relative: str = "."
 
 
 class _Part(BaseModel):

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from nlptl.checkpoints import resolve_checkpoint
+from nlptl.checkpoints import find_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, encode
-from nlptl.errors import ArtifactError
 from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
-from nlptl.models.classifier import Classifier, build_classifier, load_classifier, load_tokenizer
+from nlptl.models.classifier import Classifier, build_classifier, load_classifier
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
+from nlptl.models.opening import fit_inputs, load_tokenizer
 from nlptl.registry import MODES
 from nlptl.tasks import TaskSpec, joint_labels
 from nlptl.training.forward import features_of, logits_of
@@ -97,18 +97,13 @@ class EncoderPredictor:
         if manifest["whole"]:
             classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
         else:
-            noted = manifest["checkpoint"]
-            checkpoint = resolve_checkpoint(noted["name"], noted["revision"])
-            if checkpoint.revision != noted["revision"]:
-                raise ArtifactError(
-                    f"{folder} was trained on {noted['name']} at {noted['revision'][:19]}, but here it is at "
-                    f"{checkpoint.revision[:19]}. Bring that revision, or merge the run where it was trained."
-                )
+            checkpoint = find_checkpoint(manifest["checkpoint"], folder)
             classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
             mode.load(classifier, folder / MODEL)
         enable(classifier, KernelSettings.of(config.runtime))
         classifier.eval()
         tokenizer = load_tokenizer(folder / MODEL)
+        fit_inputs(tokenizer, classifier.config)
         start = "" if config.model.weights == "pretrained" else ", from random weights"
         title = f"{config.mode}, {config.checkpoint}{start}"
         return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title)

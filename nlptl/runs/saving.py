@@ -34,8 +34,8 @@ class SavedModel(Protocol):
     kind: ClassVar[str]
     """Its name in the registry PREDICTORS, which opens it again."""
 
-    def facts(self) -> dict[str, Any]:
-        """Entries of the manifest without which it cannot be opened."""
+    def facts(self, folder: Path) -> dict[str, Any]:
+        """Entries of the manifest of this run folder, without which it cannot be opened."""
 
     def write(self, folder: Path) -> None:
         """Write it to an empty folder."""
@@ -58,13 +58,13 @@ class SavedEncoder:
     """A few texts whose logits must be the same after reloading."""
     kind: ClassVar[str] = "encoder"
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, folder: Path) -> dict[str, Any]:
         return {
             "mode": self.mode_name,
             "whole": self.mode.saves_encoder,
             "pooling": self.classifier.pooling,
             "max_length": self.max_length,
-            "checkpoint": self.checkpoint.record(),
+            "checkpoint": self.checkpoint.record(folder),
         }
 
     def write(self, folder: Path) -> None:
@@ -101,7 +101,7 @@ def save_artifact(folder: Path, config: RunConfig, heads: list[Head], model: Sav
     names = {"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}
     packages = packages_of(config, [head.task for head in heads], model.kind)
     others = {"packages": packages} if packages else {}
-    facts = {**model.facts(), **names, **others, "files": digests_of(folder / MODEL)}
+    facts = {**model.facts(folder), **names, **others, "files": digests_of(folder / MODEL)}
     manifest = {"format": FORMAT, "nlptl": version("nlptl"), "kind": model.kind, **facts}
     _refuse(folder, model.compare(open_folder(folder, config, manifest)))
     write_json(folder / "manifest.json", manifest)

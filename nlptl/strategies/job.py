@@ -17,8 +17,9 @@ from nlptl.data.encoding import LONGEST_FILLER, Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, packing
-from nlptl.models.classifier import Classifier, encoder_config, load_tokenizer, longest_input
+from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
+from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
 from nlptl.registry import MODES
 from nlptl.runs.saving import SavedModel
 from nlptl.storage.cache import open_cache
@@ -153,8 +154,9 @@ class Job(RunContext):
 
 def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint) -> Job:
     """Tokenise the rows of every task with the checkpoint's tokenizer."""
-    tokenizer = load_tokenizer(checkpoint.path)
-    max_length = longest_input(tokenizer, encoder_config(checkpoint.path), config.model.max_length)
+    encoder = encoder_config(checkpoint.path)
+    tokenizer = open_tokenizer(checkpoint.path, encoder)
+    max_length = longest_input(tokenizer, encoder, config.model.max_length)
 
     def bar(split: str) -> Callable[[Iterable[int]], Iterable[int]]:
         return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")

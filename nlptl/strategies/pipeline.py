@@ -19,7 +19,7 @@ from nlptl.data.loading import Splits
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import check_metrics
 from nlptl.kernels import packing
-from nlptl.models.classifier import encoder_config
+from nlptl.models.opening import encoder_config
 from nlptl.registry import MODES, STRATEGIES
 from nlptl.runs.card import write_card
 from nlptl.runs.claims import inputs_of
@@ -27,13 +27,14 @@ from nlptl.runs.folder import buffered_log, finished_folder, run_folder
 from nlptl.runs.saving import SavedEncoder
 from nlptl.strategies import multi_task
 from nlptl.strategies.catalogue import usual_strategy
+from nlptl.strategies.dry_run import join_processes, try_checkpoint
 from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
 from nlptl.strategies.job import Job, Learned, RunContext, encode_rows, sample_of, task_rows
 from nlptl.strategies.saving import save_run
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
-from nlptl.training.runtime import Runtime, start_runtime
+from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
 
 log = logging.getLogger("nlptl")
@@ -52,6 +53,9 @@ class Learner(Protocol):
 
     def start(self) -> Runtime:
         """Join the other processes, if there are any; choose device and precision."""
+
+    def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
+        """See that learning can start, before there is a run folder; the runtime to go on with."""
 
     def learn(self, context: RunContext, folder: Path) -> Learned:
         """Learn from the rows; what an interrupted training goes on from is kept in `folder`/state."""
@@ -94,10 +98,12 @@ def train(
         if finished is not None:
             _publish(runtime, finished)
             return finished
+        labelled = [splits.task for splits in loaded]
+        runtime = plan.try_out(labelled, runtime)
         with run_folder(runtime, plan.config, inputs, resume, messages) as folder:
             if plan.config.multi_task.compare:
                 multi_task.train_alone(plan.config, given or {}, tasks, folder, train)
-                runtime = plan.start()  # each training has an accelerator of its own
+                runtime = plan.try_out(labelled, plan.start())  # each training has an accelerator of its own
             context = RunContext(plan.config, task_rows(loaded), runtime, clock)
             learned = plan.learn(context, folder)
         if runtime.is_main:
@@ -179,15 +185,15 @@ class EncoderLearner:
         return self.checkpoint.revision
 
     def start(self) -> Runtime:
-        settings = self.config.runtime
-        return start_runtime(
-            settings.precision,
-            settings.trackers,
-            settings.deterministic,
-            settings.progress,
-            settings.timeout_seconds,
-            settings.gradient_compression,
-        )
+        return join_processes(self.config.runtime)
+
+    def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
+        """Compute a few texts through the checkpoint as this run will use it.
+
+        Raises:
+            CheckpointError: it cannot be used; one sentence says why.
+        """
+        return try_checkpoint(self.config, self.checkpoint, tasks, runtime)
 
     def learn(self, context: RunContext, folder: Path) -> Learned:
         job = encode_rows(context, self.config, self.checkpoint)

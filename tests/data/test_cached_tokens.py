@@ -6,7 +6,7 @@ from transformers import BertweetTokenizer
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.data import cached_tokens
 from nlptl.data.encoding import encode
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 from nlptl.storage.cache import Cache
 
 FRAME = pd.DataFrame({"text": ["one text", "another, longer text", ""]})

@@ -8,7 +8,7 @@ import torch
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.data import encoding
 from nlptl.data.encoding import Encoded, collate, encode
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 
 TEXTS = ["short", "a somewhat longer text, with a comma", "", "naïve café 😀", "word " * 60]
 PAIRS = ["other", "", "second text", "x", "another word " * 30]

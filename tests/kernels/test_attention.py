@@ -10,7 +10,8 @@ from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from nlptl.kernels import attention
-from nlptl.models.classifier import build_classifier, load_tokenizer
+from nlptl.models.classifier import build_classifier
+from nlptl.models.opening import load_tokenizer
 from nlptl.registry import MODES
 
 

@@ -8,14 +8,8 @@ from transformers import AutoConfig, AutoModel, pipeline
 
 import nlptl
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models.classifier import (
-    build_classifier,
-    load_classifier,
-    load_head,
-    load_tokenizer,
-    longest_input,
-    save_head,
-)
+from nlptl.models.classifier import build_classifier, load_classifier, load_head, save_head
+from nlptl.models.opening import load_tokenizer, longest_input
 from nlptl.runs.saving import merge_artifact
 
 TEXTS = ["a good film in round 1", "Awful!", "The book was poor, and more of it and more of it. " * 3, "fine"]

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import SHAPES, masked_lm_on, new_masked_lm, widen_vocabulary
+from nlptl.models.opening import load_tokenizer
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder
 
 

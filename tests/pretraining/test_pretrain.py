@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import nlptl
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.errors import ArtifactError, ConfigError, NlptlError
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 from nlptl.pretraining import pretrain as pretraining
 from nlptl.training.resume import states as checkpointing
 

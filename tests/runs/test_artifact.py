@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -105,6 +106,31 @@ def test_a_damaged_decision(copy):
         load_artifact(folder)
 
 
+@pytest.mark.parametrize("mode", ["lora", "feature_extraction"])
+def test_a_run_moved_together_with_its_checkpoint_opens(train, tiny, obvious, tmp_path, mode):
+    home = tmp_path / "here"
+    checkpoint = shutil.copytree(tiny["bert"], home / "models" / "encoder")
+    run = train("sentiment", obvious, home / "runs" / "one", mode=mode, checkpoint=str(checkpoint)).run
+    before = run.predict_proba(["a good film"])
+    home.rename(tmp_path / "there")
+    moved = nlptl.load(tmp_path / "there" / "runs" / "one", precision="fp32", progress=False)
+    np.testing.assert_allclose(moved.predict_proba(["a good film"]), before, atol=1e-6)
+
+
+def test_a_changed_configuration_of_the_checkpoint_is_refused(train, tiny, obvious, tmp_path):
+    checkpoint = shutil.copytree(tiny["bert"], tmp_path / "checkpoint")
+    run = train("sentiment", obvious, tmp_path / "run", mode="feature_extraction", checkpoint=str(checkpoint)).run
+    config = checkpoint / "config.json"
+    config.write_text(config.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 1'))
+    with pytest.raises(ArtifactError, match="its weights, config.json or tokenizer changed"):
+        load_artifact(run.folder)
+    again = train("sentiment", obvious, tmp_path / "again", mode="feature_extraction", checkpoint=str(checkpoint)).run
+    texts = ["a good film", "a poor book"]
+    reopened = nlptl.load(again.folder, precision="fp32", progress=False)
+    assert reopened.evaluate(obvious / "test.csv")["accuracy"] == again.metrics["test"]["accuracy"]
+    assert abs(again.predict_proba(texts) - run.predict_proba(texts)).max() > 1e-4, "features of the old encoder"
+
+
 def test_an_adapter_does_not_open_on_another_revision_of_its_checkpoint(train, tiny, obvious, tmp_path):
     checkpoint = shutil.copytree(tiny["bert"], tmp_path / "checkpoint")
     run = train("sentiment", obvious, tmp_path / "run", mode="feature_extraction", checkpoint=str(checkpoint)).run
@@ -112,7 +138,7 @@ def test_an_adapter_does_not_open_on_another_revision_of_its_checkpoint(train, t
     content = bytearray(weights.read_bytes())
     content[-100] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(ArtifactError, match="was trained on .* at sha256:.*, but here it is at sha256:"):
+    with pytest.raises(ArtifactError, match="was trained on .* at files-sha256:.*, but .* is at files-sha256:"):
         load_artifact(run.folder)
 
 

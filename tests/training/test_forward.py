@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nlptl.data.encoding import encode
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 from nlptl.training import forward
 from nlptl.training.forward import concatenate, features_of, forward_all, logits_of, subset
 

@@ -5,7 +5,7 @@ import pytest
 from nlptl.data.files import CHUNK
 from nlptl.data.text_corpus.corpus import is_held_out, open_corpus, read_texts, write_corpus
 from nlptl.errors import DataError
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nlptl.data.text_corpus.vocabulary import add_words, continues_word, split_words, train_tokenizer
-from nlptl.models.classifier import load_tokenizer
+from nlptl.models.opening import load_tokenizer
 
 TEXTS = [[f"the unbelievable film number {i} was {word}, really {word}ly" for word in ("good", "great", "awful")]
          for i in range(30)]  # fmt: skip

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nlptl.data.encoding import encode
-from nlptl.models.classifier import load_tokenizer
 from nlptl.models.masked_lm import masked_lm_on
+from nlptl.models.opening import load_tokenizer
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder
 from nlptl.training.examples.unlabelled import ContrastiveExamples, DenoisingExamples, MaskedExamples, held_out_loss
 
