@@ -35,8 +35,8 @@ class TrainingConfig(Record):
     """Each layer below the head learns at this factor of the layer above it (discriminative rates, Howard & Ruder
     2018)."""
     unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Gradual unfreezing (Howard & Ruder 2018): the head learns first, then the layers are unfrozen from the top, one after
-    another, over this share of all steps. 0: all learn from the first step."""
+    """Gradual unfreezing (Howard & Ruder 2018): the head learns first, then the layers are unfrozen from the top, one
+    after another, over this share of all steps. 0: all learn from the first step."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a label's rows weigh in inverse proportion to their number."""
