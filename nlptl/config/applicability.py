@@ -72,8 +72,8 @@ class Rule:
     reason: str
     """Why they have none on the others; what stands in braces is filled with mode, strategy, method and baseline."""
     harmless: bool = False
-    """True: the setting only says how fast or where training runs, and the same command with another mode has the same
-    settings; a run that has no training loop leaves it aside with a warning. False: it is refused."""
+    """True: it is left aside with a warning, since whoever compares modes or methods gives all of them the same
+    settings: how training goes, where there is none; or a detail of another method. False: it is refused."""
 
     def covers(self, key: str) -> bool:
         """Whether the rule speaks of this setting."""
@@ -88,6 +88,7 @@ class Rule:
 
 
 LOOP = (
+    "model.dropout",
     "training.epochs",
     "training.learning_rate",
     "training.head_learning_rate",
@@ -135,11 +136,7 @@ RULES = (
     Rule(("baseline.features",), lambda s: s.is_baseline, "it belongs to baselines (baseline.model)"),
     # Where the encoder is frozen there is no training loop.
     Rule(LOOP, lambda s: s.trains_encoder, FROZEN, harmless=True),
-    Rule(
-        ("training.layer_decay", "training.unfreeze", "model.dropout"),
-        lambda s: s.trains_encoder,
-        FROZEN,
-    ),
+    Rule(("training.layer_decay", "training.unfreeze"), lambda s: s.trains_encoder, FROZEN),
     Rule(
         ("training.weight_decay",),
         lambda s: s.trains_encoder,
@@ -154,7 +151,7 @@ RULES = (
     Rule(
         ("model.head_start",),
         lambda s: "contrastive" not in s.sections,
-        "strategy {strategy} starts from prototypes of the labels",
+        "strategy {strategy}, the default for few shots in mode full, starts from prototypes of the labels",
     ),
     Rule(
         ("probe.regularisation",),
@@ -180,16 +177,23 @@ RULES = (
         lambda s: s.adapts,
         "it belongs to strategy domain_adaptation (nlptl adapt)",
     ),
-    Rule(("adaptation.weight",), lambda s: s.aligns, "method {method} has no alignment loss in mode {mode}"),
+    Rule(
+        ("adaptation.weight",),
+        lambda s: s.aligns,
+        "method {method} has no alignment loss in mode {mode}",
+        harmless=True,
+    ),
     Rule(
         ("adaptation.shrinkage",),
         lambda s: not s.trains_encoder and "coral" in s.method,
         "it belongs to coral on frozen features",
+        harmless=True,
     ),
     Rule(
         ("adaptation.rounds", "adaptation.first_share", "adaptation.last_share"),
         lambda s: "self_training" in s.method,
         "method {method} does not train on its own predictions",
+        harmless=True,
     ),
     Rule(
         ("adaptation.first_share",),
