@@ -14,7 +14,7 @@ from typing import Any
 
 from nlptl.config.overrides import dotted_keys
 from nlptl.config.run import RunConfig
-from nlptl.errors import ConfigError, NlptlError, joined
+from nlptl.errors import ConfigError, joined
 
 log = logging.getLogger("nlptl")
 SECTION_OF_STRATEGY = {"contrastive": ("contrastive",), "soup": ("soup",), "domain_adaptation": ("adaptation",)}
@@ -254,21 +254,35 @@ def check_applicability(
         ConfigError: lists every setting that was given and has no effect.
     """
     usual = [settings_of(RunConfig(task=situation.config.task)), *defaults]
-    refused: list[NlptlError] = []
-    aside: dict[str, list[str]] = {}
+    refused: dict[str, str] = {}
+    aside: dict[str, str] = {}
     for key in dotted_keys():
         rule = broken_rule(key, situation)
         if rule is None:
             continue
         if key in given and not rule.harmless:
-            reason = rule.sentence(situation)
-            refused.append(ConfigError(f"{key} would have no effect: {reason}. Leave it out."))
+            refused[key] = rule.sentence(situation)
         elif key in given or (key in stated and all(stated[key] != known.get(key) for known in usual)):
-            aside.setdefault(rule.sentence(situation), []).append(key)
+            aside[key] = rule.sentence(situation)
+    tell(refused, aside)
+
+
+def tell(refused: Mapping[str, str], aside: Mapping[str, str]) -> None:
+    """Refuse settings without effect, and warn of others.
+
+    Args:
+        refused: setting -> why it has no effect.
+        aside: likewise, for those that are left aside.
+
+    Raises:
+        ConfigError: lists every refused setting.
+    """
     if refused:
-        raise joined("The configuration", refused)
-    for reason, keys in aside.items():
-        log.warning(f"Settings without effect, left aside: {', '.join(keys)} ({reason})")
+        faults = [ConfigError(f"{key} would have no effect: {why}. Leave it out.") for key, why in refused.items()]
+        raise joined("The configuration", faults)
+    for why in dict.fromkeys(aside.values()):
+        keys = ", ".join(key for key, reason in aside.items() if reason == why)
+        log.warning(f"Settings without effect, left aside: {keys} ({why})")
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nlptl.config.overrides import dotted_keys, merge_settings, validated
 from nlptl.config.records import plain, read_yaml
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, ConfigError, NlptlError, joined
+from nlptl.pretraining.applicability import check_pretraining
 from nlptl.pretraining.config import PretrainConfig
 from nlptl.registry import BASELINES, METRICS, MODES, OBJECTIVES, STRATEGIES
 from nlptl.strategies.catalogue import usual_strategy
@@ -182,7 +183,7 @@ def checked_pretraining(
     """As `checked_config`, for a pre-training.
 
     Raises:
-        NlptlError: every fault of the settings, and each name that there is not.
+        NlptlError: every fault of the settings, each name that there is not, and settings that have no effect.
     """
     values, wrong = merge_settings(PretrainConfig, file, settings)
     missing = _find_tasks(values, None)[1]
@@ -193,7 +194,9 @@ def checked_pretraining(
                 check(name)
         except NlptlError as error:
             missing.append(error)
-    return validated(PretrainConfig, values, file, [*faults, *wrong, *missing])
+    config = validated(PretrainConfig, values, file, [*faults, *wrong, *missing])
+    check_pretraining(config, {key.replace("__", ".") for key, value in settings.items() if value is not None})
+    return config
 
 
 def asked_for_several(file: str | Path | None, settings: Mapping[str, Any]) -> bool:
