@@ -6,20 +6,28 @@ run.predict(["Not half as bad as I feared."])
 """
 
 from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nlptl.api import Run, adapt, adapt_matrix, load, merge, probe, rank, train, train_baseline
+    from typing import Any
+
+    from nlptl.api import adapt, adapt_matrix, load, merge, pretrain, probe, rank, train, train_baseline
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery, discover
-    from nlptl.pretraining.pretrain import pretrain
+    from nlptl.explore.layers import LayerReport
+    from nlptl.explore.ranking import Ranking
+    from nlptl.inference.predictor import Run
+    from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
 
 __version__ = _version("nlptl")
 __all__ = [
     "Discovery",
+    "DomainMatrix",
+    "LayerReport",
     "NlptlError",
+    "Ranking",
     "Run",
     "RunConfig",
     "TaskSpec",
@@ -38,19 +46,22 @@ __all__ = [
 ]
 
 # Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
-_HOMES = {
+_MODULE_OF = {
+    "Discovery": "nlptl.explore.discovery",
+    "DomainMatrix": "nlptl.api",
+    "LayerReport": "nlptl.api",
     "NlptlError": "nlptl.errors",
+    "Ranking": "nlptl.api",
     "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.api",
-    "Discovery": "nlptl.explore.discovery",
     "adapt_matrix": "nlptl.api",
     "discover": "nlptl.explore.discovery",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.api",
-    "pretrain": "nlptl.pretraining.pretrain",
+    "pretrain": "nlptl.api",
     "probe": "nlptl.api",
     "rank": "nlptl.api",
     "register_task": "nlptl.tasks",
@@ -59,9 +70,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nlptl' has no attribute {name!r}")
+def __getattr__(name: str) -> "Any":
+    if name not in _MODULE_OF:
+        from nlptl.errors import closest
+
+        nearest = closest(name, __all__) if not name.startswith("_") else None
+        hint = f". Did you mean {nearest!r}?" if nearest else ""
+        raise AttributeError(f"module 'nlptl' has no attribute {name!r}{hint}", name=name)
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they have been imported yet or not; completion and `help(nlptl)` show them."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NlptlError(Exception):
@@ -13,7 +13,16 @@ class NlptlError(Exception):
 
 
 class ConfigError(NlptlError):
-    """A setting, a flag or a task file is wrong."""
+    """A setting, a flag or a task file is wrong.
+
+    Args:
+        message: what the user reads.
+        faults: each fault alone, where the message lists several.
+    """
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults) or (message,)
 
 
 class DataError(NlptlError):
@@ -46,6 +55,19 @@ class Preempted(NlptlError):
 
 class MissingExtraError(NlptlError):
     """An optional package is needed; names the extra that brings it."""
+
+
+def joined(origin: str, errors: Sequence[NlptlError]) -> NlptlError:
+    """One error for several: the error itself where there is only one, else a ConfigError that lists every fault.
+
+    Args:
+        origin: what has these faults, such as a file or "The call", for the first line.
+        errors: one or more.
+    """
+    if len(errors) == 1:
+        return errors[0]
+    faults = [fault for error in errors for fault in getattr(error, "faults", (str(error),))]
+    return ConfigError(f"{origin} has {len(faults)} faults:\n" + "\n".join(f"  - {f}" for f in faults), faults)
 
 
 LONGEST_NAME = 200

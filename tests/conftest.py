@@ -198,7 +198,8 @@ def trained_tiny(
     def of(architecture: str, mode: str, pooling: str = "cls", **settings: Any) -> Trained:
         key = (architecture, mode, pooling, *sorted(settings.items()))
         if key not in runs:
-            values = {**LEARN_TINY, "model.pooling": pooling, **{k.replace("__", "."): v for k, v in settings.items()}}
+            learn = LEARN_TINY if mode != "feature_extraction" else {}
+            values = {**learn, "model.pooling": pooling, **{k.replace("__", "."): v for k, v in settings.items()}}
             folder = root / str(len(runs))
             runs[key] = train("sentiment", obvious, folder, values, mode=mode, checkpoint=tiny[architecture])
             assert mode == "feature_extraction" or runs[key].run.metrics["training"]["best_epoch"] > 0

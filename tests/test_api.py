@@ -1,7 +1,11 @@
+import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import datasets
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -71,6 +75,106 @@ def test_settings_go_over_the_file(quickly, obvious, tmp_path):
         nlptl.train("sentiment", settings={"training.epoch": 3})
 
 
+def test_frequent_settings_are_keywords(quickly, frames, tmp_path):
+    """Numbers of NumPy and paths are as good as Python's own."""
+    changed = {split: frame.rename(columns={"text": "review", "label": "stars"}) for split, frame in frames.items()}
+    changed = {split: f.assign(stars=f["stars"].map({"positive": 5, "negative": 1})) for split, f in changed.items()}
+    run = quickly(
+        data=changed,
+        text_column="review",
+        label_column="stars",
+        label_map={5: "positive", np.int64(1): "negative"},
+        shots=np.int64(9),
+        max_length=20,
+        precision="fp32",
+        tasks_dir=bundled("tasks"),
+        mode="full",
+        epochs=np.int64(1),
+        learning_rate=np.float32(1e-3),
+        batch_size=8,
+        settings={"runtime.progress": np.bool_(False)},
+    )
+    config = run.artifact.config
+    assert (config.data.shots, config.model.max_length, config.training.epochs, config.training.batch_size) == (
+        9,
+        20,
+        1,
+        8,
+    )
+    assert config.training.learning_rate == pytest.approx(1e-3)
+    assert config.data.label_map == {"5": "positive", "1": "negative"}
+    assert run.metrics["data"]["train"] <= 18
+
+
+def test_every_fault_of_a_call_is_told_at_once(tmp_path):
+    with pytest.raises(ConfigError, match="has 6 faults") as caught:
+        nlptl.train(
+            "sentimnt",
+            mode="lorra",
+            strategy="fine_tun",
+            checkpoint="minilmm",
+            epochs=0,
+            output=tmp_path / "run",
+            settings={"training.warmpu": 0.1},
+        )
+    for told in (
+        "Unknown task 'sentimnt'",
+        "Unknown mode 'lorra'. Available: feature_extraction, full, lora. Did you mean 'lora'?",
+        "Unknown strategy 'fine_tun'",
+        "Unknown checkpoint 'minilmm'",
+        "training.epochs: ",
+        "Unknown setting 'training.warmpu'",
+    ):
+        assert f"  - {told}" in str(caught.value).replace("strategy: ", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_faults_of_a_baseline_and_of_metrics_are_told_together(tmp_path):
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "task.yaml").write_text("{name: mail, description: x, labels: [a, b], metrics: [acuracy]}")
+    with pytest.raises(ConfigError, match="has 3 faults") as caught:
+        nlptl.train_baseline("mail", model="linear_svn", tasks_dir=tmp_path, settings={"seed": -1})
+    for told in ("Unknown metric 'acuracy'", "Unknown baseline 'linear_svn'", "seed: "):
+        assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_true_is_no_number(value):
+    with pytest.raises(ConfigError, match="expected a value, not true or false"):
+        nlptl.train("sentiment", epochs=value)
+
+
+def test_settings_without_effect_are_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(ConfigError, match=r"lora\.rank would have no effect: mode full has no adapters"):
+        nlptl.train("sentiment", data="nowhere.csv", settings={"lora.rank": 3}, output=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"mode would have no effect: the baseline knn has no encoder"):
+        nlptl.train_baseline("sentiment", model="knn", settings={"mode": "lora"})
+    with pytest.raises(ConfigError, match=r"training\.epochs would have no effect: nothing is trained here"):
+        nlptl.rank("sentiment", ["minilm"], settings={"training.epochs": 3})
+
+
+def test_a_target_is_a_list_of_texts_and_domains_are_tables(frames, tiny, tmp_path):
+    common = {"mode": "feature_extraction", "checkpoint": tiny["bert"], "settings": {"runtime.progress": False}}
+    texts = frames["validation"]["text"].tolist()
+    run = nlptl.adapt("sentiment", source=frames, target=texts, method="coral", output=tmp_path / "run", **common)
+    assert run.metrics["adaptation"]["target_rows"] == len(texts)
+    domains = {"plain": frames["train"], "dressed": frames["test"]}
+    matrix = nlptl.adapt_matrix("sentiment", domains, method="coral", output=tmp_path / "all", **common)
+    assert matrix.domains == ["plain", "dressed"]
+
+
+def test_one_checkpoint_is_ranked_by_its_path(obvious, tiny):
+    quiet = {"runtime.progress": False, "runtime.precision": "fp32"}
+    assert nlptl.rank("sentiment", Path(tiny["bert"]), data=obvious, settings=quiet).order == [tiny["bert"]]
+
+
+def test_an_opened_run_is_probed_and_merged(quickly, obvious, tmp_path):
+    run = quickly(data=obvious)
+    report = nlptl.probe(run=run, data=obvious, rows=30, settings={"runtime.progress": False})
+    assert report.run == str(run.folder)
+    assert nlptl.load(nlptl.merge(run, tmp_path / "merged")).predict(["a good film"])
+
+
 def test_a_task_made_in_python_is_trained(quickly, frames, monkeypatch):
     monkeypatch.setattr("nlptl.tasks._registered", {})
     nlptl.register_task(nlptl.TaskSpec(name="moods", description="x", labels=["positive", "negative"]))
@@ -114,5 +218,18 @@ def test_importing_the_package_is_light():
 def test_every_public_name_is_there():
     for name in nlptl.__all__:
         assert getattr(nlptl, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'tran'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'tran'\. Did you mean 'train'"):
         nlptl.tran  # noqa: B018
+
+
+def test_completion_and_help_show_the_public_names():
+    program = (
+        "import sys, nlptl; names = dir(nlptl); assert set(nlptl.__all__) <= set(names), names; "
+        "assert all(name in nlptl.__all__ or name.startswith('__') for name in names), names; "
+        "assert 'torch' not in sys.modules; import pydoc; print(pydoc.render_doc(nlptl, renderer=pydoc.plaintext))"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    for name in nlptl.__all__:
+        assert re.search(rf"(class {name}\b|^    {name}\()", shown, re.MULTILINE), name
+    assert "learning_rate: 'float | None' = None" in shown
+    assert inspect.signature(nlptl.train).parameters["learning_rate"].default is None

@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from nlptl import cli
+from nlptl.cli.options import listed
 from nlptl.config.data import DataConfig
 from nlptl.data.loading import load_splits
+from nlptl.registry import BASELINES, MODES, OBJECTIVES, STRATEGIES
 from nlptl.storage.cache import Cache
 from nlptl.storage.paths import bundled
 from nlptl.tasks import load_task
@@ -66,7 +69,79 @@ def test_help_names_every_verb():
 
 
 def test_version():
-    assert nlptl("version").stdout.strip() == version("nlptl")
+    assert nlptl("version").stdout.strip() == nlptl("--version").stdout.strip() == version("nlptl")
+
+
+def test_help_names_debug():
+    assert "--debug" in nlptl("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "registry"), [("train", MODES), ("train", STRATEGIES), ("baseline", BASELINES), ("pretrain", OBJECTIVES)]
+)
+def test_help_takes_choices_from_the_registries(verb, registry, monkeypatch):
+    """Also those of other packages, which are added before help is asked for."""
+    monkeypatch.setattr(registry, "_entries", dict(registry.entries()))
+    registry.add("borrowed", "nowhere:at_all", "what another package brings")
+    shown = " ".join(CliRunner().invoke(cli.app, [verb, "--help"], env={"COLUMNS": "2000"}).output.split())
+    for name in registry:
+        assert f"{name} ({registry.help(name)})" in shown
+
+
+def test_every_fault_of_a_command_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("train", "sentimnt", "--mode", "lorra", "--set", "training.epoch=2", "--set", "seed", "--epochs", "0")
+    told = nlptl(*arguments, code=2).stderr
+    for fault in ("Unknown task 'sentimnt'", "Unknown mode 'lorra'", "'training.epoch'", "'seed'", "training.epochs"):
+        assert fault in told
+    assert "has 5 faults" in told
+    told = nlptl("pretrain", "--data", "a.txt", "--objective", "masked", "--checkpoint", "minilmm", code=2).stderr
+    assert "Unknown objective 'masked'" in told
+    assert "Unknown checkpoint 'minilmm'" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("--checkpoints", "minilm", "bert-base", "sentiment"), "nlptl rank sentiment --checkpoints minilm,bert-base"),
+        (("sentiment", "--checkpoints", "minilm", "bert-base"), "nlptl rank sentiment --checkpoints minilm,bert-base"),
+        (("sentiment", "minilm", "bert-base"), "nlptl rank sentiment --checkpoints minilm,bert-base"),
+        (("--checkpoints", "minilm", "bert-base"), "nlptl rank TASK --checkpoints minilm,bert-base"),
+    ],
+)
+def test_names_behind_an_option_of_one_value_are_refused_with_the_form_that_works(arguments, advice):
+    (line,) = nlptl("rank", *arguments, code=2).stderr.strip().splitlines()
+    assert line.endswith(f"Write: {advice}")
+    assert "commas between them, or is repeated" in line
+
+
+def test_a_mistyped_task_of_rank_is_still_suggested():
+    assert "Did you mean 'sentiment'?" in nlptl("rank", "sentimnt", "--checkpoints", "minilm", code=2).stderr
+
+
+@pytest.mark.parametrize("given", [["a,b", "c"], ["a", "b", "c"], ["a, b ,c,"]])
+def test_an_option_is_repeated_or_takes_commas(given):
+    assert listed(given) == ["a", "b", "c"]
+
+
+def test_a_file_with_a_comma_in_its_name_is_one(tmp_path):
+    file = tmp_path / "a,b.csv"
+    file.write_text("x")
+    assert listed([str(file)]) == [str(file)]
+
+
+def test_settings_without_effect_are_refused():
+    told = nlptl("train", "sentiment", "--set", "lora.rank=4", "--set", "soup.members=2", code=2).stderr
+    assert "lora.rank would have no effect: mode full has no adapters. Leave it out." in told
+    assert "soup.members would have no effect: it belongs to strategy soup. Leave it out." in told
+
+
+def test_probe_of_a_run_needs_no_task(trained_tiny, obvious):
+    run = trained_tiny("bert", "full").run.folder
+    done = nlptl("probe", "--run", str(run), "--data", str(obvious), "--rows", "30", "--set", "runtime.progress=false")
+    assert "accuracy of a linear probe on each layer" in done.stdout
+    assert "no finished run" in nlptl("probe", "--run", str(run / "model"), code=2).stderr
+    assert "task: required" in nlptl("probe", "--rows", "30", code=2).stderr
 
 
 def test_tasks_lists_bundled_and_own(tmp_path):

@@ -29,7 +29,7 @@ def files(obvious, tmp_path):
 
 def test_domains_give_a_matrix(files, tiny, tmp_path):
     common = ["--mode", "feature_extraction", "--checkpoint", tiny["bert"], "--method", "coral"]
-    text = adapt("sentiment", *common, "--output", str(tmp_path / "all"), "--domains", *files)
+    text = adapt("sentiment", *common, "--output", str(tmp_path / "all"), "--domains", ",".join(files))
     assert re.search(r"\| plain \| \(\d+\.\d\) \| \d+\.\d -> \d+\.\d", text)
     assert {path.name for path in (tmp_path / "all").iterdir()} == {
         "plain",
@@ -43,6 +43,20 @@ def test_domains_give_a_matrix(files, tiny, tmp_path):
 
 def test_mistakes_say_what_to_do(files):
     assert "--source FILE --target FILE" in adapt("sentiment", code=2)
-    assert "What is" in adapt("sentiment", files[0], "--source", files[1], "--target", files[0], code=2)
-    assert "--output DIR" in adapt("sentiment", "--domains", *files, code=2)
+    assert "--output DIR" in adapt("sentiment", "--domain", files[0], "--domain", files[1], code=2)
     assert "Did you mean 'sentiment'" in adapt("sentimant", "--source", files[0], "--target", files[1], code=2)
+
+
+@pytest.mark.parametrize("order", ["task first", "task last", "no task"])
+def test_files_behind_domains_are_refused_with_the_form_that_works(files, order):
+    """An option takes one value: what stands behind it would be read as the task."""
+    task = [] if order == "no task" else ["sentiment"]
+    behind = ["--domains", *files]
+    told = adapt(*(task + behind if order == "task first" else behind + task), code=2)
+    assert f"Write: nlptl adapt {task[0] if task else 'TASK'} --domains {','.join(files)}" in told
+    assert len(told.strip().splitlines()) == 1
+
+
+def test_a_loose_word_without_domains_is_refused(files):
+    told = adapt("sentiment", files[0], "--source", files[1], "--target", files[0], code=2)
+    assert f"Write: nlptl adapt sentiment --domains {files[0]}" in told

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.discover import discover
+from nlptl.cli.help import ChoicesCommand
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
@@ -44,11 +46,29 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
 )
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:
-    app.command(no_args_is_help=True)(verb)
+    app.command(cls=ChoicesCommand, no_args_is_help=True)(verb)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(cache_app, name="cache")
 for verb in WITHOUT:
     app.command()(verb)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def nlptl(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error arose, and other libraries' warnings; anywhere.")
+    ] = False,
+) -> None:
+    """Transfer learning for text: tasks onto BERT-family checkpoints, fine-tuned in three modes."""
 
 
 def main() -> None:

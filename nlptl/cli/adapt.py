@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from nlptl.cli.options import (
+    BatchSize,
     CheckpointOption,
     ConfigFile,
+    Epochs,
     LabelColumn,
     LabelMap,
+    LearningRate,
+    Mode,
     Settings,
+    Shots,
     TasksDir,
     TextColumn,
     configured,
     data_settings,
+    listed,
     out,
+    refuse_loose_words,
 )
 from nlptl.errors import ConfigError
 
 
 def adapt(
     task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Further --domains.", show_default=False)
-    ] = None,
+    words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     source: Annotated[str | None, typer.Option(metavar="FILE|DIR", help="Labelled rows of the first domain.")] = None,
     target: Annotated[
         str | None,
@@ -39,7 +43,12 @@ def adapt(
     ] = None,
     domains: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE...", help="Labelled files, one per domain: adapt from each to each other."),
+        typer.Option(
+            "--domain",
+            "--domains",
+            metavar="FILE[,FILE...]",
+            help="Labelled files, one per domain: adapt from each to each other. Can be repeated.",
+        ),
     ] = None,
     method: Annotated[
         str | None,
@@ -48,7 +57,7 @@ def adapt(
             "coral, mmd, dann, or none: the source only."
         ),
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
+    mode: Mode = None,
     checkpoint: CheckpointOption = None,
     oracle: Annotated[
         bool | None,
@@ -57,6 +66,10 @@ def adapt(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
+    shots: Shots = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
     seed: Annotated[int | None, typer.Option(help="Of splits, initialisation, order, dropout. Default 0.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     output: Annotated[
@@ -78,7 +91,7 @@ def adapt(
 
       nlptl adapt fraud-text --source sms.csv --target emails.csv --target-test labelled_emails.csv --method coral
 
-      nlptl adapt sentiment --mode feature_extraction --output matrix --domains books.csv dvd.csv kitchen.csv
+      nlptl adapt sentiment --mode feature_extraction --output matrix --domains books.csv,dvd.csv,kitchen.csv
     """
     chosen: dict[str, Any] = {
         "task": task,
@@ -88,22 +101,23 @@ def adapt(
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
-        **data_settings(source, None, None, text_column, label_column, label_map, None),
+        **data_settings(source, None, None, text_column, label_column, label_map, shots),
+        "training.epochs": epochs,
+        "training.learning_rate": learning_rate,
+        "training.batch_size": batch_size,
         "data.target": target,
         "data.target_test": target_test,
         "adaptation.method": method,
         "adaptation.oracle": oracle,
     }
+    named = listed(domains)
+    refuse_loose_words("nlptl adapt", "--domains", named, [*([task] if task else []), *(words or [])], tasks_dir)
     resolved = configured(config, settings, chosen)
-    if domains:
-        _cross(resolved, [*domains, *(files or [])])
+    if named:
+        _cross(resolved, named)
         return
-    if files:
-        raise ConfigError(
-            f"What is {files[0]!r}? Name the data: --source FILE --target FILE, or --domains FILE FILE ..."
-        )
     if resolved.data.source is None or resolved.data.target is None:
-        raise ConfigError("Name both domains: --source FILE --target FILE (or several: --domains FILE FILE ...).")
+        raise ConfigError("Name both domains: --source FILE --target FILE (or several: --domains FILE,FILE,...).")
     from nlptl.api import load, train_folder
 
     folder = train_folder(resolved, resume=resume)
@@ -116,13 +130,9 @@ def _cross(config: Any, files: list[str]) -> None:
         raise ConfigError("--domains takes the place of --source and --target; give one or the other.")
     if config.output is None:
         raise ConfigError("--domains writes many runs: say where with --output DIR.")
-    names = [Path(file).stem if Path(file).suffix else Path(file).name for file in files]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"Domains are told apart by their file names, and these repeat: {', '.join(names)}.")
-    from nlptl.strategies.adaptation.matrix import cross_domains
+    from nlptl.api import cross_config
 
-    named = {name: (file, None) for name, file in zip(names, files, strict=True)}
-    matrix = cross_domains(config.model_copy(update={"output": None}), named, Path(config.output))
+    matrix = cross_config(config, files, config.output)
     if int(os.environ.get("RANK", "0")) == 0:
         out.print(matrix.markdown(), markup=False, highlight=False)
         out.print(f"Runs, matrix.md and matrix.json: {matrix.folder}", highlight=False)

@@ -34,9 +34,7 @@ def baseline(
     task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            help="logistic_regression (default), linear_svm, naive_bayes, knn, decision_tree, or all of them, compared."
-        ),
+        typer.Option(help="<baselines>; or all, to compare all of them. Default: logistic_regression."),
     ] = None,
     data: Data = None,
     validation: Validation = None,
@@ -73,11 +71,11 @@ def baseline(
         "baseline.model": None if model == EVERY else model,
         **data_settings(data, validation, test, text_column, label_column, label_map, shots, delimiter),
     }
-    resolved = configured(config, settings, chosen)
+    resolved = configured(config, settings, chosen, baseline=DEFAULT)
     from nlptl.api import train_config
 
     if model != EVERY:
-        show_run(train_config(resolved if resolved.baseline.model else resolved.with_baseline(DEFAULT)))
+        show_run(train_config(resolved))
         return
     from nlptl.evaluation.wording import shown
     from nlptl.registry import BASELINES

@@ -16,10 +16,19 @@ SHOWN = 20
 
 def discover(
     data: Annotated[
-        list[str], typer.Option(metavar="FILE|DIR", help="Texts: .txt (one a line), CSV, TSV, JSONL, Parquet.")
+        list[str],
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Texts: .txt (one a line), CSV, TSV, JSONL, Parquet, or a folder of them; can be repeated.",
+        ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for the draft and the table of groups.")],
-    text_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Default: text.")] = None,
+    text_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with the texts. Default: text, or the only column.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of text and CSV files. Default: UTF-8, or what a byte order mark says.")
+    ] = None,
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME|ID|DIR", help="Whose embeddings tell which texts belong together.")
     ] = "minilm",
@@ -27,11 +36,19 @@ def discover(
     groups: Annotated[
         int | None, typer.Option(help="How many. Default: the number with the best silhouette, up to --most-groups.")
     ] = None,
-    most_groups: Annotated[int, typer.Option(help="Of the search.")] = 300,
-    smallest_group: Annotated[int, typer.Option(help="A smaller group is dissolved.")] = 5,
-    noise: Annotated[float, typer.Option(help="kmeans: share of the texts, the least sure ones, left aside.")] = 0.05,
+    most_groups: Annotated[
+        int | None, typer.Option(help="The largest number of groups that kmeans tries. Default: 300.")
+    ] = None,
+    smallest_group: Annotated[int, typer.Option(help="Groups of fewer texts are dissolved.")] = 5,
+    noise: Annotated[
+        float | None,
+        typer.Option(help="For kmeans: the share of the texts, the least certain, that joins no group. Default: 0.05."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Read no more texts than this.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    max_length: Annotated[int, typer.Option(help="Tokens kept per text.")] = 128,
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Decides everything that is random.")] = 0,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress bars.")] = False,
 ) -> None:
     """Group unlabelled texts, name the groups, and draft a labelled file from them.
 
@@ -47,6 +64,7 @@ def discover(
         data,
         output,
         text_column=text_column,
+        encoding=encoding,
         checkpoint=checkpoint,
         method=method,
         groups=groups,
@@ -54,7 +72,10 @@ def discover(
         smallest_group=smallest_group,
         noise=noise,
         limit=limit,
+        max_length=max_length,
+        precision=precision,
         seed=seed,
+        progress=not no_progress,
     )
     if int(os.environ.get("RANK", "0")) != 0:
         return

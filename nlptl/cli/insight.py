@@ -18,7 +18,9 @@ from nlptl.cli.options import (
     TextColumn,
     configured,
     data_settings,
+    listed,
     out,
+    refuse_loose_words,
 )
 from nlptl.errors import ConfigError
 
@@ -28,7 +30,9 @@ Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write th
 
 
 def probe(
-    task: Annotated[str, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)],
+    task: Annotated[
+        str | None, typer.Argument(help="A task: see `nlptl tasks`. Not needed with --run.", show_default=False)
+    ] = None,
     checkpoint: CheckpointOption = None,
     run: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A run: its layers after training beside those before.")
@@ -53,11 +57,14 @@ def probe(
 
       nlptl probe sentiment
 
-      nlptl probe chatbot-intent --data banking77/ --run runs/my-run --plot layers.png
+      nlptl probe --run runs/my-run --data banking77/ --plot layers.png
     """
+    from nlptl.verbs.request import LOOKED_AT, task_of_run
+
+    known = task_of_run(run) if run is not None and task is None else None
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
-    common = {"task": task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
-    config = configured(None, settings, {**common, **asked})
+    common = {"task": known.name if known else task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
+    config = configured(None, settings, {**common, **asked}, known_task=known, reads=(*LOOKED_AT, "checkpoint"))
     from nlptl.explore.layers import probe_layers
     from nlptl.reports.plots import plot_layers
     from nlptl.reports.tables import rows_table
@@ -77,12 +84,15 @@ def probe(
 
 def rank(
     task: Annotated[str, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)],
-    more: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[CHECKPOINT]...", help="Names, Hub ids or folders.", show_default=False),
-    ] = None,
+    words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     checkpoints: Annotated[
-        list[str] | None, typer.Option(metavar="NAME|ID|DIR ...", help="The same; reads well before the names.")
+        list[str] | None,
+        typer.Option(
+            "--checkpoint",
+            "--checkpoints",
+            metavar="NAME|ID|DIR[,...]",
+            help="The candidates: names, Hub ids or folders. Can be repeated.",
+        ),
     ] = None,
     data: Data = None,
     text_column: TextColumn = None,
@@ -99,15 +109,19 @@ def rank(
 
     Examples:
 
-      nlptl rank sentiment --checkpoints minilm bert-base my-encoder/
+      nlptl rank sentiment --checkpoints minilm,bert-base,my-encoder/
 
-      nlptl rank fraud-text minilm roberta-base --data sms.csv --label-map ham=legitimate,spam=fraud
+      nlptl rank fraud-text --checkpoint minilm --checkpoint roberta-base --data sms.csv --label-map ham=legitimate
     """
-    candidates = [*(checkpoints or []), *(more or [])]
+    candidates = listed(checkpoints)
+    refuse_loose_words("nlptl rank", "--checkpoints", candidates, [task, *(words or [])], tasks_dir)
     if not candidates:
-        raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A B C")
+        raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A,B,C")
+    from nlptl.verbs.request import LOOKED_AT
+
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
-    config = configured(None, settings, {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked})
+    chosen = {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked}
+    config = configured(None, settings, chosen, reads=(*LOOKED_AT, "model.pooling"))
     from nlptl.explore.ranking import rank_checkpoints
     from nlptl.reports.tables import rows_table
     from nlptl.storage.json_files import write_json

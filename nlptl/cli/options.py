@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from nlptl.checkpoints import check_checkpoint
-from nlptl.config.overrides import load_config, parse_assignments, parse_label_map
+from nlptl.checkpoints import CHECKPOINTS
+from nlptl.config.overrides import parse_assignments, parse_label_map
+from nlptl.config.records import Record
 from nlptl.config.run import RunConfig
-from nlptl.errors import ConfigError
-from nlptl.registry import BASELINES, MODES
-from nlptl.tasks import load_task, task_names
+from nlptl.errors import ConfigError, NlptlError
+from nlptl.tasks import TaskSpec, find_tasks
 
 # Without markup: names of labels, columns and files may hold square brackets.
 out = Console(soft_wrap=True, markup=False)
@@ -55,8 +56,15 @@ Delimiter = Annotated[
     typer.Option(metavar="CHARACTER", help="Between the columns of CSV and TSV files. Default: found in the file."),
 ]
 CheckpointOption = Annotated[
-    str | None, typer.Option(metavar="NAME|ID|DIR", help="minilm (bundled), bert-base, ..., a Hub id, or a folder.")
+    str | None, typer.Option(metavar="NAME|ID|DIR", help="A name (see `nlptl checkpoints`), a Hub id, or a folder.")
 ]
+# What stands in angle brackets is filled in when help is asked for: see `nlptl.cli.help`.
+Mode = Annotated[str | None, typer.Option(help="How much of the encoder learns: <modes>. Default: full.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training rows. Default: the task's or the mode's.")]
+LearningRate = Annotated[
+    float | None, typer.Option(help="Highest learning rate of the encoder. Default: the task's or the mode's.")
+]
+BatchSize = Annotated[int | None, typer.Option(help="Rows per optimizer step. Default: the task's or the mode's.")]
 ConfigFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
@@ -103,39 +111,80 @@ def data_sources(data: list[str], several: bool) -> dict[str, Any]:
     return {"multi_task.sources": {name: source for name, _, source in named}} if named else {}
 
 
+def assigned(settings: list[str] | None, record: type[Record] = RunConfig) -> tuple[dict[str, Any], list[NlptlError]]:
+    """What `--set` says, and what is wrong with it, to be told with the other faults of a command."""
+    try:
+        return parse_assignments(settings or [], record), []
+    except ConfigError as error:
+        return {}, [error]
+
+
 def configured(
-    file: Path | None, settings: list[str] | None, chosen: dict[str, Any], several: bool = False
+    file: Path | None,
+    settings: list[str] | None,
+    chosen: dict[str, Any],
+    several: bool = False,
+    known_task: TaskSpec | None = None,
+    reads: Collection[str] | None = None,
+    baseline: str | None = None,
 ) -> RunConfig:
-    """The configuration of a file, `--set` and flags, the last ones first; a mistyped name is answered at once.
+    """The configuration of a file, `--set` and flags, the last ones first; every fault is told at once.
 
     Args:
         file: to start from.
         settings: of `--set`.
         chosen: by flags, under dotted keys; None where one was not given.
-        several: whether the command takes several tasks as a+b+c.
+        several, known_task, reads, baseline: as in `nlptl.verbs.request.checked_config`.
 
     Raises:
-        NlptlError: every fault of the settings, or a name that there is not.
+        NlptlError: every fault of the settings, and every name that there is not.
     """
+    from nlptl.verbs.request import checked_config
+
+    values, faults = assigned(settings)
     flags = {key: value for key, value in chosen.items() if value is not None}
-    resolved = load_config(file, **{**parse_assignments(settings or []), **flags})
-    check_names(resolved, several)
-    return resolved
+    return checked_config(
+        file, {**values, **flags}, several=several, known_task=known_task, reads=reads, baseline=baseline, faults=faults
+    )
 
 
-def check_names(config: RunConfig, several: bool = False) -> None:
-    """Answer a mistyped task, baseline, mode or checkpoint before torch is loaded.
+def listed(values: list[str] | None) -> list[str]:
+    """The values of an option that is repeated or takes several with commas between them.
+
+    A name with a comma in it is one value where such a file exists.
+    """
+    found: list[str] = []
+    for value in values or []:
+        parts = [value] if Path(value).exists() else value.split(",")
+        found += [part.strip() for part in parts if part.strip()]
+    return found
+
+
+def refuse_loose_words(command: str, option: str, given: list[str], words: list[str], tasks_dir: str | None) -> None:
+    """Refuse words behind an option that takes one value each time, and say how several are written.
+
+    Args:
+        command: such as `nlptl rank`.
+        option: such as `--checkpoints`.
+        given: the option's values.
+        words: the command's arguments, of which one at most is the task.
+        tasks_dir: where the user's own tasks are.
 
     Raises:
-        NlptlError: names what there is, and the nearest.
+        ConfigError: there is more than one word, or the only one is no task while the option has a value.
     """
-    names = task_names(config.task)
-    if len(names) > 1 and (config.baseline.model or not several):
-        raise ConfigError(f"{config.task} names {len(names)} tasks; this takes one. Only `nlptl train` takes several.")
-    tasks = [load_task(name, config.tasks_dir) for name in names]
-    if config.baseline.model:
-        BASELINES.check(config.baseline.model)
+    known = find_tasks(tasks_dir)
+    task = next((word for word in words if word in known), None)
+    others = [word for word in words if word != task]
+    if not others or (len(words) == 1 and not (given and _names_a_thing(words[0]))):
         return
-    MODES.check(config.mode)
-    for name in [config.checkpoint] if config.checkpoint else [task.checkpoint for task in tasks]:
-        check_checkpoint(name)
+    several = ",".join([*given, *others])
+    raise ConfigError(
+        f"{', '.join(map(repr, others))}: {option} takes several with commas between them, or is repeated. "
+        f"Write: {command} {task or 'TASK'} {option} {several}"
+    )
+
+
+def _names_a_thing(word: str) -> bool:
+    """Whether a word that is no task looks like a checkpoint or a file."""
+    return word in CHECKPOINTS or Path(word).exists() or "/" in word or bool(Path(word).suffix)

@@ -7,11 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nlptl.checkpoints import check_checkpoint
-from nlptl.cli.options import LabelColumn, LabelMap, Settings, TasksDir, data_settings
-from nlptl.config.overrides import load_settings, parse_assignments
+from nlptl.cli.options import LabelColumn, LabelMap, Settings, TasksDir, assigned, data_settings
 from nlptl.errors import ConfigError
-from nlptl.tasks import load_task
 
 
 def pretrain(
@@ -25,9 +22,7 @@ def pretrain(
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(
-            help="masked_lm (default): predict hidden tokens. simcse: tell texts apart. tsdae: mend damaged ones."
-        ),
+        typer.Option(help="What is learned from the texts: <objectives>. Default: masked_lm."),
     ] = None,
     checkpoint: Annotated[
         str | None, typer.Option(metavar="NAME|ID|DIR", help="Go on from this one: minilm, a Hub id, a folder.")
@@ -35,7 +30,9 @@ def pretrain(
     shape: Annotated[
         str | None, typer.Option(help="Instead, build a new encoder and its tokenizer: tiny, mini, small or base.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Learn from this task's training texts only (TAPT).")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Learn from the training texts of this task (task-adaptive pre-training).")
+    ] = None,
     text_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Default: text.")] = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
@@ -94,14 +91,11 @@ def pretrain(
         "corpus.max_length": max_length,
         **_data_settings(task, data, text_column, label_column, label_map),
     }
+    from nlptl.verbs.request import checked_pretraining
+
+    values, faults = assigned(settings, PretrainConfig)
     flags = {key: value for key, value in chosen.items() if value is not None}
-    values = {**parse_assignments(settings or [], PretrainConfig), **flags}
-    resolved = load_settings(PretrainConfig, config, values)
-    # Mistyped names are answered before torch is loaded.
-    if resolved.task is not None:
-        load_task(resolved.task, resolved.tasks_dir)
-    if resolved.checkpoint is not None:
-        check_checkpoint(resolved.checkpoint)
+    resolved = checked_pretraining(config, {**values, **flags}, faults)
     from nlptl.pretraining.pretrain import pretrain_config
 
     pretrain_config(resolved)

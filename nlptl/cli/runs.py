@@ -9,12 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from nlptl.cli.options import (
+    BatchSize,
     CheckpointOption,
     ConfigFile,
     DataByTask,
     Delimiter,
+    Epochs,
     LabelColumn,
     LabelMap,
+    LearningRate,
+    Mode,
     RunArgument,
     Settings,
     Shots,
@@ -29,8 +33,6 @@ from nlptl.cli.options import (
 )
 from nlptl.cli.predictions import is_first_process
 from nlptl.cli.printing import print_predictions
-from nlptl.config.overrides import load_config
-from nlptl.tasks import task_names
 
 EXAMPLES = 3
 
@@ -40,11 +42,11 @@ def train(
         str | None,
         typer.Argument(help="A task: see `nlptl tasks`; or several as a+b+c on one encoder.", show_default=False),
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="full (default), lora or feature_extraction.")] = None,
+    mode: Mode = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="fine_tune, contrastive (few labels) or soup (average of seeds). "
+            help="Which road knowledge takes: <strategies>. "
             "Default: fine_tune; in mode full with --shots up to 50, contrastive."
         ),
     ] = None,
@@ -64,8 +66,9 @@ def train(
     compare: Annotated[
         bool, typer.Option("--compare", help="Several tasks: also train each alone, and report the differences.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="Default: the task's or the mode's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: the task's or the mode's.")] = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
     output: Annotated[
         str | None, typer.Option(metavar="DIR", help="The run folder. Default: runs/TASK-MODE-TIME")
     ] = None,
@@ -99,9 +102,11 @@ def train(
         **data_settings(None, validation, test, text_column, label_column, label_map, shots, delimiter),
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
+        "training.batch_size": batch_size,
     }
-    asked = task or load_config(config, task=task).task
-    sources = data_sources(data or [], len(task_names(asked)) > 1)
+    from nlptl.verbs.request import asked_for_several
+
+    sources = data_sources(data or [], asked_for_several(config, {"task": task}))
     resolved = configured(config, settings, {**chosen, **sources}, several=True)
     from nlptl.api import load, train_folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 
 from nlptl.config.records import R, Record, fields_at, read_yaml, validate
 from nlptl.config.run import RunConfig
-from nlptl.errors import ConfigError, shortened, unknown
+from nlptl.errors import ConfigError, NlptlError, joined, shortened, unknown
 
 # As values by themselves they mean something else in YAML, or nothing; as a delimiter they mean themselves.
 _SIGNS = frozenset("|>,:;#-&*%@`?!")
@@ -31,12 +31,56 @@ def load_config(file: str | Path | None = None, **settings: Any) -> RunConfig:
 
 def load_settings(record: type[R], file: str | Path | None, settings: Mapping[str, Any]) -> R:
     """As `load_config`, for any record of settings."""
+    values, faults = merge_settings(record, file, settings)
+    return validated(record, values, file, faults)
+
+
+def merge_settings(
+    record: type[Record], file: str | Path | None, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[ConfigError]]:
+    """The values of a file with settings laid over them, not validated yet.
+
+    Returns:
+        Nested values, and a fault for each setting whose key there is not.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     values = read_yaml(Path(file)) if file is not None else {}
-    origin = f"{file}" if file is not None else "The configuration"
+    faults = []
     for key, value in settings.items():
-        if value is not None:
+        if value is None:
+            continue
+        try:
             _put(values, key.replace("__", "."), value, record)
-    return validate(record, values, origin)
+        except ConfigError as error:
+            faults.append(error)
+    return values, faults
+
+
+def validated(
+    record: type[R], values: Mapping[str, Any], file: str | Path | None = None, faults: Sequence[NlptlError] = ()
+) -> R:
+    """The record that merged values describe.
+
+    Args:
+        record: its type.
+        values: from `merge_settings`.
+        file: where they began, for messages.
+        faults: what else is wrong already; it is told together with the faults of the values.
+
+    Raises:
+        NlptlError: every fault.
+    """
+    origin = "The configuration" if file is None else str(file)
+    found: list[NlptlError] = list(faults)
+    try:
+        checked = validate(record, values, origin)
+    except ConfigError as error:
+        found.append(error)
+    if found:
+        raise joined(origin, found)
+    return checked
 
 
 def parse_assignments(assignments: list[str], record: type[Record] = RunConfig) -> dict[str, Any]:
@@ -47,21 +91,32 @@ def parse_assignments(assignments: list[str], record: type[Record] = RunConfig) 
         record: what the settings belong to.
 
     Raises:
-        ConfigError: no equals sign, an unknown key, or a value that is not YAML.
+        ConfigError: no equals sign, an unknown key, or a value that is not YAML; every fault at once.
     """
     parsed: dict[str, Any] = {}
+    faults: list[NlptlError] = []
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {shortened(assignment)!r} has no value. Write section.key=value.")
         try:
-            value = text if text in _SIGNS else yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-99-99
-            raise ConfigError(f"--set {shortened(assignment)!r}: the value is not valid YAML.") from error
-        # YAML 1.1 reads `1e-4` as text; a person who writes it means the number.
-        parsed[key.strip()] = _number_or(value)
-        _check_key(key.strip(), record)
+            key, value = _parse_assignment(assignment)
+            _check_key(key, record)
+            parsed[key] = value
+        except ConfigError as error:
+            faults.append(error)
+    if faults:
+        raise joined("--set", faults)
     return parsed
+
+
+def _parse_assignment(assignment: str) -> tuple[str, Any]:
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {shortened(assignment)!r} has no value. Write section.key=value.")
+    try:
+        value = text if text in _SIGNS else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-99-99
+        raise ConfigError(f"--set {shortened(assignment)!r}: the value is not valid YAML.") from error
+    # YAML 1.1 reads `1e-4` as text; a person who writes it means the number.
+    return key.strip(), _number_or(value)
 
 
 def parse_label_map(text: str) -> dict[str, str]:

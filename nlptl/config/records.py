@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, TypeVar, cast
 
 import yaml
@@ -25,7 +25,8 @@ class Record(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain(cls, value: Any, info: ValidationInfo) -> Any:
-        """What no field may hold, whatever its type."""
+        """The value as YAML would hold it; what no field may hold, whatever its type, is refused."""
+        value = plain(value)
         annotation = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and {"on", "off"} & {*getattr(annotation, "__args__", ())}:
             value = "on" if value else "off"  # YAML reads these names as true and false
@@ -87,6 +88,27 @@ def _decided_by(record: type[BaseModel], name: str) -> Iterable[str]:
 
 
 R = TypeVar("R", bound=Record)
+
+
+def plain(value: Any) -> Any:
+    """A value of Python as YAML would hold it: a path as text, a NumPy scalar as a number, an array as a list.
+
+    Containers are followed one level deep: fields hold plain values, lists of them, or maps between them.
+    """
+    if isinstance(value, Mapping):
+        return {_plain_scalar(key): _plain_scalar(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_scalar(inner) for inner in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    # By module and not by type: this room must not import NumPy, which takes a tenth of a second.
+    return value.tolist() if type(value).__module__ == "numpy" else value
+
+
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -156,7 +178,7 @@ def validate(model: type[R], values: Mapping[str, Any], origin: str) -> R:
     except ValidationError as error:
         faults = [_sentence(model, dict(e)) for e in error.errors(include_url=False)]
     listed = "\n".join(f"  - {fault}" for fault in faults)
-    raise ConfigError(f"{origin} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
+    raise ConfigError(f"{origin} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}", faults)
 
 
 def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Groups of vectors that lie together, and vectors that belong to none."""
+"""Clustering of vectors by direction, with vectors that belong to no group."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ import numpy as np
 
 NOISE = -1
 DIMENSIONS = 64
-"""Principal components kept: distances in fewer dimensions tell groups apart better, and sooner."""
+"""The number of principal components: distances in fewer dimensions tell groups apart better, and faster."""
 CRITERION_ROWS = 3000
+"""The number of vectors, drawn with the seed, that the silhouette is measured on."""
 SEARCHED = 12
-"""Numbers of groups tried, evenly spaced in their logarithm."""
+"""How many numbers of groups the coarse search tries, evenly spaced in their logarithm."""
 SPREAD = 0.15
 """The finer second search looks this far, as a share, to both sides of the best number."""
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """A group for each vector, and how the number of groups was chosen."""
+    """The group of each vector, and how the number of groups was chosen."""
 
     groups: np.ndarray
     """(rows,) int64, groups from 0, largest first; -1 for vectors that belong to none."""
     closeness: np.ndarray
     """(rows,) float32, cosine to the own group's centre; for noise, to the nearest."""
     criterion: str
+    """How the number of groups was chosen, in words."""
     tried: dict[int, float] = field(default_factory=dict)
     """Number of groups -> mean silhouette."""
 
     @property
     def count(self) -> int:
-        """Groups found."""
+        """The number of groups."""
         return int(self.groups.max(initial=NOISE)) + 1
 
 
@@ -52,11 +54,11 @@ def cluster(
     Args:
         vectors: (rows, H) float32.
         method: `kmeans` on unit vectors, or `hdbscan` (Campello et al. 2013), which finds its own number of groups.
-        count: number of groups; None: the one with the best mean silhouette (Rousseeuw 1987), searched up to `most`.
-        most: most groups to try.
+        count: the number of groups. None: the one up to `most` with the best mean silhouette (Rousseeuw 1987).
+        most: the largest number of groups to try.
         smallest: a smaller group is dissolved into noise.
         noise: kmeans: this share of the rows, those least sure of their group, become noise.
-        seed: of the starting centres and of the rows that the silhouette is measured on.
+        seed: draws the starting centres and the rows that the silhouette is measured on.
         track: wraps the numbers tried, for a progress bar.
     """
     units = _reduced(_unit(vectors), seed)
@@ -139,7 +141,7 @@ def _search(
 
 
 def _without_unsure(units: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
-    """Rows whose own centre is hardly nearer than the next one belong to none."""
+    """The groups, without the rows whose own centre is hardly nearer than the next one."""
     centres = np.stack([units[groups == group].mean(0) for group in range(groups.max() + 1)])
     if len(centres) < 2:
         return groups
@@ -153,7 +155,7 @@ def _without_unsure(units: np.ndarray, groups: np.ndarray, share: float) -> np.n
 
 
 def _by_size(groups: np.ndarray, smallest: int) -> np.ndarray:
-    """Groups renumbered, largest first; those too small become noise."""
+    """The groups renumbered, the largest first; groups that are too small become noise."""
     names, counts = np.unique(groups[groups != NOISE], return_counts=True)
     order = [name for name, count in sorted(zip(names, counts, strict=True), key=lambda x: -x[1]) if count >= smallest]
     renamed = np.full(len(groups), NOISE, np.int64)

@@ -1,4 +1,4 @@
-"""Labels where there are none yet: texts are grouped by their embeddings, and each group is named by its words."""
+"""Intent discovery: unlabelled texts are clustered by their embeddings, and groups are named by typical words."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.config.keywords import suggests
 from nlptl.data.encoding import encode
 from nlptl.data.files import TableWriter
+from nlptl.data.given import is_path, list_of_texts
 from nlptl.data.text_corpus.corpus import read_texts
 from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
 from nlptl.explore.clusters import NOISE, Clustering, cluster, medoids
@@ -30,49 +33,57 @@ from nlptl.training.runtime import Runtime, start_runtime
 
 log = logging.getLogger("nlptl")
 METHODS = ("hdbscan", "kmeans")
+MOST_GROUPS = 300
+"""The largest number of groups that is tried, where none is given."""
+NOISE_SHARE = 0.05
+"""The share of the texts that kmeans leaves out of all groups, where none is given."""
 WORDS, EXAMPLES = 8, 3
 FEWEST_TEXTS = 10
 
 
 @dataclass(frozen=True)
 class Group:
-    """Texts that belong together."""
+    """A group of texts that belong together."""
 
     name: str
     size: int
     words: list[str]
-    """Most typical first."""
+    """Its typical words, the most typical first."""
     examples: list[str]
-    """The texts nearest to the group's centre."""
+    """The texts nearest to the centre of the group."""
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found; the same stands in `folder`."""
+    """The groups that were found; the files in `folder` hold the same."""
 
     folder: Path
     groups: list[Group]
-    """Largest first."""
+    """The groups, the largest first."""
     labels: list[str | None]
-    """Of each different text, in their order; None for texts that belong to no group."""
+    """The label of each different text, in the order of `texts`; None for texts that belong to no group."""
     texts: list[str]
+    """The different texts, in the order in which they were read."""
     criterion: str
+    """How the number of groups was chosen."""
     tried: dict[int, float]
-    """Number of groups -> mean silhouette, where it was searched."""
+    """Number of groups -> mean silhouette, for the numbers that were tried."""
 
 
+@suggests()
 def discover(
-    data: str | Path | Sequence[str | Path] | None = None,
+    data: Any = None,
     output: str | Path = "discovered",
     *,
     texts: Sequence[str] | None = None,
     text_column: str | None = None,
+    encoding: str | None = None,
     checkpoint: str | Path = "minilm",
     method: str = "kmeans",
     groups: int | None = None,
-    most_groups: int = 300,
+    most_groups: int | None = None,
     smallest_group: int = 5,
-    noise: float = 0.05,
+    noise: float | None = None,
     max_length: int = 128,
     limit: int | None = None,
     seed: int = 0,
@@ -85,32 +96,31 @@ def discover(
     belong to no group, `groups.md`, a readable table, and `discovery.json`.
 
     Args:
-        data: files or folders of texts.
+        data: a file or folder of texts, or a list of them; or a pandas Series or DataFrame, or a `datasets` object.
         output: a folder that does not exist yet.
         texts: the texts themselves, instead of `data`.
-        text_column: of tables; None: `text`, or the only column.
-        checkpoint: whose embeddings tell what lies together; best one trained for sentences, such as minilm.
-        method: kmeans, or hdbscan, which leaves much more aside as noise.
-        groups: how many; None: the number with the best silhouette (kmeans) or what persists over densities (hdbscan).
-        most_groups: of the search.
-        smallest_group: a smaller one is dissolved.
-        noise: kmeans: share of the texts, the least sure ones, that are left out of all groups.
-        max_length: tokens per text.
-        limit: read no more texts than this.
-        seed: of everything random.
+        text_column: the column of a table that holds the texts. None: `text`, or the only column.
+        encoding: of text and CSV files. None: UTF-8, or what a byte order mark says.
+        checkpoint: the encoder whose embeddings are clustered; best is one trained for sentences, such as minilm.
+        method: kmeans, or hdbscan, which leaves many more texts in no group.
+        groups: the number of groups. None: the number with the best silhouette (kmeans), or the groups that persist
+            over densities (hdbscan).
+        most_groups: the largest number of groups that kmeans tries. None: 300.
+        smallest_group: the smallest number of texts in a group; smaller groups are dissolved.
+        noise: for kmeans, the share of the texts, the least certain ones, that are left out of all groups. None: 0.05.
+        max_length: tokens kept per text.
+        limit: the largest number of texts that are read.
+        seed: decides everything that is random.
         precision: auto, bf16, fp16 or fp32.
-        progress: show bars.
+        progress: whether progress bars are shown.
 
     Raises:
-        NlptlError: a name that is not known, too few texts, or an output that exists.
+        NlptlError: a name is not known, there are too few texts, or the output exists.
     """
     folder = user_path(output)
-    _check(folder, method, groups, noise)
+    _check(folder, method, groups, most_groups, noise)
     found = resolve_checkpoint(str(checkpoint))
-    paths = [data] if isinstance(data, str | Path) else list(data or [])
-    chunks: Iterator[list[str]] = read_texts([str(path) for path in paths], text_column, None, limit)
-    everything = chain.from_iterable(chunks) if texts is None else (str(text) for text in texts if str(text).strip())
-    unique = list(dict.fromkeys(everything))
+    unique = list(dict.fromkeys(_texts(data, texts, text_column, encoding, limit)))
     least = max(FEWEST_TEXTS, groups or 0)
     if len(unique) < least:
         raise DataError(f"There are {len(unique)} different texts; at least {least} are needed.")
@@ -120,9 +130,9 @@ def discover(
         vectors,
         method,
         groups,
-        most_groups,
+        MOST_GROUPS if most_groups is None else most_groups,
         smallest_group,
-        noise,
+        NOISE_SHARE if noise is None else noise,
         seed,
         lambda counts: runtime.track(list(counts), "trying numbers of groups", unit="number"),
     )
@@ -135,12 +145,31 @@ def discover(
     return discovery
 
 
-def _check(folder: Path, method: str, groups: int | None, noise: float) -> None:
+def _texts(
+    data: Any, texts: Sequence[str] | None, text_column: str | None, encoding: str | None, limit: int | None
+) -> Iterator[str]:
+    if data is None and texts is None:
+        raise ConfigError("There is nothing to group. Give files of texts as data, or the texts themselves.")
+    given = list_of_texts(data, text_column) if texts is None else [str(text) for text in texts]
+    if given is not None:
+        return islice((text for text in given if text.strip()), limit)
+    paths = [data] if is_path(data) else data
+    return chain.from_iterable(read_texts([str(path) for path in paths], text_column, encoding, limit))
+
+
+def _check(folder: Path, method: str, groups: int | None, most_groups: int | None, noise: float | None) -> None:
     if method not in METHODS:
         raise ConfigError(unknown("method", method, METHODS))
-    if method == "hdbscan" and groups is not None:
-        raise ConfigError("hdbscan finds the number of groups by itself. Leave --groups out, or use --method kmeans.")
-    if (groups is not None and groups < 2) or not 0 <= noise < 1:
+    searched = {"groups": groups, "most_groups": most_groups, "noise": noise}
+    given = [name for name, value in searched.items() if value is not None]
+    if method == "hdbscan" and given:
+        raise ConfigError(
+            f"hdbscan finds the number of groups and the texts of none by itself. Leave {', '.join(given)} out, or use "
+            "method kmeans."
+        )
+    if groups is not None and most_groups is not None:
+        raise ConfigError("most_groups limits the search for a number of groups; groups gives that number. Give one.")
+    if (groups is not None and groups < 2) or not 0 <= (noise or 0) < 1:
         raise ConfigError(f"groups must be at least 2 and noise from 0 to below 1 (given: {groups}, {noise}).")
     if folder.exists():
         raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
@@ -176,7 +205,7 @@ def _name(folder: Path, texts: list[str], vectors: np.ndarray, result: Clusterin
 
 
 def _write(discovery: Discovery, result: Clustering, checkpoint: Checkpoint, texts: int) -> None:
-    """The whole folder aside, then renamed."""
+    """Write the folder under another name, and rename it when it is complete."""
     aside = discovery.folder.with_name(discovery.folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What each layer of an encoder makes of a text, and how alike two encoders' layers are.
+"""The outputs of each layer of an encoder, pooled, and the similarity of the layers of two encoders.
 
 Shapes: B texts, L tokens, H hidden, S layer outputs (the embeddings and every layer).
 """
@@ -19,7 +19,7 @@ POOLINGS = ("mean", "cls")
 
 
 def layer_count(encoder: Any) -> int:
-    """S: the embeddings and every layer.
+    """The number of layer outputs, S: the embeddings and every layer.
 
     Args:
         encoder: a transformers PreTrainedModel.
@@ -28,7 +28,7 @@ def layer_count(encoder: Any) -> int:
 
 
 def layer_outputs(encoder: Any) -> Callable[[Inputs], Tensor]:
-    """Inputs (B, L) to (B, S * 2 * H): each layer's mean and first token, all of them in one pass."""
+    """A function from inputs (B, L) to (B, S * 2 * H): the mean and the first token of each layer, in one pass."""
 
     def pooled(inputs: Inputs) -> Tensor:
         states = encoder(**inputs, output_hidden_states=True).hidden_states
@@ -40,7 +40,7 @@ def layer_outputs(encoder: Any) -> Callable[[Inputs], Tensor]:
 
 
 def split_layers(outputs: np.ndarray, layers: int) -> dict[tuple[int, str], np.ndarray]:
-    """(texts, S * 2 * H) taken apart: (layer, pooling) -> (texts, H); layer 0 is the embeddings."""
+    """Split (texts, S * 2 * H) into (layer, pooling) -> (texts, H), where layer 0 is the embeddings."""
     by_layer = outputs.reshape(len(outputs), layers, len(POOLINGS), -1)
     return {(layer, pooling): by_layer[:, layer, i] for layer in range(layers) for i, pooling in enumerate(POOLINGS)}
 

@@ -1,4 +1,4 @@
-"""Which layer knows the task: a linear probe on every layer (Alain & Bengio 2016), and what fine-tuning changed."""
+"""A linear probe on every layer of an encoder (Alain & Bengio 2016), and how far fine-tuning changed each layer."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Layers = dict[tuple[int, str], dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class LayerReport:
-    """A row per layer and pooling; layer 0 is the embeddings."""
+    """What the probes found: one row per layer and pooling, where layer 0 is the embeddings."""
 
     checkpoint: str
     run: str | None
     metric: str
     rows: list[dict[str, Any]]
-    """layer, pooling, validation, test; for a run also validation_after, test_after and cka."""
+    """Each row holds layer, pooling, validation and test; for a run also validation_after, test_after and cka."""
 
     @property
     def best(self) -> dict[str, Any]:
@@ -39,18 +39,18 @@ class LayerReport:
 
 
 def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, most: int = 2000) -> LayerReport:
-    """Fit a linear head on each layer's pooled outputs; one pass over the texts gives them all.
+    """Fit a linear head on the pooled outputs of each layer; one pass over the texts gives the outputs of all layers.
 
     Args:
-        config: task, data, checkpoint, seed, `probe` and `model.max_length`.
-        given: Python data instead of `config.data.source`.
+        config: says task, data, checkpoint, seed, `probe.regularisation` and `model.max_length`.
+        given: Python data, instead of `config.data.source`.
         run: a finished run on an encoder: its layers are probed beside those of the checkpoint it started from, and
             compared with them by linear CKA on the validation texts (Kornblith et al. 2019).
-        most: rows of each split that are used.
+        most: the largest number of rows of each split that are used.
 
     Raises:
-        ConfigError: a checkpoint and a run of another one.
-        NlptlError: data, checkpoint or run cannot be used.
+        ConfigError: a checkpoint is named, and the run started from another one.
+        NlptlError: the data, the checkpoint or the run cannot be used.
     """
     artifact = load_artifact(run) if run else None
     if artifact is not None:
@@ -59,7 +59,7 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
         if config.checkpoint not in (None, noted):
             raise ConfigError(f"{run} started from {noted}, not from {config.checkpoint}. Leave --checkpoint out.")
         config = config.model_copy(update={"checkpoint": noted, "model": artifact.config.model})
-    # A run's own task no longer knows where the bundled sample lies; the registered one does.
+    # The task in a run folder no longer knows where the bundled sample lies; the registered task does.
     own_data = given is None and config.data.source is None
     task = artifact.task if artifact and not own_data else load_task(config.task, config.tasks_dir)
     checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
@@ -93,7 +93,7 @@ def _layers(reader: Reader, encoder: Any, material: Material) -> Layers:
 
 
 def _probed(features: dict[str, np.ndarray], material: Material, config: RunConfig) -> dict[str, float]:
-    """The task's metric of a probe on validation, which chose its strength, and on test."""
+    """The metric of a probe on the validation split, which chose its strength, and on the test split."""
     whole = {split: np.ascontiguousarray(matrix) for split, matrix in features.items()}
     head = probe_of(whole, material, config)
     metric = material.task.metric

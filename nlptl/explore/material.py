@@ -1,4 +1,4 @@
-"""A task's rows, and a checkpoint to read them with: what every look into an encoder starts from."""
+"""The rows of a task, and a checkpoint to read them with: probing layers and ranking checkpoints start from these."""
 
 from __future__ import annotations
 
@@ -20,16 +20,14 @@ from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.linear_probe import LinearHead, fit_probe
 from nlptl.models.opening import longest_input, open_tokenizer
 from nlptl.models.trial import try_out
-from nlptl.tasks import TaskSpec, load_task
+from nlptl.tasks import SPLITS, TaskSpec, load_task
 from nlptl.training.forward import forward_all
 from nlptl.training.runtime import Runtime
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Material:
-    """Audited splits with their targets."""
+    """The audited splits of a task with their targets."""
 
     task: TaskSpec
     frames: dict[str, pd.DataFrame]
@@ -37,7 +35,7 @@ class Material:
 
     @property
     def classes(self) -> int:
-        """C"""
+        """The number of labels, C."""
         return len(self.task.label_list())
 
 
@@ -65,7 +63,9 @@ def _some(splits: Splits, split: str, most: int, seed: int) -> pd.DataFrame:
 def open_checkpoint(
     checkpoint: Checkpoint, material: Material, pooling: str, runtime: Runtime, config: RunConfig
 ) -> Classifier:
-    """The checkpoint's encoder, frozen, with a head that is not used; what it lacks is drawn with the configured seed.
+    """The encoder of a checkpoint, frozen, under a head that is not used.
+
+    Weights that the checkpoint lacks are drawn with the configured seed.
 
     Raises:
         CheckpointError: it cannot be opened.
@@ -79,7 +79,7 @@ def open_checkpoint(
 
 @dataclass(frozen=True)
 class Reader:
-    """How a function of an encoder is applied to all splits."""
+    """Applies a function of an encoder to the texts of all splits."""
 
     runtime: Runtime
     tokenizer: Any
@@ -105,14 +105,14 @@ class Reader:
     def read(
         self, function: Any, width: int, material: Material, what: str, splits: Sequence[str] = SPLITS
     ) -> dict[str, np.ndarray]:
-        """Split -> (rows, width) float32.
+        """The function's results, split -> (rows, width) float32.
 
         Args:
-            function: inputs (B, L) to (B, width).
-            width: of its result.
-            material: the texts.
-            what: the progress bar's words.
-            splits: which are read.
+            function: takes inputs (B, L) and returns (B, width).
+            width: the number of columns of its result.
+            material: holds the texts.
+            what: the words of the progress bar.
+            splits: the names of the splits that are read.
         """
         pad = int(self.tokenizer.pad_token_id)
         found = {}
@@ -123,7 +123,7 @@ class Reader:
 
 
 def probe_of(features: dict[str, np.ndarray], material: Material, config: RunConfig) -> LinearHead:
-    """The linear head that validation chooses, fitted on train."""
+    """The linear head on train whose regularisation strength the validation split chooses."""
     validation = (features["validation"], material.targets["validation"])
     path = config.probe.regularisation
     return fit_probe(features["train"], material.targets["train"], material.classes, path, validation)

@@ -1,4 +1,4 @@
-"""Which checkpoint will transfer best here, before training any: a linear probe and LogME on frozen features."""
+"""Ranking of checkpoints for a task before any is trained, by a linear probe and LogME on frozen features."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from nlptl.training.runtime import Runtime, local_runtime
 
 @dataclass(frozen=True)
 class Ranking:
-    """Candidates, the most promising first."""
+    """The candidate checkpoints, the most promising first."""
 
     metric: str
     rows: list[dict[str, Any]]
-    """checkpoint, probe (the metric on validation), loss (of the probe there), log_me, parameters, seconds."""
+    """A row per candidate: checkpoint, probe (the metric on validation), loss (of the probe on validation), log_me,
+    parameters and seconds."""
 
     @property
     def order(self) -> list[str]:
@@ -33,14 +34,16 @@ class Ranking:
 def rank_checkpoints(config: RunConfig, checkpoints: Sequence[str], given: Any = None, most: int = 2000) -> Ranking:
     """Order candidates by the validation loss of a linear probe on their frozen features; LogME stands beside it.
 
-    The loss rather than the metric: a few hundred validation rows tell close candidates apart by it. Where probe and
-    LogME (You et al. 2021) disagree, neither can be relied on: train both. The test split is not looked at.
+    The order goes by the loss rather than by the metric, because a few hundred validation rows tell close candidates
+    apart by their losses. Where the probe and LogME (You et al. 2021) disagree, neither can be relied on, and both
+    checkpoints should be trained. The test split is not read.
 
     Args:
-        config: task, data, seed, `probe`, `model.max_length`; `model.pooling` for all candidates alike.
+        config: says task, data, seed, `probe.regularisation`, `model.max_length` and, for all candidates alike,
+            `model.pooling`.
         checkpoints: names, Hub ids or folders.
-        given: Python data instead of `config.data.source`.
-        most: rows of each split that are used.
+        given: Python data, instead of `config.data.source`.
+        most: the largest number of rows of each split that are used.
 
     Raises:
         ConfigError: no candidate, or one named twice.

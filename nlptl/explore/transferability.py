@@ -1,4 +1,4 @@
-"""How well frozen features explain labels, without training anything."""
+"""LogME: how well frozen features explain labels, without training anything."""
 
 from __future__ import annotations
 

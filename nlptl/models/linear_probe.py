@@ -51,7 +51,7 @@ def fit_probe(
         classes: C.
         regularisation: inverse strengths; the objective is C * sum of losses + 0.5 * |W|^2, as in scikit-learn.
         validation: features and targets that choose among them; a single strength needs none.
-        class_weights: (C,) weights of the rows' losses.
+        class_weights: (C,) weights of the labels' losses, as in `nlptl.objectives.classification.Classification`.
         begin: a head of about these rows, to start from; changes the time alone.
         finish: take the chosen strength to its end; False: as far as choosing took it, which is near.
     """
@@ -139,6 +139,7 @@ class _Problem:
 
 
 def _loss(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
+    """Mean over the rows of a row's loss; of several labels at once, the sum of theirs, each times its weight."""
     if targets.is_floating_point():
-        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=None) * logits.shape[1]
+        return F.binary_cross_entropy_with_logits(logits, targets, weight=class_weights) * logits.shape[1]
     return F.cross_entropy(logits, targets, weight=class_weights)

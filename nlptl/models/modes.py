@@ -24,6 +24,8 @@ class Mode(Protocol):
     """Whether an encoder of random weights can become useful: nothing in it stays as it was."""
     few_labels_strategy: ClassVar[str]
     """The strategy of a run with few labels, one to a text, that names none."""
+    has_adapters: ClassVar[bool]
+    """Whether it reads the section `lora` of the configuration."""
     saves_encoder: ClassVar[bool]
     """False: the saved model needs the checkpoint it came from."""
     pools: ClassVar[dict[str, str]]
@@ -60,6 +62,7 @@ class Full:
     trains_encoder: ClassVar[bool] = True
     trains_every_weight: ClassVar[bool] = True
     few_labels_strategy: ClassVar[str] = "contrastive"
+    has_adapters: ClassVar[bool] = False
     saves_encoder: ClassVar[bool] = True
     pools: ClassVar[dict[str, str]] = {}
 
@@ -94,6 +97,7 @@ class Lora:
     trains_encoder: ClassVar[bool] = True
     trains_every_weight: ClassVar[bool] = False
     few_labels_strategy: ClassVar[str] = "fine_tune"
+    has_adapters: ClassVar[bool] = True
     saves_encoder: ClassVar[bool] = False
     pools: ClassVar[dict[str, str]] = {}
 
@@ -159,6 +163,7 @@ class FeatureExtraction:
     trains_encoder: ClassVar[bool] = False
     trains_every_weight: ClassVar[bool] = False
     few_labels_strategy: ClassVar[str] = "fine_tune"
+    has_adapters: ClassVar[bool] = False
     saves_encoder: ClassVar[bool] = False
     # A linear head on frozen features gains from equal lengths; an encoder that learns finds its own.
     pools: ClassVar[dict[str, str]] = {"mean": "unit_mean"}

@@ -1,1 +1,1 @@
-"""What people look at: tables and the model card."""
+"""Tables and plots for people."""

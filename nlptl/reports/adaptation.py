@@ -1,4 +1,4 @@
-"""What domain adaptation did, for people: source only, adapted, oracle."""
+"""The table that compares the models of a domain adaptation: source only, adapted, oracle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ MODELS = {"source_only": "source only", "adapted": "adapted", "oracle": "oracle"
 
 
 def adaptation_table(facts: dict[str, Any]) -> Table:
-    """Test metrics of the models side by side."""
+    """The test metrics of the three models side by side.
+
+    Args:
+        facts: the section `adaptation` of a run's metrics.
+    """
     table = Table(title=f"Domain adaptation: {facts['method']}, test rows of the {facts['reported_on']}")
     table.title_justify = "left"
     table.add_column("metric")

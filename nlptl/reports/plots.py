@@ -1,4 +1,4 @@
-"""Pictures; matplotlib is the extra `plots`."""
+"""Plots; they need matplotlib, which the extra `plots` installs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from nlptl.explore.layers import LayerReport
 
 
 def plot_layers(report: LayerReport, path: Path | None = None) -> Any:
-    """A line per pooling over the layers, before and, for a run, after fine-tuning, with their likeness (CKA).
+    """Plot the metric of a linear probe over the layers of an encoder, one line per pooling.
+
+    For a run there are also the lines after fine-tuning, and the similarity (CKA) of each layer before and after.
 
     Args:
-        report: what `nlptl.probe` gave.
-        path: also write it there; the suffix says the format (png, svg, pdf).
+        report: the result of `nlptl.probe`.
+        path: a file that the plot is also written to; its suffix says the format (png, svg, pdf).
 
     Returns:
         The matplotlib Figure.

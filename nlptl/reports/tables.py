@@ -10,7 +10,11 @@ from nlptl.evaluation.wording import shown
 
 
 def results_table(metrics: dict[str, Any]) -> Table:
-    """Validation and test of a run, side by side."""
+    """The metrics of a run on validation and test, side by side.
+
+    Args:
+        metrics: those of the run, by split.
+    """
     table = Table(title="Results", title_justify="left")
     table.add_column("metric")
     splits = [split for split in ("validation", "test") if split in metrics]
@@ -30,7 +34,11 @@ def results_table(metrics: dict[str, Any]) -> Table:
 
 
 def comparison_table(tasks: dict[str, Any]) -> Table:
-    """Tasks of one run, and beside each, where it was measured, the same task alone."""
+    """The tasks of one run, and beside each the same task trained alone, where that was measured.
+
+    Args:
+        tasks: the section `tasks` of the run's metrics.
+    """
     table = Table(title="Tasks together and alone (primary metric on test)", title_justify="left")
     for column in ("task", "metric", "together", "alone", "difference", "forgetting on validation"):
         table.add_column(column, justify="left" if column in ("task", "metric") else "right")
@@ -48,7 +56,7 @@ def comparison_table(tasks: dict[str, Any]) -> Table:
 
 
 def time_table(metrics: dict[str, Any]) -> Table:
-    """Where the time went, and what was done in it."""
+    """The seconds that each part of a run took, and the rates of its work."""
     table = Table(title="Time and work", title_justify="left")
     table.add_column("part")
     table.add_column("", justify="right")
@@ -59,7 +67,12 @@ def time_table(metrics: dict[str, Any]) -> Table:
 
 
 def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
-    """Precision, recall and F1 of each label, the worst first."""
+    """Precision, recall and F1 of each label, the lowest F1 first.
+
+    Args:
+        report: the metrics of one split.
+        most: the largest number of labels that are shown.
+    """
     table = Table(title=f"Labels, lowest F1 first (at most {most})", title_justify="left")
     for column in ("label", "precision", "recall", "f1", "rows"):
         table.add_column(column, justify="left" if column == "label" else "right")
@@ -70,7 +83,7 @@ def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
 
 
 def rows_table(rows: list[dict[str, Any]], title: str) -> Table:
-    """Records with the same keys as a table; the keys are its head."""
+    """A table of records that have the same keys, which become the head of the table."""
     table = Table(title=title, title_justify="left")
     for name in rows[0]:
         table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")

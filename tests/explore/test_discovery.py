@@ -64,7 +64,7 @@ def test_the_number_of_groups_is_searched_and_noise_set_aside(chats, tmp_path):
     ("asked", "message"),
     [
         ({"method": "kmean"}, "Did you mean 'kmeans'"),
-        ({"method": "hdbscan", "groups": 3}, "Leave --groups out"),
+        ({"method": "hdbscan", "groups": 3}, "Leave groups out"),
         ({"groups": 1}, "at least 2"),
         ({"limit": 5}, "at least 10 are needed"),
         ({"text_column": "mesage"}, "Did you mean 'message'"),

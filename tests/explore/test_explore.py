@@ -73,7 +73,9 @@ def test_the_commands(tiny, obvious, tmp_path):
     from nlptl import cli
 
     common = ["--data", str(obvious), "--set", "runtime.progress=false", "--output", str(tmp_path / "out.json")]
-    done = CliRunner().invoke(cli.app, ["rank", "sentiment", "--checkpoints", tiny["bert"], tiny["roberta"], *common])
+    done = CliRunner().invoke(
+        cli.app, ["rank", "sentiment", "--checkpoints", f"{tiny['bert']},{tiny['roberta']}", *common]
+    )
     assert done.exit_code == 0, done.output
     written = json.loads((tmp_path / "out.json").read_text())["candidates"]
     assert {row["checkpoint"] for row in written} == {tiny["bert"], tiny["roberta"]}

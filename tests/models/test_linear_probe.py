@@ -61,6 +61,23 @@ def test_several_labels_are_fitted_one_by_one():
         )
 
 
+def test_weights_of_several_labels_count_in_their_heads():
+    """Losses of a label's own column count `weight` times: as if its regularisation were weaker by that factor."""
+    features, first = clusters(240, 2)
+    rare = (features[:, 0] > np.quantile(features[:, 0], 0.9)).astype(int)
+    targets = np.stack([first, rare], 1).astype(np.float32)
+    weights = balanced_weights(targets, 2)
+    assert weights[1] > 2 * weights[0]
+    logits = fit_probe(features, targets, 2, [1.0], class_weights=weights).logits(features)
+    assert np.abs(logits - fit_probe(features, targets, 2, [1.0]).logits(features)).max() > 0.1
+    scaled = (features - features.mean(0)) / (features.std(0) * 8**0.5)
+    for column, weight in enumerate(weights.tolist()):
+        reference = LogisticRegression(C=weight, tol=1e-8, max_iter=2000).fit(scaled, targets[:, column])
+        np.testing.assert_allclose(
+            1 / (1 + np.exp(-logits[:, column])), reference.predict_proba(scaled)[:, 1], atol=5e-3
+        )
+
+
 def test_constant_features_and_missing_classes_stay_finite():
     features, targets = clusters(40, 2)
     features[:, 3] = 7.0

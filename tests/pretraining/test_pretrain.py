@@ -135,7 +135,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights(corpus, tiny, tmp_path, 
         ({"checkpoint": "minilm", "objective": "simsce"}, "Did you mean 'simcse'"),
         ({"checkpoint": "minilm", "settings": {"runtime.packing": "on"}}, "pre-training computes padded batches"),
         ({"checkpoint": "minilm", "data": "nowhere.txt"}, "nowhere.txt does not exist"),
-        ({"checkpoint": "minilm", "data": pd.DataFrame()}, "Give the texts themselves"),
+        (
+            {"checkpoint": "minilm", "data": pd.DataFrame({"a": ["x"], "b": ["y"]})},
+            "Unknown column 'text'. Available: a, b",
+        ),
+        ({"checkpoint": "minilm", "data": 3}, "Give files or folders"),
         ({"checkpoint": "minilm", "settings": {"details.temprature": 1}}, "Did you mean 'details.temperature'"),
     ],
 )

@@ -195,7 +195,7 @@ def test_few_shots_are_refitted_on_train_and_validation(train, tiny, obvious, tm
         return fit(runtime, classifier, rows, *rest)
 
     monkeypatch.setattr(steps, "fit", counting)
-    settings = {"data.shots": 8, "training.epochs": 6, "training.learning_rate": 1e-2, "model.head_start": "random"}
+    settings = {"data.shots": 8, "training.epochs": 6, "training.learning_rate": 1e-2}
     run = train("sentiment", obvious, tmp_path / "run", settings, mode="full", checkpoint=tiny["roberta"]).run
     assert run.metrics["data"]["train"] == 16
     assert run.metrics["training"]["best_epoch"] > 0

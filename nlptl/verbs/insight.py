@@ -1,0 +1,123 @@
+"""Looking into encoders without training any: which layer knows a task, and which checkpoint to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nlptl.config.keywords import settings_by_key, suggests
+from nlptl.config.run import RunConfig
+from nlptl.data.given import data_of_one_task
+from nlptl.explore.layers import LayerReport, probe_layers
+from nlptl.explore.ranking import Ranking, rank_checkpoints
+from nlptl.inference.predictor import Run
+from nlptl.tasks import TaskSpec
+from nlptl.verbs.request import LOOKED_AT, checked_config, task_of_run
+
+
+@suggests(RunConfig)
+def probe(
+    task: str | None = None,
+    *,
+    data: Any = None,
+    checkpoint: str | Path | None = None,
+    run: str | Path | Run | None = None,
+    text_column: str | Sequence[str] | None = None,
+    label_column: str | None = None,
+    label_map: Mapping[Any, Any] | None = None,
+    shots: int | None = None,
+    max_length: int | None = None,
+    rows: int = 2000,
+    precision: str | None = None,
+    seed: int | None = None,
+    tasks_dir: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> LayerReport:
+    """Ask which layer of an encoder knows a task: a linear probe on each (Alain & Bengio 2016); see `probe_layers`.
+
+    Args:
+        task: name of a registered task; not needed with a run.
+        data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
+        checkpoint: a name, Hub id or folder.
+        run: a finished run instead: its layers after training beside those of its checkpoint before.
+        max_length: tokens kept per text.
+        rows: of each split that are used, drawn with the seed.
+        seed: of splits, shots and the draw.
+        settings: any other setting by dotted key, for example `{"probe.regularisation": [1.0]}`.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    folder = run.folder if isinstance(run, Run) else None if run is None else Path(run)
+    known: TaskSpec | None = None
+    if folder is not None and task is None:
+        known = task_of_run(folder)
+        task = known.name
+    keywords = {
+        "task": task,
+        "checkpoint": checkpoint,
+        "text_column": text_column,
+        "label_column": label_column,
+        "label_map": label_map,
+        "shots": shots,
+        "max_length": max_length,
+        "precision": precision,
+        "seed": seed,
+        "tasks_dir": tasks_dir,
+    }
+    values, faults = settings_by_key(keywords, settings)
+    sources, given = data_of_one_task(data)
+    reads = (*LOOKED_AT, "checkpoint")
+    config = checked_config(None, {**values, **sources}, known_task=known, reads=reads, faults=faults)
+    return probe_layers(config, given, folder, rows)
+
+
+@suggests(RunConfig)
+def rank(
+    task: str | None = None,
+    checkpoints: str | Path | Sequence[str | Path] = (),
+    *,
+    data: Any = None,
+    text_column: str | Sequence[str] | None = None,
+    label_column: str | None = None,
+    label_map: Mapping[Any, Any] | None = None,
+    shots: int | None = None,
+    max_length: int | None = None,
+    rows: int = 2000,
+    precision: str | None = None,
+    seed: int | None = None,
+    tasks_dir: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Ranking:
+    """Order checkpoints by how well they will transfer, before training any; see `rank_checkpoints`.
+
+    Args:
+        task: name of a registered task.
+        checkpoints: names, Hub ids or folders.
+        data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
+        max_length: tokens kept per text.
+        rows: of each split that are used, drawn with the seed.
+        seed: of splits, shots and the draw.
+        settings: any other setting by dotted key.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    keywords = {
+        "task": task,
+        "text_column": text_column,
+        "label_column": label_column,
+        "label_map": label_map,
+        "shots": shots,
+        "max_length": max_length,
+        "precision": precision,
+        "seed": seed,
+        "tasks_dir": tasks_dir,
+    }
+    values, faults = settings_by_key(keywords, settings)
+    sources, given = data_of_one_task(data)
+    reads = (*LOOKED_AT, "model.pooling")
+    config = checked_config(None, {**values, **sources}, reads=reads, faults=faults)
+    named = [checkpoints] if isinstance(checkpoints, str | Path) else checkpoints
+    return rank_checkpoints(config, [str(name) for name in named], given, rows)

@@ -1,0 +1,191 @@
+"""Training a run or a baseline, opening it, and merging it.
+
+Frequent settings are keywords; any other one is given as `settings={"section.key": value}`. `None` always means "not
+given": the default of the task, the strategy or the mode holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nlptl.baselines.learner import BaselineLearner
+from nlptl.config.keywords import settings_by_key, suggests
+from nlptl.config.run import RunConfig
+from nlptl.data.given import data_by_task, data_of_one_task
+from nlptl.errors import ConfigError
+from nlptl.inference.predictor import Run, load
+from nlptl.runs.card import write_card
+from nlptl.runs.saving import merge_artifact
+from nlptl.strategies import pipeline
+from nlptl.verbs.request import asked_for_several, checked_config, present
+
+DEFAULT_BASELINE = "logistic_regression"
+
+
+@suggests(RunConfig)
+def train(
+    task: str | None = None,
+    *,
+    data: Any = None,
+    validation: Any = None,
+    test: Any = None,
+    mode: str | None = None,
+    strategy: str | None = None,
+    checkpoint: str | Path | None = None,
+    text_column: str | Sequence[str] | None = None,
+    label_column: str | None = None,
+    label_map: Mapping[Any, Any] | None = None,
+    shots: int | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    max_length: int | None = None,
+    precision: str | None = None,
+    seed: int | None = None,
+    tasks_dir: str | Path | None = None,
+    output: str | Path | None = None,
+    config: str | Path | None = None,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Run:
+    """Train a classifier and open it.
+
+    Args:
+        task: name of a registered task, or several as `a+b+c` for one encoder with a head per task.
+        data: a path, Hub id or named data set; or a pandas DataFrame, a `datasets` object, or a list of records; or a
+            dict of these by split. For several tasks: a dict of these by task; a task that is not in it takes its
+            sample.
+        validation: a file or table of this split, instead of the data's own.
+        test: likewise.
+        mode: full, lora or feature_extraction.
+        strategy: fine_tune, contrastive (few labels) or soup (average of seeds). None: contrastive in mode full with
+            `shots` up to 50, else fine_tune.
+        checkpoint: a name, Hub id or folder.
+        text_column: of the data; two for a task of pairs.
+        label_column: of the data.
+        label_map: label in the data -> label of the task.
+        shots: rows per label that are used.
+        epochs: passes over the training rows.
+        learning_rate: highest learning rate of the encoder.
+        batch_size: rows per optimizer step.
+        max_length: tokens kept per text.
+        precision: auto, bf16, fp16 or fp32.
+        seed: of splits, shots, initialisation, order and dropout.
+        tasks_dir: a folder with tasks of your own.
+        output: the run folder.
+        config: a YAML file to start from, such as a run's own run.yaml.
+        resume: go on with an unfinished run.
+        settings: any other setting by dotted key, for example `{"training.warmup": 0.2}`.
+
+    Returns:
+        The finished run, ready to predict.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    keywords = {
+        "task": task,
+        "mode": mode,
+        "strategy": strategy,
+        "checkpoint": checkpoint,
+        "text_column": text_column,
+        "label_column": label_column,
+        "label_map": label_map,
+        "shots": shots,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "precision": precision,
+        "seed": seed,
+        "tasks_dir": tasks_dir,
+        "output": output,
+    }
+    values, faults = settings_by_key(keywords, settings)
+    if not asked_for_several(config, values):
+        sources, given = data_of_one_task(data, validation, test)
+    else:
+        if validation is not None or test is not None:
+            raise ConfigError('Several tasks have splits each: data={"TASK": {"train": ..., "test": ...}}.')
+        named, given = data_by_task(data)
+        sources = {"multi_task.sources": named or None}
+    return train_config(
+        checked_config(config, {**values, **present(sources)}, several=True, faults=faults), given, resume
+    )
+
+
+@suggests(RunConfig)
+def train_baseline(
+    task: str | None = None,
+    *,
+    model: str | None = None,
+    data: Any = None,
+    validation: Any = None,
+    test: Any = None,
+    text_column: str | Sequence[str] | None = None,
+    label_column: str | None = None,
+    label_map: Mapping[Any, Any] | None = None,
+    shots: int | None = None,
+    seed: int | None = None,
+    tasks_dir: str | Path | None = None,
+    output: str | Path | None = None,
+    config: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Run:
+    """Tune a classical model on TF-IDF vectors and open it: what a checkpoint has to beat on the same data.
+
+    Args:
+        task: name of a registered task.
+        model: logistic_regression (default), linear_svm, naive_bayes, knn or decision_tree.
+        data, validation, test, text_column, label_column, label_map, shots, tasks_dir, output, config: as `train`.
+        seed: of splits, shots and whatever the model draws.
+        settings: any other setting by dotted key, for example `{"baseline.features": ["words"]}`.
+
+    Returns:
+        The finished run; it predicts, evaluates and loads like any other.
+
+    Raises:
+        NlptlError: something asked for cannot be done; the message says what, and what to do.
+    """
+    keywords = {
+        "task": task,
+        "model": model,
+        "text_column": text_column,
+        "label_column": label_column,
+        "label_map": label_map,
+        "shots": shots,
+        "seed": seed,
+        "tasks_dir": tasks_dir,
+        "output": output,
+    }
+    values, faults = settings_by_key(keywords, settings)
+    sources, given = data_of_one_task(data, validation, test)
+    values |= present(sources)
+    return train_config(checked_config(config, values, faults=faults, baseline=DEFAULT_BASELINE), given)
+
+
+def merge(run: str | Path | Run, output: str | Path) -> Path:
+    """Write a run whose weights stand alone, with a model card of its own.
+
+    Args:
+        run: a run folder, or the opened run.
+        output: the new run folder.
+
+    Raises:
+        NlptlError: the run cannot be opened, or the output exists or cannot be written.
+    """
+    folder = merge_artifact(run.folder if isinstance(run, Run) else Path(run), Path(output))
+    write_card(folder)
+    return folder
+
+
+def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> Run:
+    """Train what a RunConfig says, an encoder or a baseline; see `train`."""
+    return load(train_folder(config, given, resume), config.runtime.precision, config.runtime.progress)
+
+
+def train_folder(config: RunConfig, given: Any = None, resume: bool = False) -> Path:
+    """As `train_config`, without opening the run: only the main process's machine is sure to have it."""
+    return pipeline.train(config, given, resume, BaselineLearner.of if config.baseline.model else None)
