@@ -10,6 +10,7 @@ import typer
 from nlptl.cli.options import (
     CheckpointOption,
     Data,
+    Delimiter,
     LabelColumn,
     LabelMap,
     Settings,
@@ -41,6 +42,7 @@ def probe(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
+    delimiter: Delimiter = None,
     shots: Shots = None,
     rows: RowsOption = 2000,
     seed: Seed = None,
@@ -62,7 +64,7 @@ def probe(
     from nlptl.verbs.request import LOOKED_AT, task_of_run
 
     known = task_of_run(run) if run is not None and task is None else None
-    asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
+    asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
     common = {"task": known.name if known else task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
     config = configured(None, settings, {**common, **asked}, known_task=known, reads=(*LOOKED_AT, "checkpoint"))
     from nlptl.explore.layers import probe_layers
@@ -98,6 +100,7 @@ def rank(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
+    delimiter: Delimiter = None,
     shots: Shots = None,
     rows: RowsOption = 2000,
     seed: Seed = None,
@@ -119,7 +122,7 @@ def rank(
         raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A,B,C")
     from nlptl.verbs.request import LOOKED_AT
 
-    asked = data_settings(data, None, None, text_column, label_column, label_map, shots)
+    asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
     chosen = {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked}
     config = configured(None, settings, chosen, reads=(*LOOKED_AT, "model.pooling"))
     from nlptl.explore.ranking import rank_checkpoints

@@ -103,6 +103,7 @@ LOOP = (
     "runtime.gradient_checkpointing",
     "runtime.compile",
     "runtime.cuda_graphs",
+    "runtime.gradient_compression",
 )
 RUNTIME_OF_ENCODERS = (
     "runtime.precision",

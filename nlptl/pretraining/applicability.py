@@ -64,7 +64,7 @@ RULES = (
     ),
     Rule(("training.epochs",), lambda c: c.steps is None, "steps says how long it learns"),
     Rule(
-        ("runtime.gradient_checkpointing", "runtime.compile", "runtime.cuda_graphs", "runtime.measure_peak"),
+        ("runtime.gradient_checkpointing", "runtime.compile", "runtime.measure_peak"),
         lambda c: False,
         "pre-training does not use it",
         harmless=True,

@@ -32,6 +32,8 @@ LOOKED_AT = (
     "model.max_length",
     "runtime.precision",
     "runtime.progress",
+    "runtime.kernels",
+    "runtime.packing",
 )
 """What probe and rank read: they look into encoders and train none."""
 
