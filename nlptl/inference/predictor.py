@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from nlptl.inference.precision import precision_for
 from nlptl.inference.reading import Reading, reading_for
 from nlptl.inference.tables import check_output, column_texts, refuse_collision
 from nlptl.inference.texts import Text, is_dataset, texts_frame
+from nlptl.inference.turns import Turn
 from nlptl.runs.artifact import Artifact, Head, load_artifact
 from nlptl.storage.paths import user_path
 from nlptl.training.runtime import Runtime, local_runtime
@@ -47,23 +47,6 @@ class Prepared(NamedTuple):
 
     texts: Any
     rows: int
-
-
-class Turn:
-    """A lock, of which a pickled or copied run has one of its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def __reduce__(self) -> tuple[type[Turn], tuple[()]]:
-        return Turn, ()
 
 
 class Run:

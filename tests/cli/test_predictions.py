@@ -110,3 +110,19 @@ def test_what_is_told_does_not_mix_with_the_answers(run, tmp_path):
     done = subprocess.run(command, input="a good film\n", capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["text"] == "a good film"
     assert "trained and measured in fp16" in done.stderr
+
+
+def test_predict_imports_no_more_than_it_uses(run):
+    command = [sys.executable, "-X", "importtime", "-m", "nlptl", "predict", str(run.folder), "a good film"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "torch" in names
+    assert not names & {
+        "evaluate",
+        "sklearn",
+        "datasets",
+        "peft",
+        "nlptl.strategies",
+        "nlptl.baselines",
+        "nlptl.explore",
+    }

@@ -244,12 +244,12 @@ def used(monkeypatch) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["full", "lora", "feature_extraction"])
 def test_a_run_without_kernels_uses_none_from_training_to_prediction(train, obvious, tiny, tmp_path, used, mode):
-    settings = {"runtime.precision": "bf16", "runtime.kernels": "off"}
+    settings = {"runtime.precision": "bf16", "runtime.kernels": "off", "probe.cache": False}
     run = train("sentiment", obvious, tmp_path / "off", settings, mode=mode, checkpoint=tiny["bert"]).run
     run.predict(["a good film"])
     assert used == []
     assert run.artifact.classifier.kernels == OFF
-    settings["runtime.kernels"] = "auto"  # which does not take features from the cache that off computed
+    settings["runtime.kernels"] = "auto"
     run = train("sentiment", obvious, tmp_path / "auto", settings, mode=mode, checkpoint=tiny["bert"]).run
     assert {"attention.use_for", "bf16.use_for", "bf16.linear_weights_in"} <= {*used}
     assert ("embeddings.only_used_words" in used) == (mode != "feature_extraction")
