@@ -41,7 +41,7 @@ from nlptl.storage.versions import environment
 from nlptl.training.examples.unlabelled import held_out_loss
 from nlptl.training.loop import fit
 from nlptl.training.resume.states import StateFolder
-from nlptl.training.runtime import Runtime, start_runtime
+from nlptl.training.runtime import Runtime, join_processes
 
 log = logging.getLogger("nlptl")
 
@@ -108,15 +108,7 @@ def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
     """Pre-train what a PretrainConfig says; see `pretrain`."""
     resolved, checkpoint = _complete(config, given)
     with buffered_log() as messages:
-        settings = resolved.runtime
-        runtime = start_runtime(
-            settings.precision,
-            settings.trackers,
-            settings.deterministic,
-            settings.progress,
-            settings.timeout_seconds,
-            settings.gradient_compression,
-        )
+        runtime = join_processes(resolved.runtime)
         folder = agree_on_folder(runtime, resolved.output, "checkpoints", resolved.objective)
         work = work_folder(folder)
         source = TextSource(resolved, given)

@@ -7,7 +7,7 @@ import logging
 import torch
 
 from nlptl.checkpoints import Checkpoint
-from nlptl.config.run import ResolvedRun, RuntimeConfig
+from nlptl.config.run import ResolvedRun
 from nlptl.errors import CheckpointError
 from nlptl.kernels import KernelSettings, enable
 from nlptl.models.classifier import Classifier, build_classifier
@@ -15,21 +15,9 @@ from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
 from nlptl.models.trial import try_out
 from nlptl.registry import MODES
 from nlptl.tasks import TaskSpec, joint_labels
-from nlptl.training.runtime import Runtime, start_runtime
+from nlptl.training.runtime import Runtime, join_processes
 
 log = logging.getLogger("nlptl")
-
-
-def join_processes(settings: RuntimeConfig, precision: str | None = None) -> Runtime:
-    """The runtime that a run asks for, in its precision or another one."""
-    return start_runtime(
-        precision or settings.precision,
-        settings.trackers,
-        settings.deterministic,
-        settings.progress,
-        settings.timeout_seconds,
-        settings.gradient_compression,
-    )
 
 
 def try_checkpoint(config: ResolvedRun, checkpoint: Checkpoint, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:

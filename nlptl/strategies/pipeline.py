@@ -27,14 +27,14 @@ from nlptl.runs.folder import buffered_log, finished_folder, run_folder
 from nlptl.runs.saving import SavedEncoder
 from nlptl.strategies import multi_task
 from nlptl.strategies.catalogue import usual_strategy
-from nlptl.strategies.dry_run import join_processes, try_checkpoint
+from nlptl.strategies.dry_run import try_checkpoint
 from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
 from nlptl.strategies.job import Job, Learned, RunContext, encode_rows, sample_of, task_rows
 from nlptl.strategies.saving import save_run
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
-from nlptl.training.runtime import Runtime
+from nlptl.training.runtime import Runtime, join_processes
 from nlptl.training.timing import Clock
 
 log = logging.getLogger("nlptl")

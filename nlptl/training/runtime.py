@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import distributed as dist
 from tqdm.auto import tqdm
 
+from nlptl.config.run import RuntimeConfig
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
 from nlptl.training.distributed.restart import rendezvous_address
 from nlptl.training.resume.preemption import StopFlag
@@ -160,6 +161,23 @@ class Runtime:
         """A progress bar on the main process."""
         silent = not (self.progress and self.is_main)
         return tqdm(items, desc=description, total=total, unit=unit, disable=silent, leave=False, dynamic_ncols=True)
+
+
+def join_processes(settings: RuntimeConfig, precision: str | None = None) -> Runtime:
+    """The runtime that a run's settings ask for; see `start_runtime`.
+
+    Args:
+        settings: the run's `runtime` section.
+        precision: instead of the one in the settings.
+    """
+    return start_runtime(
+        precision or settings.precision,
+        settings.trackers,
+        settings.deterministic,
+        settings.progress,
+        settings.timeout_seconds,
+        settings.gradient_compression,
+    )
 
 
 def start_runtime(

@@ -90,18 +90,18 @@ class Joined(Exception):
     """Carries what `start_runtime` was called with."""
 
 
-@pytest.mark.parametrize("place", ["nlptl.runs.folder", "nlptl.pretraining.pretrain"])
-def test_training_and_pretraining_join_the_processes_as_the_settings_say(monkeypatch, tiny, obvious, tmp_path, place):
+@pytest.mark.parametrize("verb", ["train", "pretrain"])
+def test_training_and_pretraining_join_the_processes_as_the_settings_say(monkeypatch, tiny, obvious, tmp_path, verb):
     names = list(inspect.signature(start_runtime).parameters)
 
     def join(*given):
         raise Joined(dict(zip(names, given, strict=True)))
 
-    monkeypatch.setattr(f"{place}.start_runtime", join)
+    monkeypatch.setattr("nlptl.training.runtime.start_runtime", join)
     asked = {"timeout_seconds": 7.0, "gradient_compression": "fp16", "deterministic": True, "progress": False}
     settings = {f"runtime.{name}": value for name, value in asked.items()}
     with pytest.raises(Joined) as caught:
-        if "pretrain" in place:
+        if verb == "pretrain":
             nlptl.pretrain(obvious, checkpoint=tiny["bert"], steps=1, output=tmp_path / "out", settings=settings)
         else:
             nlptl.train("sentiment", data=obvious, checkpoint=tiny["bert"], output=tmp_path / "out", settings=settings)

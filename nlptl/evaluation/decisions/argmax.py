@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlptl.evaluation.decisions.policy import Decision
 from nlptl.tasks import TaskSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def most_probable(several_labels: bool) -> Decision:
@@ -27,6 +28,8 @@ class Argmax(Decision):
         return most_probable(targets.ndim == 2)
 
     def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        import numpy as np
+
         best = probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)
         return [labels[i] for i in best], probabilities[np.arange(len(best)), best]
 
@@ -45,6 +48,8 @@ class EveryLabel(Decision):
         return cls(threshold=0.5)
 
     def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        import numpy as np
+
         chosen = probabilities >= (0.5 if self.threshold is None else self.threshold)
         names = [[labels[i] for i in np.flatnonzero(row)] for row in chosen]
         return names, probabilities.max(1, initial=0.0)

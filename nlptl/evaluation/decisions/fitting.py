@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.evaluation.decisions.argmax import EveryLabel
 from nlptl.evaluation.decisions.policy import Decision
 from nlptl.registry import POLICIES
 from nlptl.tasks import TaskSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 log = logging.getLogger("nlptl")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlptl.evaluation.decisions.policy import FEWEST_ROWS, Decision
 from nlptl.tasks import TaskSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class OutOfScope(Decision):
 
     @classmethod
     def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
+        import numpy as np
+
         labels, label, keep = task.label_list(), task.decision.label, task.decision.keep
         outside = labels.index(str(label)) if label in labels else None
         in_scope = probabilities if outside is None else probabilities[targets != outside]
@@ -59,6 +62,8 @@ class OutOfScope(Decision):
         return cls(threshold=float(cut), label=label, note=unmeasured)
 
     def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        import numpy as np
+
         best = probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)
         score = probabilities[np.arange(len(best)), best]
         cut = 0.0 if self.threshold is None else self.threshold
@@ -66,6 +71,8 @@ class OutOfScope(Decision):
 
     def measures(self, wanted: list[Any], decided: list[Any]) -> dict[str, Any]:
         """Shares of in-scope rows that stay in scope, and of out-of-scope rows that are found; None without rows."""
+        import numpy as np
+
         pairs = list(zip(wanted, decided, strict=True))
         inside = [d != self.label for w, d in pairs if w != self.label]
         outside = [d == self.label for w, d in pairs if w == self.label]

@@ -6,12 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlptl.errors import ArtifactError
 from nlptl.tasks import TaskSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEWEST_ROWS = 10
 """Of each side of a cut-off: with fewer, where the cut-off falls is an accident of single rows."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlptl.evaluation.decisions.argmax import EveryLabel
 from nlptl.evaluation.decisions.policy import FEWEST_ROWS, Decision
 from nlptl.tasks import TaskSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HALF = 0.5
 
@@ -44,6 +45,8 @@ class Threshold(Decision):
         return cls(threshold=threshold, label=task.positive_label, note=lacking)
 
     def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+        import numpy as np
+
         positive = labels.index(str(self.label))
         others = probabilities.copy()
         others[:, positive] = -1.0
@@ -55,6 +58,8 @@ class Threshold(Decision):
 
 def _of_several(labels: list[str], probabilities: np.ndarray, wanted: np.ndarray) -> EveryLabel:
     """One threshold for all labels, from the labels that validation has at all."""
+    import numpy as np
+
     seen = np.asarray(wanted.any(0))
     unseen = [label for label, there in zip(labels, seen.tolist(), strict=True) if not there]
     wanted, scores = wanted[:, seen].ravel(), probabilities[:, seen].ravel()
@@ -92,6 +97,7 @@ def best_f1_threshold(scores: np.ndarray, wanted: np.ndarray) -> float:
         scores: (N,) between 0 and 1.
         wanted: (N,) bool; both values occur.
     """
+    import numpy as np
     from sklearn.metrics import precision_recall_curve  # takes a second, which predicting does not need to wait
 
     precision, recall, thresholds = precision_recall_curve(wanted, scores)
