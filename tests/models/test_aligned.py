@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from nlptl.models.aligned import AlignedClassifier, LinearMap, reverse_gradient
 from nlptl.models.linear_probe import LinearHead
@@ -56,4 +55,5 @@ def test_without_a_strength_there_are_only_logits(features, head):
     assert torch.equal(model(rows), model(rows, 0.0).logits)
     assert model(rows, 0.0).domains is None
     assert {id(p) for p in model.own.values()} == {id(p) for p in model.parameters()}
-    assert isinstance(model.encoder, nn.Identity)
+    assert model.encoder is None
+    assert (model.depth, model.packs) == (0, False)

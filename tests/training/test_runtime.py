@@ -90,7 +90,7 @@ class Joined(Exception):
     """Carries what `start_runtime` was called with."""
 
 
-@pytest.mark.parametrize("place", ["nlptl.runs.folder", "nlptl.pretraining.pretrain"])
+@pytest.mark.parametrize("place", ["nlptl.strategies.pipeline", "nlptl.pretraining.pretrain"])
 def test_training_and_pretraining_join_the_processes_as_the_settings_say(monkeypatch, tiny, obvious, tmp_path, place):
     names = list(inspect.signature(start_runtime).parameters)
 
