@@ -57,6 +57,9 @@ class TimedRows:
         planned: list[np.ndarray] = self.inner.plan(batch_size, seed, epoch)
         return planned[: self.limit + 1]
 
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.inner.lengths_of(rows))
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> torch.Tensor:
         lengths = self.inner.encoded.lengths[rows]
         real = int(lengths.sum())

@@ -19,11 +19,11 @@ from accelerate.utils import DistributedType
 
 from nlptl.storage.paths import bundled
 
-meet, begin, cut_up = PartialState.__init__, AcceleratorState.__init__, torch.distributed.fsdp.fully_shard
+join, begin, shard = PartialState.__init__, AcceleratorState.__init__, torch.distributed.fsdp.fully_shard
 
 
-def meet_as_on_gpus(self: PartialState, *given: Any, **named: Any) -> None:
-    meet(self, *given, **named)
+def join_as_on_gpus(self: PartialState, *given: Any, **named: Any) -> None:
+    join(self, *given, **named)
     if self.distributed_type == DistributedType.MULTI_CPU:
         self.distributed_type = DistributedType.MULTI_GPU
 
@@ -32,15 +32,15 @@ def begin_as_on_gpus(self: AcceleratorState, *given: Any, **named: Any) -> None:
     begin(self, *given, **{**named, **({"cpu": False} if "cpu" in named else {})})
 
 
-def cut_up_and_say(module: Any, **named: Any) -> Any:
-    print("Cut up:", type(module).__name__)
-    return cut_up(module, **named)
+def shard_and_say(module: Any, **named: Any) -> Any:
+    print("Sharded:", type(module).__name__)
+    return shard(module, **named)
 
 
 def shard_by_fsdp(settings: dict[str, Any]) -> None:
     os.environ |= {name.upper(): str(value) for name, value in settings.items()} | {"ACCELERATE_USE_FSDP": "true"}
-    PartialState.__init__ = meet_as_on_gpus
-    torch.distributed.fsdp.fully_shard = cut_up_and_say
+    PartialState.__init__ = join_as_on_gpus
+    torch.distributed.fsdp.fully_shard = shard_and_say
 
 
 def shard_by_deepspeed(settings: dict[str, Any]) -> None:

@@ -40,8 +40,8 @@ def try_memory(
     """Run the plan's largest forward and backward pass, with half as many rows until it fits on every process.
 
     Gradients are thrown away, and random numbers drawn meanwhile are given back. It takes about as long as one
-    micro-batch. Memory that is needed only later, for the moments of AdamW and the buckets in which gradients are
-    exchanged, is held meanwhile.
+    micro-batch. Memory that is needed only later is held meanwhile: for the moments of AdamW, the buckets in which
+    gradients are exchanged, and gradients of earlier micro-batches.
 
     Args:
         runtime: every process has to call this.
@@ -61,7 +61,9 @@ def try_memory(
             torch.manual_seed(seed)
             parts = split(rows, most, micro_batch_size)
             largest = max(parts, key=lambda part: _tokens(losses, part))
-            told = [_learn_from(runtime, losses, optimizer, some) for some in (largest, largest[:1])]
+            # Two moments, unless a resumed training has them already; a bucket; gradients of earlier micro-batches.
+            copies = (0 if optimizer.state else 2) + 1 + (len(parts) > 1)
+            told = [_learn_from(runtime, losses, optimizer, some, copies) for some in (largest, largest[:1])]
             fits, complete = (not runtime.any(not all(kind)) for kind in zip(*told, strict=True))
             if fits:
                 return Trial(micro_batch_size, complete)
@@ -117,13 +119,15 @@ def trained_by(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
 
 
 def _learn_from(
-    runtime: Runtime, losses: RowLosses, optimizer: torch.optim.Optimizer, rows: np.ndarray
+    runtime: Runtime, losses: RowLosses, optimizer: torch.optim.Optimizer, rows: np.ndarray, copies: int
 ) -> tuple[bool, bool]:
-    """One forward and backward pass: whether memory sufficed, and whether every parameter got a gradient."""
+    """One forward and backward pass beside so many copies of the parameters.
+
+    Returns:
+        Whether memory sufficed, and whether every parameter got a gradient.
+    """
     parameters = trained_by(optimizer)
     try:
-        # Two moments, unless a resumed training has them already, and one bucket.
-        copies = 1 if optimizer.state else 3
         held = [torch.empty_like(p) for p in parameters for _ in range(copies)]
         with runtime.accelerator.autocast():
             runtime.accelerator.backward(losses(rows).sum() / len(rows))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from contextlib import nullcontext
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -322,3 +323,15 @@ def test_what_a_training_uses(asked, packs, captures):
         assert other.packing == (packs and "packing_pays" not in where)
     asked_for = KernelSettings.for_training(RuntimeConfig(packing="on"), False, True)
     assert asked_for.packing and not asked_for.cuda_graphs
+
+
+def test_several_processes_train_without_cuda_graphs(monkeypatch, bert):
+    """Their gradients would not reach the hooks that exchange them."""
+    captured = []
+    monkeypatch.setattr(cuda_graphs, "captured_passes", lambda model: captured.append(model) or nullcontext())
+    settings = replace(OFF, cuda_graphs=True)
+    classifier = classifier_on(bert, "mean", "full", settings)
+    with during_training(classifier, None, None, alone=False):
+        assert not captured
+    with during_training(classifier, None, None):
+        assert captured == [classifier]

@@ -56,3 +56,4 @@ def test_without_a_strength_there_are_only_logits(features, head):
     assert model(rows, 0.0).domains is None
     assert {id(p) for p in model.own.values()} == {id(p) for p in model.parameters()}
     assert model.encoder is None
+    assert (model.depth, model.packs) == (0, False)

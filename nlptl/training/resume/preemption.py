@@ -1,4 +1,4 @@
-"""Being told to stop: a signal becomes a wish, and training fulfils it where its state is whole."""
+"""Signals that ask a training to stop: they are noted, and heeded between two steps, where the state is consistent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The states of an unfinished training on disk, so that it can go on where it was stopped.
 
 The stream of batches, dropout and learning rate are functions of seed and step, so weights, optimizer moments and a
-few counters are the whole state. Each lies in a folder of its own, `step-0000123`, that is written atomically.
+few counters are all there is to save. Each lies in a folder of its own, `step-0000123`, that is written atomically.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Progress:
     epochs: list[dict[str, float]] = field(default_factory=list)
     """Validation metrics after each epoch, entry 0 before the first."""
     seconds: float = 0.0
-    """Of the whole training, with validation and saving."""
+    """Seconds of the whole training, with validation and saving."""
     step_seconds: float = 0.0
-    """Of the optimizer steps alone."""
+    """Seconds of the optimizer steps alone."""
     update_seconds: float = 0.0
-    """Of clipping and the optimizer, inside the steps."""
+    """Seconds of clipping and of the optimizer, inside the steps."""
     skipped_steps: int = 0
     """Steps whose gradients overflowed in fp16 and were left out."""
     micro_batch_size: int | None = None

@@ -9,7 +9,7 @@ from forked import Blow, Group
 STEP = "nlptl.training.step:OptimizerStep.take"
 MICRO_BATCH = "nlptl.training.examples.labelled:LabelledExamples.losses"
 EPOCH_ENDS = "nlptl.training.loop:judge"
-SEALING = "nlptl.storage.atomic:_flush"
+WRITING = "nlptl.storage.atomic:_flush"
 
 REFIT = {"training.refit": True}
 CASES = {
@@ -18,7 +18,7 @@ CASES = {
         1,
         ["--mode", "full", "--strategy", "fine_tune"],
         {},
-        [Blow(MICRO_BATCH, 4 * 4 + 3), Blow(SEALING, 8)],
+        [Blow(MICRO_BATCH, 4 * 4 + 3), Blow(WRITING, 8)],
     ),
     "lora on two, in a step, then as an epoch ends": (
         2,
@@ -36,7 +36,7 @@ CASES = {
         2,
         ["--mode", "full", "--strategy", "contrastive"],
         {},
-        [Blow(EPOCH_ENDS, 2), Blow(SEALING, 3, rank=0)],
+        [Blow(EPOCH_ENDS, 2), Blow(WRITING, 3, rank=0)],
     ),
     "frozen, before its head": (
         1,

@@ -63,7 +63,7 @@ def test_sharded_weights_learn_what_one_process_learns(tiny, obvious, tmp_path, 
     assert together.wait() == [0, 0], together.said()
     assert metrics_of(tmp_path / "together")["runtime"]["processes"] == 2
     layer = {"bert": "BertLayer", "distilbert": "TransformerBlock"}[case[0]]
-    assert together.said().count(f"Cut up: {layer}") == 2 * 2  # of two layers on two processes
+    assert together.said().count(f"Sharded: {layer}") == 2 * 2  # of two layers on two processes
     assert_alike(tmp_path / "together", tmp_path / "alone")
 
     killed = sharded(arguments("killed"), tmp_path, Blow(STEP, 8, rank=1))
