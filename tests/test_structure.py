@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST = 320
+LONGEST = 330
 """Lines of a file; one that needs more is two."""
 MOST_FILES = 20
 """Files of a room, `__init__.py` included."""

@@ -7,7 +7,7 @@ import logging
 import torch
 
 from nlptl.runs.artifact import Artifact
-from nlptl.training.runtime import PRECISIONS, choose_precision, computes_in
+from nlptl.training.precision import PRECISIONS, choose_precision, computes_in
 
 log = logging.getLogger("nlptl")
 

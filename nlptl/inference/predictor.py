@@ -20,7 +20,7 @@ from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.evaluation.decisions import Decision, most_probable
 from nlptl.evaluation.evaluator import full_report, probabilities_of
-from nlptl.inference.display import splits_html
+from nlptl.inference.display import splits_html, test_result
 from nlptl.inference.labelled import labelled_rows, log
 from nlptl.inference.precision import precision_for
 from nlptl.inference.reading import Reading, reading_for
@@ -313,17 +313,11 @@ class Run:
         return self._chosen or "+".join(self.tasks)
 
     def __repr__(self) -> str:
-        test = self.metrics.get("test", {})
-        named = "mean" if "mean" in test else "accuracy"
-        return f"Run({self.folder}, {self._name}, test {named} {test.get(named)})"
+        return f"Run({self.folder}, {self._name}, {test_result(self.metrics)})"
 
     def _repr_html_(self) -> str:
-        metrics = self.metrics
-        shown: tuple[str, ...] = ("rows", "accuracy", "macro_f1", "loss")
-        if "mean" in metrics.get("test", {}):
-            shown = tuple(metrics["test"])
         title = f"{self._name}, {self._artifact.predictor.title}"
-        return f"<b>{title}</b>{splits_html(metrics, shown)}<code>{self.folder}</code>"
+        return f"<b>{title}</b>{splits_html(self.metrics)}<code>{self.folder}</code>"
 
 
 def load(run: str | Path, precision: str | None = None, progress: bool = True) -> Run:

@@ -10,7 +10,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 import nlptl
 from nlptl.errors import ConfigError, LaunchError, MissingExtraError
 from nlptl.storage.paths import bundled
-from nlptl.training.runtime import choose_precision, local_runtime, start_runtime
+from nlptl.training.precision import choose_precision
+from nlptl.training.runtime import local_runtime, start_runtime
 
 CONFIGS = sorted(path.stem for path in bundled("accelerate_configs").glob("*.yaml"))
 
