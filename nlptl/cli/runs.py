@@ -46,7 +46,7 @@ def train(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="Which road knowledge takes: <strategies>. "
+            help="How the labels are used: <strategies>. "
             "Default: fine_tune; in mode full with --shots up to 50, contrastive."
         ),
     ] = None,

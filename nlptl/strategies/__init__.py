@@ -1,1 +1,1 @@
-"""The roads from a checkpoint to a classifier, and the pipeline that all of them share."""
+"""From a checkpoint to a classifier: the transfer strategies, and the pipeline that all of them share."""

@@ -1,4 +1,4 @@
-"""Which roads lead from a checkpoint to one task's classifier, by name; each is imported when it is taken."""
+"""The transfer strategies for one task's classifier, by name; each module is imported when a run needs it."""
 
 from __future__ import annotations
 
