@@ -557,7 +557,9 @@ CASES: list[Case] = [
     ),
     bad_checkpoint("weights cut short", cut("model.safetensors"), "cannot be opened"),
     bad_checkpoint("weights of another model", foreign_weights, "not those of its config.json"),
-    bad_checkpoint("weights of another size", entries("config.json", hidden_size=24), "cannot be opened"),
+    bad_checkpoint(
+        "weights of another size", entries("config.json", hidden_size=24), r"\d+ encoder tensors have another shape"
+    ),
     bad_checkpoint(
         "a checkpoint's configuration cut short", cut("config.json"), "config.json.*cannot be read|cannot be opened"
     ),
@@ -604,7 +606,7 @@ CASES: list[Case] = [
     Case(
         "a run whose checkpoint is gone",
         ("predict", "run", "a"),
-        "Unknown checkpoint",
+        "trained on, which is in none of these folders: /nowhere/x, .*Bring it to one of them",
         run_with(entries("manifest.json", checkpoint={"name": "/nowhere/x", "revision": "r"})),
     ),
     bad_run(

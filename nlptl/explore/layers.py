@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nlptl.checkpoints import resolve_checkpoint
+from nlptl.checkpoints import find_checkpoint, resolve_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import quick_metrics
@@ -62,7 +62,10 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
     # The task in a run folder no longer knows where the bundled sample lies; the registered task does.
     own_data = given is None and config.data.source is None
     task = artifact.task if artifact and not own_data else load_task(config.task, config.tasks_dir)
-    checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
+    if artifact is not None:
+        checkpoint = find_checkpoint(artifact.manifest["checkpoint"], artifact.folder)
+    else:
+        checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
     runtime = local_runtime(config.runtime.precision, config.runtime.progress)
     material = load_material(config, given, most, task)
     classifier = open_checkpoint(checkpoint, material, "mean", runtime, config)

@@ -41,10 +41,11 @@ def try_checkpoint(config: ResolvedRun, checkpoint: Checkpoint, tasks: list[Task
     tokenizer = open_tokenizer(checkpoint.path, encoder)
     model, mode = config.model, MODES.get(config.mode)()
     several = len(tasks) == 1 and tasks[0].kind == "multi_label"
-    labels = joint_labels(tasks)
+    labels, kernels = joint_labels(tasks), KernelSettings.of(config.runtime)
 
     def learn(classifier: Classifier) -> None:
         mode.apply(classifier, config.lora)
+        enable(classifier, kernels)  # of adapters, if the mode added some
         if config.runtime.gradient_checkpointing:
             classifier.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
@@ -52,7 +53,7 @@ def try_checkpoint(config: ResolvedRun, checkpoint: Checkpoint, tasks: list[Task
     with torch.random.fork_rng(devices=[]):
         random = model.weights == "random"
         classifier = build_classifier(checkpoint.path, model.pooling, labels, several, model.dropout, random)
-        enable(classifier, KernelSettings.of(config.runtime))
+        enable(classifier, kernels)
         if not random:
             _say_what_is_fresh(classifier)
         reason = try_out(

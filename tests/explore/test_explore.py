@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import pytest
 
@@ -28,6 +29,15 @@ def test_every_layer_is_probed_before_and_after(trained_tiny, obvious, tmp_path)
     assert report.best["validation_after"] == max(row["validation_after"] for row in report.rows)
     plot_layers(report, tmp_path / "layers.svg")
     assert "<svg" in (tmp_path / "layers.svg").read_text()
+
+
+def test_a_run_is_probed_from_another_folder_than_it_was_trained_in(train, tiny, obvious, tmp_path, monkeypatch):
+    shutil.copytree(tiny["bert"], tmp_path / "encoder")
+    monkeypatch.chdir(tmp_path)
+    folder = train("sentiment", obvious, tmp_path / "run", mode="feature_extraction", checkpoint="encoder").run.folder
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(nlptl.probe(run=folder, data=obvious, settings=QUIET).rows) == 6
 
 
 def test_an_encoder_that_stayed_frozen_did_not_change(trained_tiny, obvious):
