@@ -201,7 +201,7 @@ STRATEGIES: Registry[Any] = Registry(
         ),
     },
 )
-"""How labels are used to get from a checkpoint to one task's classifier: `nlptl.strategies.catalogue.Strategy` objects."""
+"""How the labels of one task are used: `nlptl.strategies.catalogue.Strategy` objects."""
 
 OBJECTIVES: Registry[Any] = Registry(
     "objective",
