@@ -115,6 +115,9 @@ def _rank(arguments: list[str], log: str, environment: dict[str, str], rank: int
     for stream in (1, 2):
         os.dup2(file, stream)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # Tests that run in the background hand down that these are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if blow is not None and blow.rank in (None, rank):
         _arrange(blow)
     if arguments[0].endswith(".py"):

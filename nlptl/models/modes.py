@@ -108,7 +108,7 @@ class Lora:
         from peft import LoraConfig, get_peft_model
 
         known = linear_layers(classifier.encoder)
-        if not known:
+        if not known and not lora.targets:
             raise ConfigError("This encoder has no linear layers that adapters could be added to. Use --mode full.")
         settings = LoraConfig(
             r=lora.rank,

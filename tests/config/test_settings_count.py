@@ -90,6 +90,7 @@ FILES = {
     "data.test": "held_out.csv",
 }
 ELSEWHERE = {
+    "runtime.cache_limit": "tests/storage/test_cache.py",
     "task": "tests/test_cli.py::test_tasks_show_is_the_tasks_yaml",
     "mode": "tests/models/test_modes.py",
     "strategy": "tests/strategies/test_strategies.py",

@@ -8,7 +8,7 @@ import pytest
 import nlptl
 from nlptl.errors import ConfigError
 from nlptl.inference import precision
-from nlptl.training import runtime
+from nlptl.training import precision as device_precision
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def computes(monkeypatch):
         def computes_in(wanted: str, on_cpu: bool) -> bool:
             return wanted in names
 
-        for module in (precision, runtime):
+        for module in (precision, device_precision):
             monkeypatch.setattr(module, "computes_in", computes_in)
 
     return only

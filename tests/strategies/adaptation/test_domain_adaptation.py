@@ -9,7 +9,9 @@ import pytest
 from safetensors.torch import load_file
 
 import nlptl
+from nlptl.config.overrides import load_config
 from nlptl.errors import ArtifactError, ConfigError
+from nlptl.strategies import pipeline
 from nlptl.strategies.adaptation.report import describe_model, doubts
 from nlptl.tasks import load_task
 
@@ -130,7 +132,6 @@ def test_matrix_adapts_each_way_and_repeats_nothing(tiny, source, target, tmp_pa
         ("model.pooling", "cls", "model.pooling"),
         ("training.class_weights", "balanced", "training.class_weights"),
         ("probe.regularisation", [1.0], "probe.regularisation"),
-        ("lora.rank", 4, "lora.rank"),
         ("data", None, "other data"),
     ],
 )
@@ -140,13 +141,9 @@ def test_a_matrix_of_other_settings_or_data_is_refused(tiny, source, target, tmp
     given = {"mode": "feature_extraction", "method": "coral", "output": tmp_path / "all"}
     domains = {"plain": source, "dressed": target}
     (tmp_path / "all").mkdir()
-    nlptl.train(
-        "sentiment",
-        data=source,
-        mode="feature_extraction",
-        output=tmp_path / "all" / "plain",
-        settings={**settings, "strategy": "fine_tune", "adaptation.method": "coral"},
-    )
+    own = {"task": "sentiment", "mode": "feature_extraction", "strategy": "fine_tune", "adaptation.method": "coral"}
+    own |= {"data.source": "(python data)", "output": str(tmp_path / "all" / "plain")}
+    pipeline.train(load_config(None, **settings, **own), source)
     if key == "data":
         domains["plain"] = source.iloc[::-1]
     else:
