@@ -113,6 +113,7 @@ RUNTIME_OF_ENCODERS = (
     "runtime.timeout_seconds",
     "runtime.measure_peak",
     "runtime.kernels",
+    "runtime.cache_limit",
 )
 FROZEN = "mode {mode} keeps the encoder frozen and fits the head without a training loop"
 

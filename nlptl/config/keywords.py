@@ -86,15 +86,17 @@ def settings_by_key(
 
 def _plain_keyword(name: str, value: Any) -> Any:
     """A column alone as a list of columns, labels of a map as text, a path as text."""
-    if name == "text_column" and isinstance(value, str):
-        return [value]
+    if name == "text_column":
+        return [_label(column) for column in (value if isinstance(value, list | tuple) else [value])]
+    if name == "label_column":
+        return _label(value)
     if name == "label_map" and isinstance(value, Mapping):
         return {_label(old): _label(new) for old, new in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 
 def _label(value: Any) -> Any:
-    """The name of a label that data hold as a number, as a CSV file would write it."""
+    """The name of a label or column that data hold as a number, as a CSV file would write it."""
     value = value.item() if type(value).__module__ == "numpy" else value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(int(value) if value == int(value) else value)

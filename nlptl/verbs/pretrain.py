@@ -32,8 +32,8 @@ def pretrain(
     objective: str | None = None,
     checkpoint: str | Path | None = None,
     shape: str | None = None,
-    text_column: str | Sequence[str] | None = None,
-    label_column: str | None = None,
+    text_column: str | int | Sequence[str | int] | None = None,
+    label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
     steps: int | None = None,
     epochs: int | None = None,
@@ -101,8 +101,8 @@ def _pretraining_data(
     data: Any,
     texts: Sequence[str] | None,
     task: str | None,
-    text_column: str | Sequence[str] | None,
-    label_column: str | None,
+    text_column: str | int | Sequence[str | int] | None,
+    label_column: str | int | None,
     label_map: Mapping[Any, Any] | None,
 ) -> tuple[dict[str, Any], Any]:
     """Where the texts come from, as settings and as what was given in Python."""

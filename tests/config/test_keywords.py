@@ -83,6 +83,14 @@ def test_values_become_those_of_settings():
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "columns"), [("a", ["a"]), (0, ["0"]), (("a", "b"), ["a", "b"]), ([0, 1], ["0", "1"])]
+)
+def test_a_column_is_named_or_numbered(given, columns):
+    values, _ = settings_by_key({"text_column": given, "label_column": np.int64(2)}, None)
+    assert values == {"data.text_columns": columns, "data.label_column": "2"}
+
+
 def test_a_keyword_and_a_setting_that_differ_are_refused():
     values, faults = settings_by_key({"epochs": 3}, {"training.epochs": 3})
     assert (values, faults) == ({"training.epochs": 3}, [])
