@@ -104,7 +104,6 @@ ELSEWHERE = {
     "data.delimiter": "tests/data/files/test_delimited.py",
     "data.quotes": "tests/data/files/test_delimited.py",
     "runtime.kernels": "tests/kernels/test_switch.py::test_a_run_without_kernels_uses_none_from_training_to_prediction",
-    "runtime.cache_limit": "tests/storage/test_cache.py",
     "runtime.gradient_compression": "tests/training/test_runtime.py",
     "data.encoding": "tests/data/test_loading.py",
     "model.weights": "tests/strategies/test_from_scratch.py",
