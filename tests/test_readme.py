@@ -10,6 +10,7 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,3 +116,14 @@ def test_main_job_trains_and_shows_its_results(tmp_path: Path) -> None:
     assert (tmp_path / "tmp" / "manifest.json").is_file()
     predictions = done.stdout.partition("Three predictions on test rows:")[2]
     assert len(re.findall(r"(?:positive|negative)\W+[01]\.\d{4}\W+(?:positive|negative)", predictions)) == 3
+
+
+def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    rows = (ROOT / "tasks" / "sentiment" / "sample" / "train.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "reviews.csv").write_text("".join(rows[:120]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["run"].labels == ["negative", "positive"]
+    assert len(list((tmp_path / "runs").iterdir())) == 1

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from nlptl.config.records import write_yaml
 from nlptl.errors import ArtifactError
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.sentence_encoder import open_encoder
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.runs.claims import INPUTS, Inputs, read_inputs, read_settings, same_run, write_inputs
+from nlptl.runs.claims import INPUTS, Inputs, claim_folder
 from nlptl.storage.json_files import read_json, write_json
 
 NOTE = "pretraining.json"
@@ -42,24 +41,7 @@ def prepare_work_folder(folder: Path, config: PretrainConfig, inputs: Inputs) ->
     if folder.exists():
         raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
     work = work_folder(folder)
-    noted = work / "pretrain.yaml"
-    if noted.is_file():
-        other = same_run(read_settings(noted, type(config), PretrainConfig), config, read_inputs(work), inputs)
-        if other:
-            raise ArtifactError(
-                f"{work} holds an unfinished pre-training {other}. Choose another --output, or remove it."
-            )
-        write_inputs(work, inputs)
-        return True
-    if work.exists() and any(work.iterdir()):
-        raise ArtifactError(f"{work} exists and is not a pre-training. Choose another --output, or remove it.")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        write_yaml(noted, config)
-        write_inputs(work, inputs)
-    except OSError as error:
-        raise ArtifactError(f"{work} cannot be written: {error.strerror or error}.") from error
-    return False
+    return claim_folder(work, work / "pretrain.yaml", config, PretrainConfig, inputs, "pre-training")
 
 
 def publish_checkpoint(

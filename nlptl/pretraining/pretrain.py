@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import torch
 
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
-from nlptl.config.overrides import load_settings
 from nlptl.config.records import validate
 from nlptl.data.text_corpus.corpus import open_corpus
 from nlptl.errors import ConfigError
@@ -46,66 +44,19 @@ from nlptl.training.runtime import Runtime, join_processes
 log = logging.getLogger("nlptl")
 
 
-def pretrain(
-    data: Any = None,
-    *,
-    texts: Sequence[str] | None = None,
-    task: str | None = None,
-    objective: str | None = None,
-    checkpoint: str | Path | None = None,
-    shape: str | None = None,
-    output: str | Path | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    config: str | Path | None = None,
-    settings: dict[str, Any] | None = None,
-) -> Path:
-    """Pre-train an encoder on unlabelled text.
+def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
+    """Pre-train what a PretrainConfig says; see `nlptl.pretrain`.
 
     Args:
-        data: a file or folder of texts, or a list of them; with `task`, what `nlptl.train` takes as data.
-        texts: the texts themselves, instead of `data`.
-        task: learn from the training texts of this task (TAPT).
-        objective: masked_lm, simcse or tsdae.
-        checkpoint: go on from this name, Hub id or folder.
-        shape: instead, build a new encoder: tiny, mini, small or base.
-        output: the checkpoint folder.
-        steps: optimizer steps; None: as many as the default number of passes takes.
-        seed: of everything random.
-        config: a YAML file to start from, such as a checkpoint folder's own pretrain.yaml.
-        settings: any other setting by dotted key, for example `{"details.whole_words": True}`.
+        config: the settings.
+        given: the texts themselves, or with a task its data in Python.
 
     Returns:
-        The checkpoint folder, to be named as `checkpoint` anywhere.
+        The checkpoint folder.
 
     Raises:
         NlptlError: something asked for cannot be done; the message says what, and what to do.
     """
-    values: dict[str, Any] = {
-        "task": task,
-        "objective": objective,
-        "checkpoint": None if checkpoint is None else str(checkpoint),
-        "shape": shape,
-        "output": None if output is None else str(output),
-        "steps": steps,
-        "seed": seed,
-        **(settings or {}),
-    }
-    given = texts
-    if data is not None and task is None:
-        paths = [data] if isinstance(data, str | Path) else data
-        if not isinstance(paths, list | tuple) or not all(isinstance(path, str | Path) for path in paths):
-            raise ConfigError(f"data is a {type(data).__name__}, not files. Give the texts themselves as texts=[...].")
-        values["corpus.sources"] = [str(path) for path in paths]
-    elif isinstance(data, str | Path):
-        values["data.source"] = str(data)
-    elif data is not None:
-        values["data.source"], given = "(python data)", data
-    return pretrain_config(load_settings(PretrainConfig, config, values), given)
-
-
-def pretrain_config(config: PretrainConfig, given: Any = None) -> Path:
-    """Pre-train what a PretrainConfig says; see `pretrain`."""
     resolved, checkpoint = _complete(config, given)
     with buffered_log() as messages:
         runtime = join_processes(resolved.runtime)

@@ -77,23 +77,46 @@ def prepare_folder(folder: Path, config: RunConfig, inputs: Inputs | None = None
         other = _difference(folder, config, inputs) if noted.is_file() else ""
         what = f"a finished run {other}".strip()
         raise ArtifactError(f"{folder} holds {what}. Choose another --output, or remove that folder.")
+    return claim_folder(folder, noted, config, RunConfig, inputs, "run")
+
+
+def claim_folder(
+    folder: Path, noted: Path, config: Record, asked: type[Record], inputs: Inputs | None, what: str
+) -> bool:
+    """Make a folder for something that takes time, or take up the unfinished one of the same settings and inputs.
+
+    Args:
+        folder: for it.
+        noted: the YAML file in it that holds the settings.
+        config: the settings, resolved.
+        asked: the record of settings as they are asked for.
+        inputs: digests of what it is made from.
+        what: what it is called in messages.
+
+    Returns:
+        Whether there is unfinished work to go on with.
+
+    Raises:
+        ArtifactError: the folder holds something else, or cannot be written.
+    """
     if noted.exists():
-        other = same_run(read_settings(noted, type(config), RunConfig), config, read_inputs(folder), inputs)
+        other = same_run(read_settings(noted, type(config), asked), config, read_inputs(folder), inputs)
         if other:
             raise ArtifactError(
-                f"{folder} holds an unfinished run {other}. Choose another --output, or remove that folder."
+                f"{folder} holds an unfinished {what} {other}. Choose another --output, or remove that folder."
             )
         write_inputs(folder, inputs)
         return True
-    # A run that was killed while it wrote its very first file has left that file's beginning.
-    if folder.exists() and (not folder.is_dir() or any(path.name != "run.yaml.part" for path in folder.iterdir())):
-        raise ArtifactError(f"{folder} exists and is not a run folder. Choose another --output.")
+    # One that was killed while it wrote its very first file has left that file's beginning.
+    beginning = f"{noted.name}.part"
+    if folder.exists() and (not folder.is_dir() or any(path.name != beginning for path in folder.iterdir())):
+        raise ArtifactError(f"{folder} exists and is not a {what} folder. Choose another --output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_yaml(noted, config)
         write_inputs(folder, inputs)
     except OSError as error:
-        raise ArtifactError(f"The run folder {folder} cannot be written: {error.strerror or error}.") from error
+        raise ArtifactError(f"The {what} folder {folder} cannot be written: {error.strerror or error}.") from error
     return False
 
 
