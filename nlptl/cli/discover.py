@@ -29,6 +29,10 @@ def discover(
     encoding: Annotated[
         str | None, typer.Option(help="Of text and CSV files. Default: UTF-8, or what a byte order mark says.")
     ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of CSV files. Default: found out from the file.")] = None,
+    quotes: Annotated[
+        str | None, typer.Option(help="In CSV files: doubled, backslash or none. Default: found out from the file.")
+    ] = None,
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME|ID|DIR", help="Whose embeddings tell which texts belong together.")
     ] = "minilm",
@@ -65,6 +69,8 @@ def discover(
         output,
         text_column=text_column,
         encoding=encoding,
+        delimiter=delimiter,
+        quotes=quotes,
         checkpoint=checkpoint,
         method=method,
         groups=groups,

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from nlptl.config.records import Record
 from nlptl.config.training import Fraction, Positive
+
+
+def _one_character(value: str) -> str:
+    """`\\t` and `tab`, as a shell passes them on, are the tab."""
+    value = {"\\t": "\t", "tab": "\t"}.get(value, value)
+    if len(value) != 1 or value in '"\r\n\\' or value.isalnum():
+        raise ValueError("expected one character that is no letter, such as ';' or '|' (tab for the tab)")
+    return value
+
+
+Delimiter = Annotated[str, AfterValidator(_one_character)]
+"""The character that separates the columns of a text table."""
+Quotes = Literal["doubled", "backslash", "none"]
+"""How quote marks are used in a text table."""
 
 
 class DataConfig(Record):
@@ -46,21 +60,10 @@ class DataConfig(Record):
     them listed, or drop and count them."""
     encoding: str | None = None
     """Text encoding of CSV, TSV and JSON files. None: UTF-8, or what a byte order mark says."""
-    delimiter: str | None = None
+    delimiter: Delimiter | None = None
     """The character that separates the columns of CSV and TSV files. None: the tab in .tsv; in .csv the one of comma,
     semicolon, tab and | on which header and rows agree."""
-    quotes: Literal["doubled", "backslash", "none"] | None = None
+    quotes: Quotes | None = None
     """Quote marks in CSV and TSV files. doubled: they enclose a cell, and inside it stand twice. backslash: inside it
     they follow a backslash. none: they are letters. None: doubled, but letters in a tab-separated file where each line
     is a row by itself and a cell begins with a mark that does not enclose it."""
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
-        """`\\t` and `tab`, as a shell passes them on, are the tab."""
-        if value is None:
-            return None
-        value = {"\\t": "\t", "tab": "\t"}.get(value, value)
-        if len(value) != 1 or value in '"\r\n\\' or value.isalnum():
-            raise ValueError("expected one character that is no letter, such as ';' or '|' (tab for the tab)")
-        return value

@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.config.data import DataConfig
 from nlptl.config.keywords import suggests
+from nlptl.config.records import validate
 from nlptl.data.encoding import encode
-from nlptl.data.files import TableWriter
+from nlptl.data.files import OPTIONS, Dialect, TableWriter
 from nlptl.data.given import is_path, list_of_texts
 from nlptl.data.text_corpus.corpus import read_texts
 from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
@@ -78,6 +80,8 @@ def discover(
     texts: Sequence[str] | None = None,
     text_column: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
+    quotes: str | None = None,
     checkpoint: str | Path = "minilm",
     method: str = "kmeans",
     groups: int | None = None,
@@ -101,6 +105,8 @@ def discover(
         texts: the texts themselves, instead of `data`.
         text_column: the column of a table that holds the texts. None: `text`, or the only column.
         encoding: of text and CSV files. None: UTF-8, or what a byte order mark says.
+        delimiter: what separates the cells of CSV files. None: found out from the file.
+        quotes: doubled, backslash or none, as `data.quotes`. None: found out from the file.
         checkpoint: the encoder whose embeddings are clustered; best is one trained for sentences, such as minilm.
         method: kmeans, or hdbscan, which leaves many more texts in no group.
         groups: the number of groups. None: the number with the best silhouette (kmeans), or the groups that persist
@@ -120,7 +126,10 @@ def discover(
     folder = user_path(output)
     _check(folder, method, groups, most_groups, noise)
     found = resolve_checkpoint(str(checkpoint))
-    unique = list(dict.fromkeys(_texts(data, texts, text_column, encoding, limit)))
+    written = {"encoding": encoding, "delimiter": delimiter, "quotes": quotes}
+    asked = validate(DataConfig, written, "How the files are written")
+    dialect = Dialect(asked.encoding, asked.delimiter, asked.quotes, OPTIONS)
+    unique = list(dict.fromkeys(_texts(data, texts, text_column, dialect, limit)))
     least = max(FEWEST_TEXTS, groups or 0)
     if len(unique) < least:
         raise DataError(f"There are {len(unique)} different texts; at least {least} are needed.")
@@ -146,7 +155,7 @@ def discover(
 
 
 def _texts(
-    data: Any, texts: Sequence[str] | None, text_column: str | None, encoding: str | None, limit: int | None
+    data: Any, texts: Sequence[str] | None, text_column: str | None, dialect: Dialect, limit: int | None
 ) -> Iterator[str]:
     if data is None and texts is None:
         raise ConfigError("There is nothing to group. Give files of texts as data, or the texts themselves.")
@@ -154,7 +163,7 @@ def _texts(
     if given is not None:
         return islice((text for text in given if text.strip()), limit)
     paths = [data] if is_path(data) else data
-    return chain.from_iterable(read_texts([str(path) for path in paths], text_column, encoding, limit))
+    return chain.from_iterable(read_texts([str(path) for path in paths], text_column, dialect, limit))
 
 
 def _check(folder: Path, method: str, groups: int | None, most_groups: int | None, noise: float | None) -> None:

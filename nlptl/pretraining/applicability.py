@@ -47,7 +47,7 @@ RULES = (
     ),
     Rule(("tokenizer.extend_occurrences",), lambda c: c.tokenizer.extend > 0, "it belongs to tokenizer.extend"),
     Rule(
-        ("corpus.sources", "corpus.text_column", "corpus.encoding"),
+        ("corpus.sources", "corpus.text_column", "corpus.encoding", "corpus.delimiter", "corpus.quotes"),
         lambda c: c.task is None,
         "the texts are those of a task (data.source, data.text_columns, data.encoding)",
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlptl.checkpoints import Checkpoint
+from nlptl.data.files import Dialect
 from nlptl.data.loading import load_splits
 from nlptl.data.text_corpus.corpus import read_texts, text_files, write_corpus, write_facts
 from nlptl.data.text_corpus.vocabulary import add_words, split_words, train_tokenizer
@@ -42,7 +43,8 @@ class TextSource:
             for start in range(0, len(texts), CHUNK):
                 yield texts[start : start + CHUNK]
         else:
-            yield from read_texts(corpus.sources, corpus.text_column, corpus.encoding, corpus.limit)
+            dialect = Dialect(corpus.encoding, corpus.delimiter, corpus.quotes, "corpus")
+            yield from read_texts(corpus.sources, corpus.text_column, dialect, corpus.limit)
 
     def digest(self) -> str:
         """Of all texts: of the files as they are where files are named, which is read much faster than their texts."""

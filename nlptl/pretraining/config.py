@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nlptl.config.data import DataConfig
+from nlptl.config.data import DataConfig, Delimiter, Quotes
 from nlptl.config.records import Record
 from nlptl.config.run import RuntimeConfig
 from nlptl.config.training import Fraction, Positive, ResolvedTraining, TrainingConfig
@@ -21,6 +21,10 @@ class CorpusConfig(Record):
     """The column with the texts. None: `text`, or the only column."""
     encoding: str | None = None
     """Text encoding of .txt, CSV and JSONL files. None: UTF-8, or what a byte order mark says."""
+    delimiter: Delimiter | None = None
+    """What separates the cells of CSV files. None: found out from the file."""
+    quotes: Quotes | None = None
+    """How quote marks are used in CSV files, as `data.quotes`. None: found out from the file."""
     held_out: Fraction = 0.05
     """Share of the texts that measure the loss instead of being learned from."""
     max_length: Annotated[int, Field(ge=8)] = 128

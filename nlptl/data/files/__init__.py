@@ -6,7 +6,17 @@ columns of a Parquet file apart that were a frame's index.
 """
 
 from nlptl.data.files.reading import is_table, read_chunks, read_frame, table_stem
-from nlptl.data.files.tables import CHUNK, check_frame
+from nlptl.data.files.tables import CHUNK, OPTIONS, Dialect, check_frame
 from nlptl.data.files.writing import TableWriter
 
-__all__ = ["CHUNK", "TableWriter", "check_frame", "is_table", "read_chunks", "read_frame", "table_stem"]
+__all__ = [
+    "CHUNK",
+    "OPTIONS",
+    "Dialect",
+    "TableWriter",
+    "check_frame",
+    "is_table",
+    "read_chunks",
+    "read_frame",
+    "table_stem",
+]

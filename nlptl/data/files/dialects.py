@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlptl.data.files.tables import Dialect, Quotes
+from nlptl.config.data import Quotes
+from nlptl.data.files.tables import Dialect
 from nlptl.errors import DataError
 
 log = logging.getLogger("nlptl")

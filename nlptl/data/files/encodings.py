@@ -104,8 +104,9 @@ def undecodable(path: Path, dialect: Dialect, error: UnicodeError) -> str:
             line = data.count(b"\n", 0, exact.start) + 1
             shown = data[start : exact.start + 20].decode("cp1252", "replace")[-40:]
             where = f" at line {line} (byte {data[exact.start]:#04x}; as cp1252 it would read {shown!r})"
-    advice = f", or name its encoding: --set {dialect.section}.encoding=cp1252" if dialect.section else "."
-    return f"{path} is not valid {used}{where}. Save it as UTF-8{advice}"
+    advice = dialect.advice("encoding", "cp1252")
+    instead = f", or name its encoding: {advice}" if advice else "."
+    return f"{path} is not valid {used}{where}. Save it as UTF-8{instead}"
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from nlptl.config.data import Quotes
 from nlptl.data.files.delimited import read_delimited
 from nlptl.data.files.encodings import GZIP, undecodable
 from nlptl.data.files.json_tables import read_json, read_json_lines
 from nlptl.data.files.parquet import read_parquet
-from nlptl.data.files.tables import CHUNK, Dialect, Quotes, check_frame, check_names
+from nlptl.data.files.tables import CHUNK, Dialect, check_frame, check_names
 from nlptl.errors import DataError, shortened
 
 _READERS: dict[str, Callable[[Path, int, Dialect], Iterator[pd.DataFrame]]] = {
@@ -58,7 +59,7 @@ def read_chunks(
         encoding: of text formats, as `data.encoding`.
         delimiter: of CSV and TSV, as `data.delimiter`.
         quotes: of CSV and TSV, as `data.quotes`.
-        section: the section of the settings that messages point to; None where the command has no settings.
+        section: what messages point to, as `Dialect.section`.
 
     Raises:
         DataError: as `read_frame`.

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
+from nlptl.config.data import Quotes
 from nlptl.config.records import holds_half_character
 from nlptl.errors import DataError, shortened
 
 CHUNK = 10_000
-Quotes = Literal["doubled", "backslash", "none"]
-
 ABSENT = float("nan")
 """The cell of a JSON object that lacks the key. Told from other missing values by identity, so that JSON Lines are
 written with the keys that they came with."""
+
+OPTIONS = "options"
+"""In place of a section of the settings: encoding, delimiter and quotes are options of the command."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,19 @@ class Dialect:
     delimiter: str | None = None
     quotes: Quotes | None = None
     section: str | None = "data"
-    """The section of the settings that hold these, for messages; None where a command has no such settings."""
+    """The section of the settings that hold these, for messages; `OPTIONS` where they are options of the command; None
+    where the command has neither."""
+
+    def advice(self, name: str, value: str) -> str:
+        """How to ask for a value: `--set data.quotes=none`, or `--quotes none`; empty where that cannot be done."""
+        if self.section is None:
+            return ""
+        return f"--{name} {value}" if self.section == OPTIONS else f"--set {self.section}.{name}={value}"
 
     def setting(self, name: str, value: str) -> str:
-        """How to ask for a value, as a message says it: ` (--set data.quotes=none)`; empty without settings."""
-        return f" (--set {self.section}.{name}={value})" if self.section else ""
+        """The advice in brackets, as part of a message."""
+        advice = self.advice(name, value)
+        return f" ({advice})" if advice else ""
 
 
 def frame_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

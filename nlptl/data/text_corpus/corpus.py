@@ -20,23 +20,25 @@ import numpy as np
 import pandas as pd
 
 from nlptl.data.encoding import Encoded
-from nlptl.data.files import CHUNK, is_table, read_chunks
+from nlptl.data.files import CHUNK, Dialect, is_table, read_chunks
 from nlptl.data.sources import pick_columns
 from nlptl.errors import DataError
 from nlptl.storage.paths import user_path
 
+CORPUS = Dialect(section="corpus")
+"""Found out from the files; messages point to the settings of a pre-training."""
 Track = Callable[[Iterable[list[str]]], Iterable[list[str]]]
 
 
 def read_texts(
-    sources: list[str], column: str | None = None, encoding: str | None = None, limit: int | None = None
+    sources: list[str], column: str | None = None, dialect: Dialect = CORPUS, limit: int | None = None
 ) -> Iterator[list[str]]:
     """The non-empty texts of files and folders, in chunks.
 
     Args:
         sources: .txt files (one text a line), tables, or folders of both.
         column: the tables' text column; None: `text`, or the only column.
-        encoding: None: UTF-8, or what a byte order mark says.
+        dialect: how they are written, and what messages point to.
         limit: most texts.
 
     Raises:
@@ -44,7 +46,7 @@ def read_texts(
     """
     left = limit
     for file in [file for source in sources for file in text_files(user_path(source))]:
-        for chunk in _lines(file, encoding) if file.suffix.lower() == ".txt" else _column(file, column, encoding):
+        for chunk in _lines(file, dialect) if file.suffix.lower() == ".txt" else _column(file, column, dialect):
             texts = [text for text in chunk if text.strip()][:left]
             if texts:
                 yield texts
@@ -70,19 +72,21 @@ def text_files(source: Path) -> list[Path]:
     return [source]
 
 
-def _lines(file: Path, encoding: str | None) -> Iterator[list[str]]:
+def _lines(file: Path, dialect: Dialect) -> Iterator[list[str]]:
     try:
-        with file.open(encoding=encoding or "utf-8-sig") as stream:
+        with file.open(encoding=dialect.encoding or "utf-8-sig") as stream:
             while chunk := [line.rstrip("\r\n") for line in islice(stream, CHUNK)]:
                 yield chunk
     except (UnicodeError, LookupError) as error:
-        raise DataError(f"{file} cannot be read as {encoding or 'UTF-8'}: {error}. Name its encoding.") from error
+        advice = dialect.setting("encoding", "cp1252")
+        used = dialect.encoding or "UTF-8"
+        raise DataError(f"{file} cannot be read as {used}: {error}. Name its encoding{advice}.") from error
     except OSError as error:
         raise DataError(f"Cannot read {file}: {error.strerror or error}.") from error
 
 
-def _column(file: Path, column: str | None, encoding: str | None) -> Iterator[list[str]]:
-    for frame in read_chunks(file, encoding=encoding, section="corpus"):
+def _column(file: Path, column: str | None, dialect: Dialect) -> Iterator[list[str]]:
+    for frame in read_chunks(file, CHUNK, dialect.encoding, dialect.delimiter, dialect.quotes, dialect.section):
         names = [str(name) for name in frame.columns if not str(name).startswith("__index_level_")]
         chosen = column or ("text" if len(names) != 1 else names[0])
         pick_columns(frame, [chosen], str(file), "--text-column")
