@@ -129,7 +129,7 @@ def check_metrics(task: TaskSpec) -> None:
         ConfigError: lists the metrics there are.
     """
     for name in (task.metric, *task.metrics):
-        METRICS.check(name)
+        METRICS.get(name)
 
 
 def _decided(labels: list[str], targets: np.ndarray, decided: list[Any], decision: Decision) -> dict[str, Any]:
