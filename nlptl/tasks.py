@@ -38,8 +38,8 @@ class NamedData(Record):
     def _one_source(self) -> Self:
         if (self.files is None) == (self.hub_id is None):
             raise ValueError("give either files or hub_id")
-        if self.files is not None and "train" not in self.files:
-            raise ValueError("files must name at least train")
+        if self.files is not None and not {"train", "test"} & set(self.files):
+            raise ValueError("files must name at least train, or test alone for data that is only evaluated on")
         for file in (self.files or {}).values():
             if not _lies_inside(file):
                 raise ValueError(f"files: {file!r} must lie inside the task's folder; give other paths with --data")

@@ -106,8 +106,10 @@ def test_readme_line_fits_the_command_line(words: list[str]) -> None:
         assert re.search(rf"(?<![\w-]){flag}(?![\w-])", text), f"{flag} is not an option of {' '.join(command)}"
 
 
-def test_main_job_trains_and_shows_its_results(tmp_path: Path) -> None:
-    call = [sys.executable, "-m", "nlptl", "train", "sentiment", "--epochs", "1", "--output", "tmp"]
+def test_main_job_trains_and_shows_its_results(reviews: Path, tmp_path: Path) -> None:
+    """On a part of the sample; `tests/test_samples.py` trains on all of it."""
+    call = [sys.executable, "-m", "nlptl", "train", "sentiment", "--data", str(reviews), "--epochs", "1"]
+    call += ["--output", "tmp"]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Results$", done.stdout, re.MULTILINE)

@@ -192,7 +192,7 @@ def test_broken_yaml_is_loud_even_when_another_task_is_asked_for(tmp_path, text)
         ({"decision": {"policy": "treshold"}}, ["Unknown decision policy 'treshold'", "Did you mean 'threshold'?"]),
         ({"decision": {"settings": {"floor": 0.5}}}, ["decision.settings: the policy argmax takes none"]),
         ({"data": {"d": {}}}, ["either files or hub_id"]),
-        ({"data": {"d": {"files": {"test": "x.csv"}}}}, ["files must name at least train"]),
+        ({"data": {"d": {"files": {"validation": "x.csv"}}}}, ["files must name at least train, or test alone"]),
         ({"text_columns": ["a", "b", "c"], "version": 0}, ["text_columns", "version"]),
     ],
 )

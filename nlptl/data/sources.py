@@ -59,7 +59,8 @@ def open_source(task: TaskSpec, config: DataConfig, given: Any = None) -> Source
         if file is not None:
             _add_file(source, split, user_path(file), file, config)
     if "train" not in source.frames:
-        raise DataError(f"{name} holds no train split; it holds {', '.join(source.frames) or 'none'}.")
+        there = ", ".join(source.frames) or "none"
+        raise DataError(f"{name} holds no train split; it holds {there}. Train on other data, and evaluate on this.")
     return source
 
 

@@ -223,6 +223,7 @@ def train(
             metric,
             state,
             on_step,
+            sum(len(part.targets["validation"]) for part in job.parts),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from nlptl.kernels.embeddings import used_rows
@@ -49,16 +51,41 @@ class BestState:
         return used_rows(self._learner)
 
 
-def judge(progress: Progress, metrics: dict[str, float], metric: str, best: BestState) -> None:
-    """Note the metrics of one more epoch, and take the state if it is the best so far."""
+def judge(
+    progress: Progress, metrics: dict[str, float], metric: str, best: BestState, rows: int = 0, last: bool = False
+) -> None:
+    """Note the metrics of one more epoch, and take the state if it is the best so far.
+
+    The last epoch is also taken where an earlier one is better by no more than one standard error of validation (as
+    Breiman et al. 1984 choose among trees): its learning rate has come down to zero, and the best of several epochs on
+    a small split is often chance. The state before training stays wherever it is the best.
+
+    Args:
+        progress: of the training; the epoch is noted in it.
+        metrics: of the epoch, on validation.
+        metric: the one of them that decides.
+        best: takes the state.
+        rows: of validation; 0: unknown, and no epoch is preferred.
+        last: all planned steps are done.
+    """
     epoch = len(progress.epochs)
     before = next((e for e in progress.epochs if e["epoch"] == progress.best_epoch), None)
     progress.epochs.append({"epoch": epoch, **metrics})
-    if before is None or _rank(metrics, metric) > _rank(before, metric):
+    better = before is None or _rank(metrics, metric) > _rank(before, metric)
+    preferred = last and progress.best_epoch > 0 and before is not None and _is_near(metrics, before, metric, rows)
+    if better or preferred:
         progress.best_metric, progress.best_epoch, progress.worse_epochs = metrics[metric], epoch, 0
         best.take()
     else:
         progress.worse_epochs += 1
+
+
+def _is_near(metrics: dict[str, float], best: dict[str, float], metric: str, rows: int) -> bool:
+    """Whether a share of rows is below the best one by at most its standard error; False for other measures."""
+    share = best[metric]
+    if metric == "loss" or not rows or not 0 <= share <= 1:
+        return False
+    return share - metrics[metric] <= math.sqrt(share * (1 - share) / rows)
 
 
 def _rank(metrics: dict[str, float], metric: str) -> tuple[float, float]:

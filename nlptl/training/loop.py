@@ -40,6 +40,7 @@ def fit(
     metric: str = "accuracy",
     state: StateFolder | None = None,
     on_step: Callable[[float], object] | None = None,
+    judged: int = 0,
 ) -> Progress:
     """Train the classifier's trainable parameters in place and leave it in its best state.
 
@@ -59,6 +60,7 @@ def fit(
         state: where to save, and to go on from if it exists.
         on_step: told before each step the share of all planned steps that lies behind, for schedules other than the
             learning rate's.
+        judged: rows that `evaluate` measures on; where they are few, the last epoch is preferred (`best.judge`).
 
     Raises:
         NlptlError: loss or gradients became NaN or infinite (names the rows), or memory does not suffice for one row.
@@ -70,7 +72,7 @@ def fit(
     alone = runtime.processes == 1
     # Sharded weights are sharded as the checkpoint has them.
     with nullcontext() if runtime.is_sharded else during_training(classifier, runtime.dtype, rows.tokens, alone):
-        return _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step)
+        return _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step, judged)
 
 
 def _train(
@@ -83,6 +85,7 @@ def _train(
     metric: str,
     state: StateFolder | None,
     on_step: Callable[[float], object] | None,
+    judged: int,
 ) -> Progress:
     torch.manual_seed(seed)
     learner = copy_to_shard(runtime.accelerator, classifier) if runtime.is_sharded else classifier
@@ -106,7 +109,7 @@ def _train(
                     metrics = evaluate(model)
                 if recovery.asked_to_stop():
                     recovery.stop(progress)
-                judge(progress, metrics, metric, best)
+                judge(progress, metrics, metric, best, judged, progress.step == total)
                 bar.set_description(f"training ({metric} {metrics[metric]:.3f})")
                 if progress.step:
                     runtime.log({f"validation/{name}": value for name, value in metrics.items()}, progress.step)

@@ -133,6 +133,29 @@ def test_training_ends_after_patience_and_in_its_best_state(learn, fresh, mode):
     assert changed
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "judged", "kept"),
+    [
+        ([0.5, 0.80, 0.78], 300, 2),  # the standard error of 0.8 on 300 rows is 0.023
+        ([0.5, 0.80, 0.78], 3000, 1),  # on 3000 rows 0.007
+        ([0.5, 0.80, 0.77], 300, 1),
+        ([0.5, 0.80, 0.78], 0, 1),
+        ([0.79, 0.78, 0.78], 300, 0),  # before training it was better
+    ],
+)
+def test_the_end_is_preferred_to_an_epoch_that_chance_may_have_made_better(learn, fresh, accuracies, judged, kept):
+    classifier = fresh()
+    judge = Scripted(classifier, accuracies)
+    progress = learn(classifier=classifier, evaluate=judge, judged=judged, epochs=2).progress
+    assert (progress.best_epoch, progress.best_metric) == (kept, accuracies[kept])
+    assert_equal(judge.weights[kept], weights_of(classifier))
+
+
+def test_only_the_end_is_preferred(learn, fresh):
+    judge = Scripted(fresh(), [0.5, 0.8, 0.79, 0.1])
+    assert learn(classifier=judge.classifier, evaluate=judge, judged=300, epochs=3).progress.best_epoch == 1
+
+
 def test_the_state_before_training_can_be_the_best(learn, fresh):
     classifier = fresh()
     judge = Scripted(classifier, [0.9, 0.6, 0.7])
