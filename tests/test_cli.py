@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from nlptl import cli
-from nlptl.cli.options import listed
+from nlptl.cli.loose_words import listed
 from nlptl.config.data import DataConfig
 from nlptl.data.loading import load_splits
 from nlptl.registry import BASELINES, MODES, OBJECTIVES, STRATEGIES
@@ -255,7 +255,7 @@ def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
 )
 def test_a_mistake_that_only_the_heavy_rooms_see(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_configure_output", lambda debug: None)
+    monkeypatch.setattr(cli, "configure_output", lambda debug: None)
     monkeypatch.setattr(sys, "argv", ["nlptl", *arguments])
     with pytest.raises(SystemExit) as caught:
         cli.main()
