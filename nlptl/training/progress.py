@@ -47,7 +47,7 @@ def track(items: Iterable[Any] | None, description: str, total: int | None, unit
     wait = SECONDS_BETWEEN_LINES
     return plain_bar(
         items,
-        desc=description,
+        desc=f"{description}: ",
         total=total,
         unit=unit,
         leave=False,
