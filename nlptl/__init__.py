@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from nlptl.api import adapt, adapt_matrix, load, merge, pretrain, probe, rank, train, train_baseline
+    from nlptl.api import adapt, adapt_matrix, discover, load, merge, pretrain, probe, rank, train, train_baseline
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
-    from nlptl.explore.discovery import Discovery, discover
+    from nlptl.explore.discovery import Discovery
     from nlptl.explore.layers import LayerReport
     from nlptl.explore.ranking import Ranking
     from nlptl.inference.predictor import Run
@@ -57,7 +57,7 @@ _MODULE_OF = {
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.api",
     "adapt_matrix": "nlptl.api",
-    "discover": "nlptl.explore.discovery",
+    "discover": "nlptl.api",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.api",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nlptl.explore.discovery import Discovery, discover
+from nlptl.explore.discovery import Discovery
 from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder

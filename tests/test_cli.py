@@ -11,13 +11,16 @@ import yaml
 from typer.testing import CliRunner
 
 from nlptl import cli
-from nlptl.cli.options import listed
+from nlptl.cli.loose_words import listed
 from nlptl.config.data import DataConfig
 from nlptl.data.loading import load_splits
+from nlptl.errors import ConfigError
 from nlptl.registry import BASELINES, MODES, OBJECTIVES, STRATEGIES
 from nlptl.storage.cache import Cache
 from nlptl.storage.paths import bundled
 from nlptl.tasks import load_task
+from nlptl.verbs.look_request import LOOKED_AT, of_run
+from nlptl.verbs.request import checked_config
 
 HEAVY = {"torch", "transformers", "accelerate", "datasets", "peft", "evaluate", "sklearn", "pandas", "numpy"}
 
@@ -137,11 +140,33 @@ def test_settings_without_effect_are_refused():
 
 
 def test_probe_of_a_run_needs_no_task(trained_tiny, obvious):
+    """The run says its task, and its data."""
     run = trained_tiny("bert", "full").run.folder
-    done = nlptl("probe", "--run", str(run), "--data", str(obvious), "--rows", "30", "--set", "runtime.progress=false")
+    done = nlptl("probe", "--run", str(run), "--rows", "30")
     assert "accuracy of a linear probe on each layer" in done.stdout
+    assert done.stderr == ""
+    told = nlptl("probe", "fraud-text", "--run", str(run), code=2).stderr
+    assert f"{run} learned sentiment, not fraud-text. Leave the task out" in told
     assert "no finished run" in nlptl("probe", "--run", str(run / "model"), code=2).stderr
     assert "task: required" in nlptl("probe", "--rows", "30", code=2).stderr
+
+
+def test_a_run_looks_at_its_own_data_unless_others_are_named(trained_tiny, obvious, tmp_path):
+    run = trained_tiny("bert", "full").run.folder
+    task, settings = of_run(run, {"seed": 5})
+    assert (task.name, settings["data.source"], settings["seed"]) == ("sentiment", str(obvious), 5)
+    assert checked_config(None, settings, known_task=task, reads=LOOKED_AT).data.source == str(obvious)
+    noted = yaml.safe_load((run / "run.yaml").read_text())
+    (tmp_path / "task.yaml").write_text((run / "task.yaml").read_text())
+    for source in ("(python data)", "a.csv"):
+        noted["data"] |= {"source": source, "validation": "v.csv", "label_column": "stars"}
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(noted))
+        settings = of_run(tmp_path, {"data.source": "b.csv"})[1]
+        assert (settings["data.source"], settings["data.label_column"]) == ("b.csv", "stars")
+        assert "data.validation" not in settings
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(noted | {"data": {"source": "(python data)"}}))
+    with pytest.raises(ConfigError, match="data that were given in Python"):
+        of_run(tmp_path, {})
 
 
 def test_tasks_lists_bundled_and_own(tmp_path):
@@ -171,6 +196,18 @@ def test_tasks_new_writes_a_task_that_loads(tmp_path):
     assert sum(load_splits(task, DataConfig(), 0).sizes().values()) == 40
     assert "exists already" in nlptl(*arguments, code=2).stderr
     assert "There is a task 'sentiment' already" in nlptl("tasks", "new", "sentiment", *arguments[3:], code=2).stderr
+
+
+def test_the_advice_on_how_a_tasks_file_is_written_can_be_followed(tmp_path):
+    rows = [f"Grüße {i};{'ham' if i % 2 else 'spam'}" for i in range(40)]
+    (tmp_path / "mail.csv").write_bytes("\n".join(["message;kind", *rows]).encode("cp1252"))
+    tasks_dir = tmp_path / "tasks"
+    arguments = ("tasks", "new", "mail", "--data", str(tmp_path / "mail.csv"), "--tasks-dir", str(tasks_dir))
+    assert "--encoding cp1252" in nlptl(*arguments, code=2).stderr
+    assert "ham, spam" in nlptl(*arguments, "--encoding", "cp1252", "--delimiter", ";").stdout
+    splits = load_splits(load_task("mail", tasks_dir), DataConfig(), 0)
+    assert splits.train["text"].str.startswith("Grüße").all()
+    assert "Did you mean 'doubled'" in nlptl(*arguments, "--quotes", "double", code=2).stderr
 
 
 def test_configs():
@@ -255,7 +292,7 @@ def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
 )
 def test_a_mistake_that_only_the_heavy_rooms_see(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_configure_output", lambda debug: None)
+    monkeypatch.setattr(cli, "configure_output", lambda debug: None)
     monkeypatch.setattr(sys, "argv", ["nlptl", *arguments])
     with pytest.raises(SystemExit) as caught:
         cli.main()

@@ -8,6 +8,9 @@ import sys
 import pandas as pd
 import pytest
 
+import nlptl
+from nlptl.errors import ConfigError
+
 
 def adapt(*arguments: str, code: int = 0) -> str:
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
@@ -60,3 +63,13 @@ def test_files_behind_domains_are_refused_with_the_form_that_works(files, order)
 def test_a_loose_word_without_domains_is_refused(files):
     told = adapt("sentiment", files[0], "--source", files[1], "--target", files[0], code=2)
     assert f"Write: nlptl adapt sentiment --domains {files[0]}" in told
+
+
+def test_a_matrix_has_its_oracles_and_takes_no_setting_for_them(files, tmp_path):
+    asked = ["--domains", ",".join(files), "--output", str(tmp_path / "all")]
+    for setting in (["--no-oracle"], ["--set", "adaptation.oracle=false"]):
+        told = adapt("sentiment", *asked, *setting, code=2)
+        assert "adaptation.oracle would have no effect: of several domains" in told
+    with pytest.raises(ConfigError, match="adaptation.oracle would have no effect"):
+        nlptl.adapt_matrix("sentiment", files, output=tmp_path / "all", settings={"adaptation.oracle": False})
+    assert not (tmp_path / "all").exists()

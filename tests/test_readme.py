@@ -107,17 +107,33 @@ def test_readme_line_fits_the_command_line(words: list[str]) -> None:
 
 
 def test_main_job_trains_and_shows_its_results(reviews: Path, tmp_path: Path) -> None:
-    """On a part of the sample; `tests/test_samples.py` trains on all of it."""
-    call = [sys.executable, "-m", "nlptl", "train", "sentiment", "--data", str(reviews), "--epochs", "1"]
+    """One screen, without progress frames, that ends with what transfer was worth and what to do next.
+
+    On a part of the sample; `tests/test_samples.py` trains on all of it.
+    """
+    (tmp_path / "reviews.csv").write_bytes(reviews.read_bytes())
+    call = [sys.executable, "-m", "nlptl", "train", "sentiment", "--data", "reviews.csv", "--compare"]
     call += ["--output", "tmp"]
-    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    surroundings = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, env=surroundings, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = [
+        line for line in done.stdout.splitlines() if not re.match(r"\w+.*: step \d+ of", line)
+    ]  # of a slow machine
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 100
+    assert re.search(r"^Task sentiment: 2 labels; data: reviews\.csv; rows: train \d+", done.stdout, re.MULTILINE)
+    assert re.search(r"^epoch 1/\d+: loss \d\.\d+, validation accuracy [01]\.\d{4}$", done.stdout, re.MULTILINE)
     assert re.search(r"^Results$", done.stdout, re.MULTILINE)
     assert re.search(r"accuracy\W+[01]\.\d{4}\W+[01]\.\d{4}", done.stdout)
     assert "Run folder: tmp" in done.stdout
     assert (tmp_path / "tmp" / "manifest.json").is_file()
     predictions = done.stdout.partition("Three predictions on test rows:")[2]
     assert len(re.findall(r"(?:positive|negative)\W+[01]\.\d{4}\W+(?:positive|negative)", predictions)) == 3
+    assert re.search(r"Best on words alone \(TF-IDF \+ \w+, the best of 5 on validation\)", predictions)
+    assert re.search(r"^Next: nlptl predict tmp ", predictions, re.MULTILINE)
+    assert "Time and work" not in done.stdout
 
 
 def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

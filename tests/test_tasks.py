@@ -12,6 +12,7 @@ from nlptl.errors import ConfigError
 from nlptl.registry import METRICS, MODES, POLICIES
 from nlptl.storage.paths import bundled
 from nlptl.tasks import SPLITS, ModeDefaults, TaskSpec, find_tasks, load_task, read_task, register_task
+from nlptl.verbs.request import checked_config
 
 BUNDLED = sorted(path.parent.name for path in bundled("tasks").glob("*/task.yaml"))
 
@@ -216,3 +217,19 @@ def test_training_defaults_are_dotted_and_only_what_is_set():
     task = TaskSpec(name="x", description="d", modes={"lora": ModeDefaults(epochs=4)})
     assert task.training_defaults("lora") == {"training.epochs": 4}
     assert task.training_defaults("full") == {}
+
+
+@pytest.mark.parametrize("key", ["epochs", "learning_rate", "layer_decay", "label_smoothing"])
+def test_defaults_that_mean_nothing_to_their_mode_are_refused(key, tmp_path):
+    (tmp_path / "mood").mkdir()
+    modes = f"modes: {{feature_extraction: {{{key}: 1}}, full: {{{key}: 1}}}}"
+    modes = modes.replace("label_smoothing: 1", "label_smoothing: 0.1")
+    text = f"{{name: mood, description: d, labels: [a, b], {modes}}}"
+    (tmp_path / "mood" / "task.yaml").write_text(text)
+    asked = {"task": "mood", "tasks_dir": str(tmp_path)}
+    checked_config(None, asked)
+    if key == "label_smoothing":  # read by domain adaptation that trains on frozen features
+        checked_config(None, {**asked, "mode": "feature_extraction"})
+        return
+    with pytest.raises(ConfigError, match=f"Task mood: modes.feature_extraction.{key} would have no effect"):
+        checked_config(None, {**asked, "mode": "feature_extraction"})

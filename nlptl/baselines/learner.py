@@ -20,7 +20,7 @@ from nlptl.errors import ConfigError, LaunchError
 from nlptl.registry import BASELINES
 from nlptl.runs.artifact import Artifact
 from nlptl.runs.saving import logit_difference
-from nlptl.strategies.job import VERIFIED_ROWS, Answers, Learned, RunContext
+from nlptl.strategies.job import VERIFIED_ROWS, Answers, Learned, RunContext, tell_rows
 from nlptl.tasks import TaskSpec
 from nlptl.training.runtime import Runtime, local_runtime
 
@@ -36,16 +36,25 @@ class BaselineLearner:
 
     @classmethod
     def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> BaselineLearner:
-        """Find the model and fill the settings that it reads.
+        """As `fitted_here`, where this process is the only one.
 
         Raises:
             LaunchError: several processes were launched.
-            ConfigError: an unknown model, several tasks, or a setting that means nothing to the model.
+            ConfigError: as `fitted_here`.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise LaunchError(
                 "A baseline is fitted in one process. Start it with `nlptl baseline`, without a launcher."
             )
+        return cls.fitted_here(config, tasks)
+
+    @classmethod
+    def fitted_here(cls, config: RunConfig, tasks: list[TaskSpec]) -> BaselineLearner:
+        """Find the model and fill the settings that it reads; it is fitted in this process, whatever others do.
+
+        Raises:
+            ConfigError: an unknown model, several tasks, or a setting that means nothing to the model.
+        """
         if len(tasks) > 1:
             raise ConfigError(f"{config.task} names {len(tasks)} tasks; a baseline takes one.")
         baseline: Baseline = BASELINES.get(config.method)
@@ -73,9 +82,8 @@ class BaselineLearner:
 
     def learn(self, context: RunContext, folder: Path) -> Learned:
         """Tune on validation; with `training.refit` fit the chosen setting again on train and validation together."""
-        task, frames, targets = context.task, context.part.splits.frames(), context.targets
-        sizes = ", ".join(f"{name} {rows}" for name, rows in context.part.splits.sizes().items())
-        log.info(f"Task {task.name}: {len(task.label_list())} labels; rows: {sizes}")
+        frames, targets = context.part.splits.frames(), context.targets
+        tell_rows(context)
         rows = {split: LabelledTexts(frames[split], targets[split]) for split in ("train", "validation")}
         with context.clock.measure("training"):
             chosen = self._tuned(context, rows)

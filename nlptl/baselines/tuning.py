@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,14 +77,19 @@ def choose(
         logits = raw / np.float32(temperature)
         metrics = quick_metrics(task, logits, validation.targets)
         tried.append({"features": kind, **setting, task.metric: metrics[task.metric], "loss": metrics["loss"]})
-        if best is None or _rank(tried[-1], task.metric) > _rank(best.tried[0], task.metric):
+        if best is None or rank_of(tried[-1], task.metric) > rank_of(best.tried[0], task.metric):
             model = BagOfWords(terms, scorer, name, temperature)
             best = Chosen(model, kind, setting, logits, [tried[-1]])
     assert best is not None  # neither grid nor features are ever empty
     return replace(best, tried=tried)
 
 
-def _rank(tried: dict[str, Any], metric: str) -> tuple[float, float]:
-    value = tried[metric]
-    # A metric may be undefined on a small validation split; any number is better.
-    return (-np.inf if np.isnan(value) else value, -tried["loss"])
+def rank_of(report: Mapping[str, Any], metric: str) -> tuple[float, float]:
+    """What makes one report on validation better than another: the metric, then the loss.
+
+    Args:
+        report: with the metric and `loss`.
+        metric: may be undefined (NaN, or None as JSON has it) on a small split; any number is better.
+    """
+    value = report[metric]
+    return (-np.inf if value is None or np.isnan(value) else value, -report["loss"])

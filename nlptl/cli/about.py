@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from nlptl.cli.choices import CHOICES, completing
+from nlptl.cli.help import OTHER
 from nlptl.cli.options import out
 from nlptl.errors import ConfigError
 
@@ -23,20 +25,30 @@ def checkpoints() -> None:
     out.print(table)
 
 
-def configs(name: Annotated[str | None, typer.Argument(help="Print this one's path.")] = None) -> None:
+def configs(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Print the path of this one: <configs>.",
+            autocompletion=completing("configs"),
+            rich_help_panel=OTHER,
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """List the accelerate configs, or print one's path: accelerate launch --config_file $(nlptl configs cpu) ..."""
     from nlptl.errors import unknown
     from nlptl.storage.paths import bundled
 
-    known = {path.stem: path for path in sorted(bundled("accelerate_configs").glob("*.yaml"))}
+    known = CHOICES["configs"]()
     if name is not None and name not in known:
         raise ConfigError(unknown("accelerate config", name, known))
     if name is not None:
-        print(known[name])
+        print(bundled("accelerate_configs") / f"{name}.yaml")
         return
-    for stem, path in known.items():
-        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        out.print(f"{stem:16} {first}", highlight=False)
+    for stem, line in known.items():
+        out.print(f"{stem:16} {line}", highlight=False)
 
 
 def env() -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nlptl.cli.help import DATA, HOW, WHERE, is_verbose
+from nlptl.cli.loose_words import listed, refuse_loose_words
 from nlptl.cli.options import (
     BatchSize,
     CheckpointOption,
@@ -17,69 +19,86 @@ from nlptl.cli.options import (
     LabelMap,
     LearningRate,
     Mode,
+    Resume,
+    Seed,
     Settings,
     Shots,
+    TaskArgument,
     TasksDir,
     TextColumn,
     configured,
     data_settings,
-    listed,
+    option,
     out,
-    refuse_loose_words,
 )
+from nlptl.cli.runs import show_folder
 from nlptl.errors import ConfigError
 
 
 def adapt(
-    task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
+    context: typer.Context,
+    task: TaskArgument = None,
     words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    source: Annotated[str | None, typer.Option(metavar="FILE|DIR", help="Labelled rows of the first domain.")] = None,
+    tasks_dir: TasksDir = None,
+    source: Annotated[
+        str | None, option(panel=DATA, metavar="FILE|DIR", help="Labelled rows of the first domain.")
+    ] = None,
     target: Annotated[
         str | None,
-        typer.Option(metavar="FILE|DIR", help="Texts of the other domain. Labels there, if any, only report."),
+        option(panel=DATA, metavar="FILE|DIR", help="Texts of the other domain. Labels there, if any, only report."),
     ] = None,
     target_test: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Labelled target rows to report on. Default: cut from a labelled --target."),
+        option(
+            panel=DATA,
+            metavar="FILE",
+            help="Labelled target rows to report on. Default: cut from a labelled --target.",
+        ),
     ] = None,
     domains: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--domain",
             "--domains",
+            panel=DATA,
             metavar="FILE[,FILE...]",
             help="Labelled files, one per domain: adapt from each to each other. Can be repeated.",
         ),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            help="coral_self_training (default in mode feature_extraction), self_training (default in full and lora), "
-            "coral, mmd, dann, or none: the source only."
-        ),
-    ] = None,
-    mode: Mode = None,
-    checkpoint: CheckpointOption = None,
-    oracle: Annotated[
-        bool | None,
-        typer.Option("--oracle/--no-oracle", help="Also train on the target's labels, to compare. Default: yes."),
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
     shots: Shots = None,
+    method: Annotated[
+        str | None,
+        option(
+            panel=HOW,
+            among="adaptations",
+            help="none: the source only. Default: coral_self_training in mode feature_extraction, self_training in "
+            "full and lora.",
+        ),
+    ] = None,
+    mode: Mode = None,
+    checkpoint: CheckpointOption = None,
+    oracle: Annotated[
+        bool | None,
+        option(
+            "--oracle/--no-oracle",
+            panel=HOW,
+            help="Also train on the target's labels, to compare. Default: yes; with --domains a matrix needs none.",
+        ),
+    ] = None,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     batch_size: BatchSize = None,
-    seed: Annotated[int | None, typer.Option(help="Of splits, initialisation, order, dropout. Default 0.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
-    output: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The run folder; with --domains, a folder of runs.")
-    ] = None,
+    seed: Seed = None,
     config: ConfigFile = None,
     settings: Settings = None,
-    tasks_dir: TasksDir = None,
+    output: Annotated[
+        str | None, option(panel=WHERE, metavar="DIR", help="The run folder; with --domains, a folder of runs.")
+    ] = None,
+    resume: Resume = False,
 ) -> None:
     """Train on one domain's labels for another domain whose texts are at hand without labels.
 
@@ -114,7 +133,7 @@ def adapt(
     }
     named = listed(domains)
     refuse_loose_words("nlptl adapt", "--domains", named, [*([task] if task else []), *(words or [])], tasks_dir)
-    resolved = configured(config, settings, chosen)
+    resolved = configured(config, settings, chosen, crosses_domains=bool(named))
     if named:
         _cross(resolved, named)
         return
@@ -124,7 +143,7 @@ def adapt(
 
     folder = train_folder(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
-        _show(load(folder, resolved.runtime.precision, resolved.runtime.progress))
+        _show(load(folder, resolved.runtime.precision, resolved.runtime.progress), is_verbose(context))
 
 
 def _cross(config: Any, files: list[str]) -> None:
@@ -140,16 +159,16 @@ def _cross(config: Any, files: list[str]) -> None:
         out.print(f"Runs, matrix.md and matrix.json: {matrix.folder}", highlight=False)
 
 
-def _show(run: Any) -> None:
+def _show(run: Any, verbose: bool) -> None:
     from nlptl.evaluation.wording import adaptation_sentence
     from nlptl.reports.adaptation import adaptation_table
     from nlptl.reports.tables import time_table
 
     facts = run.metrics["adaptation"]
     out.print(adaptation_table(facts))
-    out.print(time_table(run.metrics))
+    if verbose:
+        out.print(time_table(run.metrics))
     for doubt in facts["doubts"]:
         out.print(f"Sign of harm, seen without labels: {doubt}", markup=False)
     out.print(adaptation_sentence(facts), markup=False)
-    out.print(f"Run folder: {run.folder}", highlight=False)
-    out.print(f'Try: nlptl predict {run.folder} "your text"', highlight=False)
+    show_folder(run)

@@ -8,33 +8,39 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from nlptl.cli.choices import EVERY
+from nlptl.cli.help import HOW, WHERE, is_verbose
 from nlptl.cli.options import (
     ConfigFile,
     Data,
     Delimiter,
     LabelColumn,
     LabelMap,
+    Seed,
     Settings,
     Shots,
+    TaskArgument,
     TasksDir,
     Test,
     TextColumn,
     Validation,
     configured,
     data_settings,
+    option,
     out,
 )
 from nlptl.cli.runs import show_run
 
-EVERY = "all"
 DEFAULT = "logistic_regression"
 
 
 def baseline(
-    task: Annotated[str | None, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)] = None,
+    context: typer.Context,
+    task: TaskArgument = None,
+    tasks_dir: TasksDir = None,
     model: Annotated[
         str | None,
-        typer.Option(help="<baselines>; or all, to compare all of them. Default: logistic_regression."),
+        option(panel=HOW, among="baselines-or-all", help="<baselines-or-all>. Default: logistic_regression."),
     ] = None,
     data: Data = None,
     validation: Validation = None,
@@ -44,14 +50,13 @@ def baseline(
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
     shots: Shots = None,
-    seed: Annotated[int | None, typer.Option(help="Of splits and shots. Default 0.")] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="The run folder; with all, the folder of the runs. Default: in runs/"),
-    ] = None,
+    seed: Seed = None,
     config: ConfigFile = None,
     settings: Settings = None,
-    tasks_dir: TasksDir = None,
+    output: Annotated[
+        str | None,
+        option(panel=WHERE, metavar="DIR", help="The run folder; with all, the folder of the runs. Default: in runs/"),
+    ] = None,
 ) -> None:
     """Train a classical model on TF-IDF vectors: what transfer learning has to beat on your data.
 
@@ -75,7 +80,7 @@ def baseline(
     from nlptl.api import train_config
 
     if model != EVERY:
-        show_run(train_config(resolved))
+        show_run(train_config(resolved), is_verbose(context))
         return
     from nlptl.evaluation.wording import shown
     from nlptl.registry import BASELINES

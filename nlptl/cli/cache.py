@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from nlptl.cli.options import out
+from nlptl.cli.help import OTHER, Command, Group
+from nlptl.cli.options import option, out
 
-cache_app = typer.Typer(invoke_without_command=True)
+cache_app = typer.Typer(cls=Group, invoke_without_command=True)
 
 
 @cache_app.callback()
@@ -39,14 +40,12 @@ def show(context: typer.Context) -> None:
     out.print(f"{cache.root}: {total} of at most {show_size(cache.limit)}", highlight=False)
 
 
-@cache_app.command()
+@cache_app.command(cls=Command)
 def clear(
     older_than: Annotated[
-        str | None, typer.Option(metavar="AGE", help="Only what was not used for so long: 30m, 12h, 7d, 2w.")
+        str | None, option(panel=OTHER, metavar="AGE", help="Only what was not used for so long: 30m, 12h, 7d, 2w.")
     ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="Only this kind: features, heads, tokens, earlier or unfinished.")
-    ] = None,
+    kind: Annotated[str | None, option(panel=OTHER, among="cache-kinds", help="Only this kind.")] = None,
 ) -> None:
     """Remove what is in the cache; whatever a run still needs, it computes again.
 

@@ -6,53 +6,74 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.table import Table
 
-from nlptl.cli.options import out
+from nlptl.cli.help import DATA, HOW, WHERE
+from nlptl.cli.options import CheckpointOption, Delimiter, Encoding, Quotes, Seed, Settings, assigned, option, out
+from nlptl.explore.config import DiscoverConfig
 
 SHOWN = 20
 
 
 def discover(
     data: Annotated[
-        list[str],
-        typer.Option(
+        list[str] | None,
+        option(
+            panel=DATA,
             metavar="FILE|DIR",
             help="Texts: .txt (one a line), CSV, TSV, JSONL, Parquet, or a folder of them; can be repeated.",
         ),
-    ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for the draft and the table of groups.")],
+    ] = None,
     text_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column with the texts. Default: text, or the only column.")
+        str | None,
+        option(panel=DATA, metavar="COLUMN", help="Column with the texts. Default: text, or the only column."),
     ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Of text and CSV files. Default: UTF-8, or what a byte order mark says.")
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    quotes: Quotes = None,
+    limit: Annotated[int | None, option(panel=DATA, metavar="N", help="Read no more texts than this.")] = None,
+    checkpoint: CheckpointOption = None,
+    method: Annotated[
+        str | None,
+        option(panel=HOW, among="groupings", help="hdbscan leaves more texts aside. Default: kmeans."),
     ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of CSV files. Default: found out from the file.")] = None,
-    quotes: Annotated[
-        str | None, typer.Option(help="In CSV files: doubled, backslash or none. Default: found out from the file.")
-    ] = None,
-    checkpoint: Annotated[
-        str, typer.Option(metavar="NAME|ID|DIR", help="Whose embeddings tell which texts belong together.")
-    ] = "minilm",
-    method: Annotated[str, typer.Option(help="kmeans, or hdbscan, which leaves more texts aside.")] = "kmeans",
     groups: Annotated[
-        int | None, typer.Option(help="How many. Default: the number with the best silhouette, up to --most-groups.")
+        int | None,
+        option(
+            panel=HOW,
+            metavar="N",
+            help="How many. Default: the number with the best silhouette, up to --most-groups.",
+        ),
     ] = None,
     most_groups: Annotated[
-        int | None, typer.Option(help="The largest number of groups that kmeans tries. Default: 300.")
+        int | None,
+        option(panel=HOW, metavar="N", help="The largest number of groups that kmeans tries. Default 300."),
     ] = None,
-    smallest_group: Annotated[int, typer.Option(help="Groups of fewer texts are dissolved.")] = 5,
+    smallest_group: Annotated[
+        int | None, option(panel=HOW, metavar="N", help="Groups of fewer texts are dissolved. Default 5.")
+    ] = None,
     noise: Annotated[
         float | None,
-        typer.Option(help="For kmeans: the share of the texts, the least certain, that joins no group. Default: 0.05."),
+        option(
+            panel=HOW,
+            metavar="SHARE",
+            help="For kmeans: the share of the texts, the least certain, that joins no group. Default 0.05.",
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Read no more texts than this.")] = None,
-    max_length: Annotated[int, typer.Option(help="Tokens kept per text.")] = 128,
-    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Decides everything that is random.")] = 0,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress bars.")] = False,
+    max_length: Annotated[int | None, option(panel=HOW, metavar="N", help="Tokens kept per text. Default 128.")] = None,
+    precision: Annotated[str | None, option(panel=HOW, among="precisions", help="Default: auto.")] = None,
+    seed: Seed = None,
+    no_progress: Annotated[bool, option("--no-progress", panel=HOW, help="Show no progress bars.")] = False,
+    config: Annotated[
+        Path | None, option(panel=HOW, metavar="YAML", help="Start from a file, such as FOLDER/discover.yaml.")
+    ] = None,
+    settings: Settings = None,
+    output: Annotated[
+        str | None,
+        option(
+            panel=WHERE, metavar="DIR", help="A new folder for the draft and the table of groups. Default: discovered."
+        ),
+    ] = None,
 ) -> None:
     """Group unlabelled texts, name the groups, and draft a labelled file from them.
 
@@ -62,27 +83,33 @@ def discover(
 
       nlptl tasks new intents --data intents/draft.csv
     """
-    from nlptl.explore.discovery import discover as find_groups
+    chosen = {
+        "texts.sources": data or None,
+        "texts.text_column": text_column,
+        "texts.encoding": encoding,
+        "texts.delimiter": delimiter,
+        "texts.quotes": quotes,
+        "texts.limit": limit,
+        "texts.max_length": max_length,
+        "checkpoint": checkpoint,
+        "groups.method": method,
+        "groups.number": groups,
+        "groups.most": most_groups,
+        "groups.smallest": smallest_group,
+        "groups.noise": noise,
+        "runtime.precision": precision,
+        "runtime.progress": False if no_progress else None,
+        "seed": seed,
+        "output": output,
+    }
+    from nlptl.verbs.unlabelled_request import checked_discovery
 
-    found = find_groups(
-        data,
-        output,
-        text_column=text_column,
-        encoding=encoding,
-        delimiter=delimiter,
-        quotes=quotes,
-        checkpoint=checkpoint,
-        method=method,
-        groups=groups,
-        most_groups=most_groups,
-        smallest_group=smallest_group,
-        noise=noise,
-        limit=limit,
-        max_length=max_length,
-        precision=precision,
-        seed=seed,
-        progress=not no_progress,
-    )
+    values, faults = assigned(settings, DiscoverConfig)
+    flags = {key: value for key, value in chosen.items() if value is not None}
+    resolved = checked_discovery(config, {**values, **flags}, faults)
+    from nlptl.explore.discovery import discover_config
+
+    found = discover_config(resolved)
     if int(os.environ.get("RANK", "0")) != 0:
         return
     table = Table("label", "texts", "typical text")
@@ -90,8 +117,6 @@ def discover(
         table.add_row(group.name, str(group.size), group.examples[0][:100])
     out.print(table)
     if len(found.groups) > SHOWN:
-        out.print(f"and {len(found.groups) - SHOWN} more in {output}/groups.md", highlight=False)
-    out.print(
-        f"Read {output}/draft.csv, correct it, and make it a task: nlptl tasks new NAME --data {output}/draft.csv",
-        highlight=False,
-    )
+        out.print(f"and {len(found.groups) - SHOWN} more in {found.folder}/groups.md", highlight=False)
+    draft = found.folder / "draft.csv"
+    out.print(f"Read {draft}, correct it, and make it a task: nlptl tasks new NAME --data {draft}", highlight=False)

@@ -7,37 +7,55 @@ from typing import Annotated
 
 import typer
 
+from nlptl.cli.choices import completing
+from nlptl.cli.help import DATA, HOW, LEARN, WHERE
+from nlptl.cli.loose_words import listed, refuse_loose_words
 from nlptl.cli.options import (
     CheckpointOption,
     Data,
     Delimiter,
     LabelColumn,
     LabelMap,
+    Seed,
     Settings,
     Shots,
     TasksDir,
     TextColumn,
+    assigned,
     configured,
     data_settings,
-    listed,
+    option,
     out,
-    refuse_loose_words,
 )
 from nlptl.errors import ConfigError
 
-RowsOption = Annotated[int, typer.Option(min=10, help="Rows of each split that are used, drawn with the seed.")]
-Seed = Annotated[int | None, typer.Option(help="Of splits, shots and the draw. Default 0.")]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the numbers as JSON.")]
+RowsOption = Annotated[
+    int, option(panel=DATA, metavar="N", min=10, help="Rows of each split that are used, drawn with the seed.")
+]
+Output = Annotated[Path | None, option(panel=WHERE, metavar="FILE", help="Also write the numbers as JSON.")]
 
 
 def probe(
     task: Annotated[
-        str | None, typer.Argument(help="A task: see `nlptl tasks`. Not needed with --run.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="TASK",
+            help="See `nlptl tasks`. Not needed with --run.",
+            show_default=False,
+            autocompletion=completing("tasks"),
+            rich_help_panel=LEARN,
+        ),
     ] = None,
-    checkpoint: CheckpointOption = None,
     run: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="A run: its layers after training beside those before.")
+        Path | None,
+        option(
+            panel=DATA,
+            among="runs",
+            metavar="RUN",
+            help="A run: its layers after training beside those before, on its own task and data.",
+        ),
     ] = None,
+    tasks_dir: TasksDir = None,
     data: Data = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -45,11 +63,13 @@ def probe(
     delimiter: Delimiter = None,
     shots: Shots = None,
     rows: RowsOption = 2000,
+    checkpoint: CheckpointOption = None,
     seed: Seed = None,
-    output: Output = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: png, svg or pdf (extra `plots`).")] = None,
     settings: Settings = None,
-    tasks_dir: TasksDir = None,
+    output: Output = None,
+    plot: Annotated[
+        Path | None, option(panel=WHERE, metavar="FILE", help="Draw it: png, svg or pdf (extra `plots`).")
+    ] = None,
 ) -> None:
     """Ask which layer knows a task: a linear probe on every layer's mean and first token.
 
@@ -59,14 +79,14 @@ def probe(
 
       nlptl probe sentiment
 
-      nlptl probe --run runs/my-run --data banking77/ --plot layers.png
+      nlptl probe --run runs/my-run --plot layers.png
     """
-    from nlptl.verbs.request import LOOKED_AT, task_of_run
+    from nlptl.verbs.look_request import LOOKED_AT, of_run
 
-    known = task_of_run(run) if run is not None and task is None else None
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
-    common = {"task": known.name if known else task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir}
-    config = configured(None, settings, {**common, **asked}, known_task=known, reads=(*LOOKED_AT, "checkpoint"))
+    chosen = {"task": task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir, **asked}
+    known, chosen = (None, chosen) if run is None else of_run(run, {**assigned(settings)[0], **chosen})
+    config = configured(None, settings, chosen, known_task=known, reads=(*LOOKED_AT, "checkpoint"))
     from nlptl.explore.layers import probe_layers
     from nlptl.reports.plots import plot_layers
     from nlptl.reports.tables import rows_table
@@ -85,17 +105,18 @@ def probe(
 
 
 def rank(
-    task: Annotated[str, typer.Argument(help="A task: see `nlptl tasks`.", show_default=False)],
-    words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    checkpoints: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--checkpoint",
-            "--checkpoints",
-            metavar="NAME|ID|DIR[,...]",
-            help="The candidates: names, Hub ids or folders. Can be repeated.",
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK",
+            help="See `nlptl tasks`.",
+            show_default=False,
+            autocompletion=completing("tasks"),
+            rich_help_panel=LEARN,
         ),
-    ] = None,
+    ],
+    words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    tasks_dir: TasksDir = None,
     data: Data = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -103,10 +124,20 @@ def rank(
     delimiter: Delimiter = None,
     shots: Shots = None,
     rows: RowsOption = 2000,
+    checkpoints: Annotated[
+        list[str] | None,
+        option(
+            "--checkpoint",
+            "--checkpoints",
+            panel=HOW,
+            among="checkpoints",
+            metavar="NAME|ID|DIR[,...]",
+            help="The candidates: names, Hub ids or folders. Can be repeated.",
+        ),
+    ] = None,
     seed: Seed = None,
-    output: Output = None,
     settings: Settings = None,
-    tasks_dir: TasksDir = None,
+    output: Output = None,
 ) -> None:
     """Rank candidate checkpoints for a task before training any: linear probe and LogME on frozen features.
 
@@ -120,7 +151,7 @@ def rank(
     refuse_loose_words("nlptl rank", "--checkpoints", candidates, [task, *(words or [])], tasks_dir)
     if not candidates:
         raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A,B,C")
-    from nlptl.verbs.request import LOOKED_AT
+    from nlptl.verbs.look_request import LOOKED_AT
 
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
     chosen = {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked}

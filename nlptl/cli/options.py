@@ -9,31 +9,78 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nlptl.checkpoints import CHECKPOINTS
+from nlptl.cli.choices import completing
+from nlptl.cli.help import DATA, HOW, LEARN, WHERE
 from nlptl.config.overrides import parse_assignments, parse_label_map
 from nlptl.config.records import Record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError, NlptlError
-from nlptl.tasks import TaskSpec, find_tasks
+from nlptl.tasks import TaskSpec
 
 # Without markup: names of labels, columns and files may hold square brackets.
 out = Console(soft_wrap=True, markup=False)
 
-TasksDir = Annotated[str | None, typer.Option(help="A folder with your own tasks; also the variable NLPTL_TASKS.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
-TaskName = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Which task of a multi-task run.")]
+
+def option(
+    *names: str, panel: str, help: str, among: str | None = None, metavar: str | None = None, **more: Any
+) -> Any:
+    """An option of a command.
+
+    Args:
+        names: such as `--set`; none: as the parameter is called.
+        panel: of the help.
+        help: one or two short sentences.
+        among: a key of `CHOICES`: what it may be, shown in the help and completed by the shell.
+        metavar: what stands for the value where it is no choice, or an open one that is only completed; a flag, whose
+            names are given, has none.
+        more: as `typer.Option`.
+    """
+    shown = metavar or (f"<{among}>" if among else "" if names else None)
+    offered = completing(among) if among else None
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=shown, autocompletion=offered, **more)
+
+
+TaskArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="TASK",
+        help="See `nlptl tasks`.",
+        show_default=False,
+        autocompletion=completing("tasks"),
+        rich_help_panel=LEARN,
+    ),
+]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="A run folder.",
+        show_default=False,
+        autocompletion=completing("runs"),
+    ),
+]
+TasksDir = Annotated[
+    str | None, option(panel=DATA, metavar="DIR", help="A folder with your own tasks; also the variable NLPTL_TASKS.")
+]
+TaskName = Annotated[str | None, option("--task", panel=HOW, metavar="NAME", help="Which task of a multi-task run.")]
+
 LabelMap = Annotated[
     str | None,
-    typer.Option(metavar="OLD=NEW,...", help="Labels of the data as the task names them: ham=legitimate,spam=fraud"),
+    option(
+        panel=DATA,
+        metavar="OLD=NEW,...",
+        help="Labels of the data as the task names them: ham=legitimate,spam=fraud",
+    ),
 ]
 TextColumn = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN", help="Column with the texts; twice for a pair.", show_default=False),
+    option(panel=DATA, metavar="COLUMN", help="Column with the texts; twice for a pair.", show_default=False),
 ]
-LabelColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with the labels.")]
+LabelColumn = Annotated[str | None, option(panel=DATA, metavar="COLUMN", help="Column with the labels.")]
 Data = Annotated[
     str | None,
-    typer.Option(
+    option(
+        panel=DATA,
         metavar="FILE|DIR|HUB_ID",
         help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; "
         "or a data set the task names. Default: the task's bundled sample.",
@@ -41,34 +88,69 @@ Data = Annotated[
 ]
 DataByTask = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        panel=DATA,
         metavar="[TASK=]FILE|DIR|HUB_ID",
         help="CSV, TSV, JSONL or Parquet; a folder of split files; a Hub id; or a data set the task names. "
         "For several tasks: TASK=..., once for each. Default: the task's bundled sample.",
         show_default=False,
     ),
 ]
-Validation = Annotated[str | None, typer.Option(metavar="FILE", help="Default: cut from train.")]
-Test = Annotated[str | None, typer.Option(metavar="FILE", help="Default: the data's own, else cut from train.")]
-Shots = Annotated[int | None, typer.Option(help="Use this many training rows per label.")]
+Validation = Annotated[str | None, option(panel=DATA, metavar="FILE", help="Default: cut from train.")]
+Test = Annotated[str | None, option(panel=DATA, metavar="FILE", help="Default: the data's own, else cut from train.")]
+Shots = Annotated[int | None, option(panel=DATA, metavar="N", help="Use this many training rows per label.")]
 Delimiter = Annotated[
     str | None,
-    typer.Option(metavar="CHARACTER", help="Between the columns of CSV and TSV files. Default: found in the file."),
+    option(
+        panel=DATA,
+        metavar="CHARACTER",
+        help="Between the columns of CSV and TSV files. Default: found in the file.",
+    ),
 ]
+Encoding = Annotated[
+    str | None,
+    option(panel=DATA, metavar="NAME", help="Of text and CSV files. Default: UTF-8, or what a byte order mark says."),
+]
+Quotes = Annotated[
+    str | None,
+    option(
+        panel=DATA,
+        among="quotes",
+        help="How quote marks are used in CSV files; none: as letters. Default: found out from the file.",
+    ),
+]
+
 CheckpointOption = Annotated[
-    str | None, typer.Option(metavar="NAME|ID|DIR", help="A name (see `nlptl checkpoints`), a Hub id, or a folder.")
+    str | None,
+    option(
+        panel=HOW,
+        among="checkpoints",
+        metavar="NAME|ID|DIR",
+        help="A name (see `nlptl checkpoints`), a Hub id, or a folder.",
+    ),
 ]
-# What stands in angle brackets is filled in when help is asked for: see `nlptl.cli.help`.
-Mode = Annotated[str | None, typer.Option(help="How much of the encoder learns: <modes>. Default: full.")]
-Epochs = Annotated[int | None, typer.Option(help="Passes over the training rows. Default: the task's or the mode's.")]
+# What stands in angle brackets is filled in when help is asked for: see `nlptl.cli.choices`.
+Mode = Annotated[
+    str | None, option(panel=HOW, among="modes", help="How much of the encoder learns: <modes>. Default: full.")
+]
+Epochs = Annotated[
+    int | None,
+    option(panel=HOW, metavar="N", help="Passes over the training rows. Default: the task's or the mode's."),
+]
 LearningRate = Annotated[
-    float | None, typer.Option(help="Highest learning rate of the encoder. Default: the task's or the mode's.")
+    float | None,
+    option(panel=HOW, metavar="RATE", help="Highest one of the encoder. Default: the task's or the mode's."),
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Rows per optimizer step. Default: the task's or the mode's.")]
-ConfigFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Start from a file, such as RUN/run.yaml.")]
+BatchSize = Annotated[
+    int | None, option(panel=HOW, metavar="N", help="Rows per optimizer step. Default: the task's or the mode's.")
+]
+Seed = Annotated[int | None, option(panel=HOW, metavar="N", help="Decides everything that is random. Default 0.")]
+ConfigFile = Annotated[Path | None, option(panel=HOW, metavar="YAML", help="Start from a file, such as RUN/run.yaml.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated.")
+    list[str] | None,
+    option("--set", panel=HOW, metavar="SECTION.KEY=VALUE", help="Any other setting; can be repeated."),
 ]
+Resume = Annotated[bool, option("--resume", panel=WHERE, help="Go on with an unfinished run.")]
 
 
 def data_settings(
@@ -127,6 +209,7 @@ def configured(
     known_task: TaskSpec | None = None,
     reads: Collection[str] | None = None,
     baseline: str | None = None,
+    crosses_domains: bool = False,
 ) -> RunConfig:
     """The configuration of a file, `--set` and flags, the last ones first; every fault is told at once.
 
@@ -134,7 +217,7 @@ def configured(
         file: to start from.
         settings: of `--set`.
         chosen: by flags, under dotted keys; None where one was not given.
-        several, known_task, reads, baseline: as in `nlptl.verbs.request.checked_config`.
+        several, known_task, reads, baseline, crosses_domains: as in `nlptl.verbs.request.checked_config`.
 
     Raises:
         NlptlError: every fault of the settings, and every name that there is not.
@@ -144,47 +227,12 @@ def configured(
     values, faults = assigned(settings)
     flags = {key: value for key, value in chosen.items() if value is not None}
     return checked_config(
-        file, {**values, **flags}, several=several, known_task=known_task, reads=reads, baseline=baseline, faults=faults
+        file,
+        {**values, **flags},
+        several=several,
+        known_task=known_task,
+        reads=reads,
+        baseline=baseline,
+        crosses_domains=crosses_domains,
+        faults=faults,
     )
-
-
-def listed(values: list[str] | None) -> list[str]:
-    """The values of an option that is repeated or takes several with commas between them.
-
-    A name with a comma in it is one value where such a file exists.
-    """
-    found: list[str] = []
-    for value in values or []:
-        parts = [value] if Path(value).exists() else value.split(",")
-        found += [part.strip() for part in parts if part.strip()]
-    return found
-
-
-def refuse_loose_words(command: str, option: str, given: list[str], words: list[str], tasks_dir: str | None) -> None:
-    """Refuse words behind an option that takes one value each time, and say how several are written.
-
-    Args:
-        command: such as `nlptl rank`.
-        option: such as `--checkpoints`.
-        given: the option's values.
-        words: the command's arguments, of which one at most is the task.
-        tasks_dir: where the user's own tasks are.
-
-    Raises:
-        ConfigError: there is more than one word, or the only one is no task while the option has a value.
-    """
-    known = find_tasks(tasks_dir)
-    task = next((word for word in words if word in known), None)
-    others = [word for word in words if word != task]
-    if not others or (len(words) == 1 and not (given and _names_a_thing(words[0]))):
-        return
-    several = ",".join([*given, *others])
-    raise ConfigError(
-        f"{', '.join(map(repr, others))}: {option} takes several with commas between them, or is repeated. "
-        f"Write: {command} {task or 'TASK'} {option} {several}"
-    )
-
-
-def _names_a_thing(word: str) -> bool:
-    """Whether a word that is no task looks like a checkpoint or a file."""
-    return word in CHECKPOINTS or Path(word).exists() or "/" in word or bool(Path(word).suffix)

@@ -15,7 +15,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from nlptl.cli.choices import FORMATS
 from nlptl.cli.given_texts import STANDARD_INPUT, given_texts, pairs_of
+from nlptl.cli.help import DATA, HOW, WHERE, is_verbose
 from nlptl.cli.options import (
     Delimiter,
     LabelColumn,
@@ -25,20 +27,26 @@ from nlptl.cli.options import (
     TaskName,
     TextColumn,
     data_settings,
+    option,
     out,
 )
 from nlptl.cli.printing import print_predictions
 from nlptl.config.data import DataConfig
 from nlptl.config.overrides import load_config, parse_assignments
-from nlptl.errors import ConfigError, DataError
+from nlptl.errors import ConfigError, DataError, unknown
 
 log = logging.getLogger("nlptl")
 Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of CSV and JSONL files, such as cp1252. Default: as in training.")
+    str | None,
+    option(panel=DATA, metavar="NAME", help="Of CSV and JSONL files, such as cp1252. Default: as in training."),
 ]
 Precision = Annotated[
     str | None,
-    typer.Option(help="bf16, fp16, fp32, or auto for the fastest here. Default: the one that the run was trained in."),
+    option(
+        panel=HOW,
+        among="precisions",
+        help="auto: the fastest here. Default: the one that the run was trained in.",
+    ),
 ]
 # What has an effect on a run that is trained already.
 _READ = ("data.text_columns", "data.encoding", "data.delimiter", "data.quotes")
@@ -52,31 +60,37 @@ def predict(
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT]...",
+            metavar="TEXT",
             help="Texts; of a pair task two for each. None, or a single -: one a line from standard input (pairs with "
             "a tab between).",
             show_default=False,
         ),
     ] = None,
+    task: TaskName = None,
     input: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A CSV, TSV, JSONL or Parquet file of any size.")
+        Path | None, option(panel=DATA, metavar="FILE", help="A CSV, TSV, JSONL or Parquet file of any size.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the predictions go, with --input.")] = None,
     text_column: TextColumn = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="Add the probability of every label.")] = False,
-    decision: Annotated[
-        str | None, typer.Option(help="argmax: the most probable label, instead of the run's own decision policy.")
-    ] = None,
-    safe_csv: Annotated[
-        bool,
-        typer.Option("--safe-csv", help="For spreadsheets: an apostrophe before texts that would act as formulas."),
-    ] = False,
-    format: Annotated[str, typer.Option(help="For texts: table, json (one object a line) or tsv.")] = "table",
-    task: TaskName = None,
+    decision: Annotated[str | None, option(panel=HOW, among="decisions", help="<decisions>.")] = None,
     precision: Precision = None,
     settings: Settings = None,
+    output: Annotated[
+        Path | None, option(panel=WHERE, metavar="FILE", help="Where the predictions go, with --input.")
+    ] = None,
+    all_scores: Annotated[
+        bool, option("--all-scores", panel=WHERE, help="Add the probability of every label.")
+    ] = False,
+    format: Annotated[str, option(panel=WHERE, among="formats", help="For texts: <formats>.")] = "table",
+    safe_csv: Annotated[
+        bool,
+        option(
+            "--safe-csv",
+            panel=WHERE,
+            help="For spreadsheets: an apostrophe before texts that would act as formulas.",
+        ),
+    ] = False,
 ) -> None:
     """Predict labels: for texts, standard input, or file to file.
 
@@ -94,8 +108,8 @@ def predict(
         raise ConfigError("Give texts, or --input FILE together with --output FILE.")
     if str(input) == STANDARD_INPUT:
         raise ConfigError("--input takes a file. Texts from standard input, one a line: nlptl predict RUN -")
-    if format not in ("table", "json", "tsv"):
-        raise ConfigError(f"Unknown format {format!r}. Available: json, table, tsv.")
+    if format not in FORMATS:
+        raise ConfigError(unknown("format", format, FORMATS))
     if safe_csv and (output is None or output.suffix.lower() not in (".csv", ".tsv")):
         raise ConfigError("--safe-csv is for --output FILE.csv or FILE.tsv.")
     chosen = data_settings(None, None, None, text_column, None, None, None, delimiter)
@@ -118,14 +132,17 @@ def predict(
 
 
 def evaluate(
+    context: typer.Context,
     run: RunArgument,
     data: Annotated[
         str,
-        typer.Option(
+        option(
+            panel=DATA,
             metavar="FILE|DIR|NAME",
             help="A labelled file; or, for its test split, a folder, a Hub id, or a data set the task names.",
         ),
     ],
+    task: TaskName = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
@@ -133,12 +150,15 @@ def evaluate(
     delimiter: Delimiter = None,
     bad_rows: Annotated[
         str | None,
-        typer.Option(help="Rows without text or label: stop, or drop (and count). Default: as in training."),
+        option(
+            panel=DATA,
+            among="bad-rows",
+            help="Rows without text or label: stop, or drop (and count). Default: as in training.",
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the numbers as JSON.")] = None,
-    task: TaskName = None,
     precision: Precision = None,
     settings: Settings = None,
+    output: Annotated[Path | None, option(panel=WHERE, metavar="FILE", help="Also write the numbers as JSON.")] = None,
 ) -> None:
     """Measure a run on labelled data.
 
@@ -160,7 +180,8 @@ def evaluate(
     out.print(results_table({"test": report}))
     out.print(per_class_table(report))
     for name, count in report["audit"].items():
-        out.print(f"{name.replace('_', ' ')}: {count}")
+        if count or is_verbose(context):
+            out.print(f"{name.replace('_', ' ')}: {count}")
     if output is not None:
         write_json(output, {"data": data, "test": report})
         out.print(f"Written to {output}")

@@ -5,59 +5,98 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from nlptl.cli.options import LabelColumn, LabelMap, Settings, TasksDir, assigned, data_settings
+from nlptl.cli.help import DATA, HOW, LEARN, WHERE
+from nlptl.cli.options import (
+    CheckpointOption,
+    LabelColumn,
+    LabelMap,
+    Seed,
+    Settings,
+    TasksDir,
+    assigned,
+    data_settings,
+    option,
+)
 from nlptl.errors import ConfigError
 
 
 def pretrain(
+    objective: Annotated[
+        str | None,
+        option(
+            panel=LEARN,
+            among="objectives",
+            help="What is learned from the texts: <objectives>. Default: masked_lm.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        option(
+            panel=LEARN,
+            among="tasks",
+            metavar="TASK",
+            help="Learn from the training texts of this task (task-adaptive pre-training).",
+        ),
+    ] = None,
+    tasks_dir: TasksDir = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            panel=DATA,
             metavar="FILE|DIR",
             help="Texts: .txt (one a line), CSV, TSV, JSONL, Parquet, or a folder of them; can be repeated. "
             "With --task: as in `nlptl train`.",
         ),
     ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(help="What is learned from the texts: <objectives>. Default: masked_lm."),
-    ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="NAME|ID|DIR", help="Go on from this one: minilm, a Hub id, a folder.")
-    ] = None,
-    shape: Annotated[
-        str | None, typer.Option(help="Instead, build a new encoder and its tokenizer: tiny, mini, small or base.")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Learn from the training texts of this task (task-adaptive pre-training).")
-    ] = None,
-    text_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Default: text.")] = None,
+    text_column: Annotated[str | None, option(panel=DATA, metavar="COLUMN", help="Default: text.")] = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
-    tokenizer: Annotated[str | None, typer.Option(help="Of a new encoder: wordpiece, bpe or unigram.")] = None,
-    vocabulary: Annotated[int | None, typer.Option(help="Pieces of the new tokenizer. Default 8000.")] = None,
-    extend_vocabulary: Annotated[
-        int | None, typer.Option(metavar="WORDS", help="Add this many words of the corpus to a checkpoint's tokenizer.")
-    ] = None,
-    whole_words: Annotated[bool, typer.Option("--whole-words", help="Mask all pieces of a word together.")] = False,
-    steps: Annotated[
-        int | None, typer.Option(help="Optimizer steps; 0 writes the untrained encoder. Default: by --epochs.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the corpus. Default: the objective's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: the objective's, or the new shape's.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Tokens per row. Default 128.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Default 0.")] = None,
-    output: Annotated[
+    checkpoint: CheckpointOption = None,
+    shape: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="The checkpoint folder; named again, an unfinished one goes on."),
+        option(
+            panel=HOW,
+            among="shapes",
+            help="Instead of --checkpoint, build a new encoder and its tokenizer: <shapes>.",
+        ),
     ] = None,
+    tokenizer: Annotated[
+        str | None, option(panel=HOW, among="tokenizers", help="Of a new encoder. Default: wordpiece.")
+    ] = None,
+    vocabulary: Annotated[
+        int | None, option(panel=HOW, metavar="PIECES", help="Of the new tokenizer. Default 8000.")
+    ] = None,
+    extend_vocabulary: Annotated[
+        int | None,
+        option(panel=HOW, metavar="WORDS", help="Add this many words of the corpus to a checkpoint's tokenizer."),
+    ] = None,
+    whole_words: Annotated[
+        bool, option("--whole-words", panel=HOW, help="Mask all pieces of a word together.")
+    ] = False,
+    steps: Annotated[
+        int | None,
+        option(
+            panel=HOW,
+            metavar="N",
+            help="Optimizer steps; 0 writes the untrained encoder. Default: by --epochs.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, option(panel=HOW, metavar="N", help="Passes over the corpus. Default: the objective's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, option(panel=HOW, metavar="RATE", help="Default: the objective's, or the new shape's.")
+    ] = None,
+    max_length: Annotated[int | None, option(panel=HOW, metavar="N", help="Tokens per row. Default 128.")] = None,
+    seed: Seed = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="Start from a file, such as CHECKPOINT/pretrain.yaml.")
+        Path | None, option(panel=HOW, metavar="YAML", help="Start from a file, such as CHECKPOINT/pretrain.yaml.")
     ] = None,
     settings: Settings = None,
-    tasks_dir: TasksDir = None,
+    output: Annotated[
+        str | None,
+        option(panel=WHERE, metavar="DIR", help="The checkpoint folder; named again, an unfinished one goes on."),
+    ] = None,
 ) -> None:
     """Pre-train an encoder on unlabelled text; the result is a folder for --checkpoint.
 
@@ -91,7 +130,7 @@ def pretrain(
         "corpus.max_length": max_length,
         **_data_settings(task, data, text_column, label_column, label_map),
     }
-    from nlptl.verbs.request import checked_pretraining
+    from nlptl.verbs.unlabelled_request import checked_pretraining
 
     values, faults = assigned(settings, PretrainConfig)
     flags = {key: value for key, value in chosen.items() if value is not None}

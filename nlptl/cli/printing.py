@@ -14,7 +14,13 @@ SHOWN = 100
 
 
 def print_predictions(
-    run: Any, texts: list[Any], all_scores: bool, decision: str | None, style: str, gold: list[str] | None = None
+    run: Any,
+    texts: list[Any],
+    all_scores: bool,
+    decision: str | None,
+    style: str,
+    gold: list[str] | None = None,
+    width: int | None = None,
 ) -> None:
     """Print what a run answers.
 
@@ -25,15 +31,21 @@ def print_predictions(
         decision: as `Run.predict`.
         style: table, json or tsv.
         gold: the texts' own labels, for a column beside.
+        width: columns of the table, in which each text has one line; None: those of the terminal.
     """
     probabilities = run.predict_proba(texts)
     predictions = run.decide(probabilities, decision)
     if style == "table":
-        table = Table("text", "label", "score", *(["gold"] if gold else []), *(run.labels if all_scores else []))
+        letters = SHOWN
+        if width is not None:
+            names = ["label", *(str(prediction.label) for prediction in predictions), *(gold or [])]
+            letters = max(width - 2 * max(map(len, names)) - 16, 20)
+        beside = ["label", "score", *(["gold"] if gold else []), *(run.labels if all_scores else [])]
+        table = Table("text", *beside, box=None, pad_edge=False)
         for i, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
             extra = [gold[i]] if gold else []
             extra += [f"{p:.4f}" for p in probabilities[i]] if all_scores else []
-            shown = str(text) if len(str(text)) <= SHOWN else str(text)[: SHOWN - 3] + "..."
+            shown = str(text) if len(str(text)) <= letters else str(text)[: letters - 3] + "..."
             table.add_row(shown, str(prediction.label), f"{prediction.score:.4f}", *extra)
         out.print(table)
         return

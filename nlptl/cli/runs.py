@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from nlptl.cli.choices import completing
+from nlptl.cli.help import HOW, LEARN, WHERE, is_verbose
 from nlptl.cli.options import (
     BatchSize,
     CheckpointOption,
@@ -19,7 +23,9 @@ from nlptl.cli.options import (
     LabelMap,
     LearningRate,
     Mode,
+    Resume,
     RunArgument,
+    Seed,
     Settings,
     Shots,
     TasksDir,
@@ -29,28 +35,29 @@ from nlptl.cli.options import (
     configured,
     data_settings,
     data_sources,
+    option,
     out,
 )
 from nlptl.cli.predictions import is_first_process
 from nlptl.cli.printing import print_predictions
 
 EXAMPLES = 3
+MOST_COLUMNS = 100
 
 
 def train(
+    context: typer.Context,
     task: Annotated[
         str | None,
-        typer.Argument(help="A task: see `nlptl tasks`; or several as a+b+c on one encoder.", show_default=False),
-    ] = None,
-    mode: Mode = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            help="How the labels are used: <strategies>. "
-            "Default: fine_tune; in mode full with --shots up to 50, contrastive."
+        typer.Argument(
+            metavar="TASK",
+            help="See `nlptl tasks`; or several as a+b+c on one encoder.",
+            show_default=False,
+            autocompletion=completing("tasks"),
+            rich_help_panel=LEARN,
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
+    tasks_dir: TasksDir = None,
     data: DataByTask = None,
     validation: Validation = None,
     test: Test = None,
@@ -59,28 +66,42 @@ def train(
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
     shots: Shots = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of splits, shots, initialisation, order, dropout. Default 0.")
+    mode: Mode = None,
+    strategy: Annotated[
+        str | None,
+        option(
+            panel=HOW,
+            among="strategies",
+            help="How the labels are used: <strategies>. "
+            "Default: fine_tune; in mode full with --shots up to 50, contrastive.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Several tasks: also train each alone, and report the differences.")
-    ] = False,
+    checkpoint: CheckpointOption = None,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     batch_size: BatchSize = None,
-    output: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The run folder. Default: runs/TASK-MODE-TIME")
-    ] = None,
+    seed: Seed = None,
+    compare: Annotated[
+        bool,
+        option(
+            "--compare",
+            panel=HOW,
+            help="Also fit the baselines on TF-IDF on the same rows, and report the difference to the best; of "
+            "several tasks, also train each alone.",
+        ),
+    ] = False,
     config: ConfigFile = None,
     settings: Settings = None,
-    tasks_dir: TasksDir = None,
+    output: Annotated[
+        str | None, option(panel=WHERE, metavar="DIR", help="The run folder. Default: runs/TASK-MODE-TIME")
+    ] = None,
+    resume: Resume = False,
 ) -> None:
     """Train a classifier and save it as a run.
 
     Examples:
 
-      nlptl train sentiment
+      nlptl train sentiment --compare
 
       nlptl train fraud-text --mode lora --data sms.csv --text-column message --label-map ham=legitimate,spam=fraud
 
@@ -98,24 +119,26 @@ def train(
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
-        "multi_task.compare": compare or None,
         **data_settings(None, validation, test, text_column, label_column, label_map, shots, delimiter),
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
         "training.batch_size": batch_size,
     }
-    from nlptl.verbs.request import asked_for_several
+    from nlptl.verbs.request import asked_for_several, comparing
 
-    sources = data_sources(data or [], asked_for_several(config, {"task": task}))
-    resolved = configured(config, settings, {**chosen, **sources}, several=True)
+    several = asked_for_several(config, {"task": task})
+    chosen |= {comparing(several): compare or None, **data_sources(data or [], several)}
+    resolved = configured(config, settings, chosen, several=True)
     from nlptl.api import load, train_folder
 
     folder = train_folder(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
-        show_run(load(folder, resolved.runtime.precision, resolved.runtime.progress))
+        show_run(load(folder, resolved.runtime.precision, resolved.runtime.progress), is_verbose(context))
 
 
-def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", help="The new run folder.")]) -> None:
+def merge(
+    run: RunArgument, output: Annotated[Path, option(panel=WHERE, metavar="DIR", help="The new run folder.")]
+) -> None:
     """Fold a run's adapter and its checkpoint into weights that stand alone."""
     if not is_first_process("merge"):
         return
@@ -124,21 +147,45 @@ def merge(run: RunArgument, output: Annotated[Path, typer.Option(metavar="DIR", 
     out.print(f"Merged run written to {merged(run, output)}")
 
 
-def show_run(run: Any) -> None:
-    """A fresh run's numbers, times and first predictions."""
+def show_run(run: Any, verbose: bool = False) -> None:
+    """A fresh run's numbers, first predictions, and what to do next.
+
+    Args:
+        run: a `Run`.
+        verbose: also where its time went.
+    """
+    from nlptl.evaluation.wording import comparison_sentences
     from nlptl.reports.tables import comparison_table, results_table, time_table
 
     out.print(results_table(run.metrics))
     if "tasks" in run.metrics:
         out.print(comparison_table(run.metrics["tasks"]))
-    out.print(time_table(run.metrics))
-    out.print(f"Run folder: {run.folder}", highlight=False)
+    if verbose:
+        out.print(time_table(run.metrics))
     several = len(run.tasks) > 1
     for name in run.tasks:
         out.print(f"Three predictions on test rows{f' of {name}' if several else ''}:")
         _show_examples(run.task(name), run.folder / "heads" / name if several else run.folder)
-    flag = f"--task {run.tasks[0]} " if several else ""
-    out.print(f'Try: nlptl predict {run.folder} {flag}"your text"', highlight=False)
+    if "comparison" in run.metrics:
+        out.print(textwrap.fill(comparison_sentences(run.metrics["comparison"]), _width()), highlight=False)
+    show_folder(run)
+
+
+def show_folder(run: Any) -> None:
+    """Where a fresh run lies, how long it took, and the commands that go on from it."""
+    flag = f" --task {run.tasks[0]}" if len(run.tasks) > 1 else ""
+    folder = shlex.quote(str(run.folder))
+    out.print(f"Run folder: {run.folder} ({run.metrics['time']['total_seconds']:.0f} s)", highlight=False)
+    out.print(f'Next: nlptl predict {folder}{flag} "your text"', highlight=False)
+    out.print(f"      nlptl evaluate {folder}{flag} --data FILE", highlight=False)
+    is_control = "baseline" in run.metrics["model"]
+    if not flag and not is_control and not {"comparison", "adaptation"} & run.metrics.keys():
+        out.print(f"      nlptl train --config {folder}/run.yaml --output {folder} --compare", highlight=False)
+
+
+def _width() -> int:
+    """Columns for sentences and for texts that have one line each."""
+    return min(MOST_COLUMNS, out.width)
 
 
 def _show_examples(run: Any, home: Path) -> None:
@@ -147,4 +194,4 @@ def _show_examples(run: Any, home: Path) -> None:
     chunk = next(read_chunks(home / "predictions.csv", rows=EXAMPLES))
     columns = [name for name in ("text", "text_pair") if name in chunk]
     texts = [row if len(columns) == 2 else row[0] for row in chunk[columns].itertuples(index=False, name=None)]
-    print_predictions(run, texts, False, None, "table", gold=list(chunk["label"]))
+    print_predictions(run, texts, False, None, "table", gold=list(chunk["label"]), width=_width())

@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from nlptl.cli.options import LabelColumn, TasksDir, out
+from nlptl.cli.choices import completing
+from nlptl.cli.help import DATA, LEARN, OTHER, WHERE, Command, Group
+from nlptl.cli.options import Delimiter, Encoding, LabelColumn, Quotes, TasksDir, option, out
+from nlptl.config.data import DataConfig
+from nlptl.config.records import validate
 from nlptl.errors import ConfigError
 from nlptl.tasks import find_tasks, load_task
 
-tasks_app = typer.Typer(help="List, show and draft tasks.", invoke_without_command=True)
+tasks_app = typer.Typer(cls=Group, help="List, show and draft tasks.", invoke_without_command=True)
 
 
 @tasks_app.callback()
@@ -30,9 +34,14 @@ def tasks(context: typer.Context, tasks_dir: TasksDir = None) -> None:
     out.print(table)
 
 
-@tasks_app.command("show", no_args_is_help=True)
+@tasks_app.command("show", cls=Command, no_args_is_help=True)
 def show_task(
-    context: typer.Context, name: Annotated[str, typer.Argument(help="The task.")], tasks_dir: TasksDir = None
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="TASK", help="Which one.", autocompletion=completing("tasks"), rich_help_panel=OTHER),
+    ],
+    tasks_dir: TasksDir = None,
 ) -> None:
     """Show everything a task says."""
     import yaml
@@ -41,22 +50,32 @@ def show_task(
     print(yaml.safe_dump(task.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True), end="")
 
 
-@tasks_app.command("new", no_args_is_help=True)
+@tasks_app.command("new", cls=Command, no_args_is_help=True)
 def new_task(
-    name: Annotated[str, typer.Argument(help="Lower-case name for the task.")],
-    data: Annotated[Path, typer.Option(metavar="FILE", help="Labelled texts: CSV, TSV, JSONL or Parquet.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case name for the task.", rich_help_panel=LEARN)],
+    data: Annotated[Path, option(panel=DATA, metavar="FILE", help="Labelled texts: CSV, TSV, JSONL or Parquet.")],
     text_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Default: the one with the longest texts.")
+        str | None, option(panel=DATA, metavar="COLUMN", help="Default: the one with the longest texts.")
     ] = None,
     label_column: LabelColumn = None,
-    tasks_dir: Annotated[Path, typer.Option(help="Where the task's folder goes.")] = Path("tasks"),
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    quotes: Quotes = None,
+    tasks_dir: Annotated[Path, option(panel=WHERE, metavar="DIR", help="Where the task's folder goes.")] = Path(
+        "tasks"
+    ),
 ) -> None:
     """Draft a task folder from a file of labelled texts; it trains at once."""
     from nlptl.data.drafting import draft_task
+    from nlptl.data.files import OPTIONS, Dialect
 
     if name in find_tasks():
         raise ConfigError(f"There is a task {name!r} already. Choose another name.")
-    task = draft_task(name, data, tasks_dir, text_column, label_column)
+    asked = validate(
+        DataConfig, {"encoding": encoding, "delimiter": delimiter, "quotes": quotes}, "How the file is written"
+    )
+    dialect = Dialect(asked.encoding, asked.delimiter, asked.quotes, OPTIONS)
+    task = draft_task(name, data, tasks_dir, text_column, label_column, dialect)
     out.print(
         f"Wrote {tasks_dir / name}/task.yaml: text {task.text_columns[0]!r}, label {task.label_column!r}, labels:"
     )

@@ -39,6 +39,8 @@ class Situation:
     method: str = "none"
     """The method of domain adaptation; `none` for other strategies."""
     several_tasks: bool = False
+    crosses_domains: bool = False
+    """Whether each of several domains is adapted to each other one (`nlptl adapt --domains`)."""
 
     @property
     def is_baseline(self) -> bool:
@@ -135,7 +137,26 @@ RULES = (
         lambda s: not s.is_baseline,
         "the baseline {baseline} has no encoder and no training loop",
     ),
-    Rule(("baseline.features",), lambda s: s.is_baseline, "it belongs to baselines (baseline.model)"),
+    Rule(
+        ("baseline.features",),
+        lambda s: s.is_baseline or s.config.baseline.compare,
+        "it belongs to baselines (baseline.model, baseline.compare)",
+    ),
+    Rule(
+        ("baseline.compare",),
+        lambda s: not s.is_baseline,
+        "{baseline} is a baseline itself; nlptl baseline --model all compares all of them",
+    ),
+    Rule(
+        ("baseline.compare",),
+        lambda s: not s.several_tasks,
+        "several tasks are compared with each one alone (multi_task.compare)",
+    ),
+    Rule(
+        ("baseline.compare",),
+        lambda s: not s.adapts,
+        "strategy {strategy} is compared with the source alone; a baseline learns from one domain (nlptl baseline)",
+    ),
     # Where the encoder is frozen there is no training loop.
     Rule(LOOP, lambda s: s.trains_encoder, FROZEN, harmless=True),
     Rule(("training.layer_decay", "training.unfreeze"), lambda s: s.trains_encoder, FROZEN),
@@ -196,6 +217,11 @@ RULES = (
         lambda s: "self_training" in s.method,
         "method {method} does not train on its own predictions",
         harmless=True,
+    ),
+    Rule(
+        ("adaptation.oracle",),
+        lambda s: not s.crosses_domains,
+        "of several domains, the runs inside each one are the oracles",
     ),
     Rule(
         ("adaptation.first_share",),

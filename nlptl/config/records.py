@@ -218,4 +218,9 @@ def _sentence(model: type[Record], fault: dict[str, Any]) -> str:
         return message
     # reprlib stops early: a few YAML aliases can stand for more values than fit in memory.
     given = redact(_SHORT.repr(fault.get("input")))
-    return f"{key}: {message} (given: {given})"
+    near = closest(fault["input"], re.findall(r"'([^']*)'", message)) if _is_misspelt(fault) else None
+    return f"{key}: {message} (given: {given})" + (f". Did you mean {near!r}?" if near else "")
+
+
+def _is_misspelt(fault: Mapping[str, Any]) -> bool:
+    return fault["type"] == "literal_error" and isinstance(fault.get("input"), str)

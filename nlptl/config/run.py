@@ -42,6 +42,8 @@ class BaselineConfig(Record):
     """decision_tree, knn, linear_svm, logistic_regression or naive_bayes. None: train an encoder."""
     features: list[Literal["words", "words_characters", "frequent_words"]] | None = Field(default=None, min_length=1)
     """Kinds of features to choose from on validation. None: the model's own choice."""
+    compare: bool = Field(default=False, json_schema_extra=NOTHING)
+    """Once a checkpoint is trained, fit every baseline on the same rows, and report the difference to the best."""
 
 
 class LoraSettings(Record):
@@ -170,7 +172,7 @@ class RuntimeConfig(Record):
     measure_peak: bool = Field(default=False, json_schema_extra=NOTHING)
     """Also measure this machine's matrix-multiply peak (a second), and say what share of it training reached."""
     progress: bool = Field(default=True, json_schema_extra=NOTHING)
-    """Progress bars."""
+    """Progress bars, on a terminal or in a notebook. Elsewhere, or without, the log says how far long work is."""
     cache_limit: Size | None = Field(default=None, json_schema_extra=NOTHING)
     """Most that `nlptl cache` may hold, such as 20GB; 0: nothing. None: the variable NLPTL_CACHE_LIMIT, else 10GB."""
 

@@ -37,6 +37,11 @@ class Difference:
     """How many comparisons p was corrected for (Holm 1979)."""
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval; None where there is no spread to tell."""
+        return None if self.margin is None else (self.mean - self.margin, self.mean + self.margin)
+
+    @property
     def outcome(self) -> str:
         """`BETTER`, `WORSE`, `NO_DIFFERENCE` or `TOO_FEW_SEEDS`."""
         if self.seeds is not None and self.seeds < FEWEST_SEEDS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nlptl.evaluation.significance import BETTER, WORSE, estimated, p_text
+from nlptl.evaluation.significance import BETTER, WORSE, Difference, estimated, p_text
 
 
 def shown(value: Any) -> str:
@@ -31,3 +31,28 @@ def adaptation_sentence(facts: dict[str, Any]) -> str:
     plain = {BETTER: "Adapting helped", WORSE: "Adapting HURT"}.get(found.outcome, "Adapting made no clear difference")
     evidence = "" if found.p is None else f", {p_text(found.p)}"
     return f"{plain}: accuracy on the target's test rows {gain:+.4f} (standard error {error:.4f}{evidence}; one run)."
+
+
+def comparison_sentences(facts: dict[str, Any]) -> str:
+    """How a run compares with the best classical model on the same rows, in words.
+
+    Args:
+        facts: the section `comparison` of `metrics.json`.
+    """
+    right, metric = facts["right"], facts["metric"]
+    found = Difference(
+        right["difference"], right["standard_error"], right["margin"], right["p"], seeds=None, rows=right["rows"]
+    )
+    evidence = [] if found.p is None else [p_text(found.p)]
+    if found.interval is not None:
+        evidence.insert(0, "95 % interval {:+.1f} to {:+.1f}".format(*(100 * end for end in found.interval)))
+    said = [
+        f"Best on words alone (TF-IDF + {facts['best']}, the best of {len(facts['baselines'])} on validation): "
+        f"accuracy {shown(right['baseline'])} on test.",
+        f"This run: {shown(right['run'])}, {100 * found.mean:+.1f} points ({', '.join(evidence)}): {found.outcome}.",
+    ]
+    if metric != "accuracy":
+        values = (facts["baselines"][facts["best"]]["test"], facts["run"]["test"])
+        said.append("{}, not tested: {} and {}.".format(metric, *map(shown, values)))
+    said.append(f"McNemar's exact test over {found.rows} test rows, one seed: other seeds may differ.")
+    return " ".join(said)

@@ -8,22 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from nlptl.checkpoints import Checkpoint, resolve_checkpoint
-from nlptl.config.data import DataConfig
-from nlptl.config.keywords import suggests
-from nlptl.config.records import validate
+from nlptl.config.records import write_yaml
 from nlptl.data.encoding import encode
 from nlptl.data.files import OPTIONS, Dialect, TableWriter
-from nlptl.data.given import is_path, list_of_texts
 from nlptl.data.text_corpus.corpus import read_texts
-from nlptl.errors import ArtifactError, ConfigError, DataError, unknown
+from nlptl.errors import ArtifactError, ConfigError, DataError
 from nlptl.explore.clusters import NOISE, Clustering, cluster, medoids
+from nlptl.explore.config import DiscoverConfig
 from nlptl.explore.typical_words import group_names, typical_words
 from nlptl.kernels import KernelSettings, enable
 from nlptl.models.opening import longest_input, open_tokenizer
@@ -34,11 +31,6 @@ from nlptl.training.forward import forward_all
 from nlptl.training.runtime import Runtime, start_runtime
 
 log = logging.getLogger("nlptl")
-METHODS = ("hdbscan", "kmeans")
-MOST_GROUPS = 300
-"""The largest number of groups that is tried, where none is given."""
-NOISE_SHARE = 0.05
-"""The share of the texts that kmeans leaves out of all groups, where none is given."""
 WORDS, EXAMPLES = 8, 3
 FEWEST_TEXTS = 10
 
@@ -72,116 +64,54 @@ class Discovery:
     """Number of groups -> mean silhouette, for the numbers that were tried."""
 
 
-@suggests()
-def discover(
-    data: Any = None,
-    output: str | Path = "discovered",
-    *,
-    texts: Sequence[str] | None = None,
-    text_column: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    quotes: str | None = None,
-    checkpoint: str | Path = "minilm",
-    method: str = "kmeans",
-    groups: int | None = None,
-    most_groups: int | None = None,
-    smallest_group: int = 5,
-    noise: float | None = None,
-    max_length: int = 128,
-    limit: int | None = None,
-    seed: int = 0,
-    precision: str = "auto",
-    progress: bool = True,
-) -> Discovery:
-    """Group unlabelled texts, and draft labels for them.
-
-    Writes `draft.csv` (columns text, label, closeness) for `nlptl tasks new`, `unassigned.csv` with the texts that
-    belong to no group, `groups.md`, a readable table, and `discovery.json`.
+def discover_config(config: DiscoverConfig, given: Sequence[str] | None = None) -> Discovery:
+    """Group the texts that a DiscoverConfig names; see `nlptl.discover`.
 
     Args:
-        data: a file or folder of texts, or a list of them; or a pandas Series or DataFrame, or a `datasets` object.
-        output: a folder that does not exist yet.
-        texts: the texts themselves, instead of `data`.
-        text_column: the column of a table that holds the texts. None: `text`, or the only column.
-        encoding: of text and CSV files. None: UTF-8, or what a byte order mark says.
-        delimiter: what separates the cells of CSV files. None: found out from the file.
-        quotes: doubled, backslash or none, as `data.quotes`. None: found out from the file.
-        checkpoint: the encoder whose embeddings are clustered; best is one trained for sentences, such as minilm.
-        method: kmeans, or hdbscan, which leaves many more texts in no group.
-        groups: the number of groups. None: the number with the best silhouette (kmeans), or the groups that persist
-            over densities (hdbscan).
-        most_groups: the largest number of groups that kmeans tries. None: 300.
-        smallest_group: the smallest number of texts in a group; smaller groups are dissolved.
-        noise: for kmeans, the share of the texts, the least certain ones, that are left out of all groups. None: 0.05.
-        max_length: tokens kept per text.
-        limit: the largest number of texts that are read.
-        seed: decides everything that is random.
-        precision: auto, bf16, fp16 or fp32.
-        progress: whether progress bars are shown.
+        config: the settings.
+        given: the texts themselves.
 
     Raises:
-        NlptlError: a name is not known, there are too few texts, or the output exists.
+        NlptlError: there are too few texts, the checkpoint cannot be had, or the output exists.
     """
-    folder = user_path(output)
-    _check(folder, method, groups, most_groups, noise)
-    found = resolve_checkpoint(str(checkpoint))
-    written = {"encoding": encoding, "delimiter": delimiter, "quotes": quotes}
-    asked = validate(DataConfig, written, "How the files are written")
-    dialect = Dialect(asked.encoding, asked.delimiter, asked.quotes, OPTIONS)
-    unique = list(dict.fromkeys(_texts(data, texts, text_column, dialect, limit)))
-    least = max(FEWEST_TEXTS, groups or 0)
+    folder = user_path(config.output or "discovered")
+    if folder.exists():
+        raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
+    groups = config.groups
+    found = resolve_checkpoint(config.checkpoint)
+    unique = list(dict.fromkeys(_texts(config, given)))
+    least = max(FEWEST_TEXTS, groups.number or 0)
     if len(unique) < least:
         raise DataError(f"There are {len(unique)} different texts; at least {least} are needed.")
-    runtime = start_runtime(precision, progress=progress)
-    vectors = _embed(runtime, found, unique, max_length)
+    runtime = start_runtime(config.runtime.precision, progress=config.runtime.progress)
+    vectors = _embed(runtime, found, unique, config.texts.max_length)
     result = cluster(
         vectors,
-        method,
-        groups,
-        MOST_GROUPS if most_groups is None else most_groups,
-        smallest_group,
-        NOISE_SHARE if noise is None else noise,
-        seed,
+        groups.method,
+        groups.number,
+        groups.most,
+        groups.smallest,
+        groups.noise,
+        config.seed,
         lambda counts: runtime.track(list(counts), "trying numbers of groups", unit="number"),
     )
     discovery = _name(folder, unique, vectors, result)
     if runtime.is_main:
-        _write(discovery, result, found, len(unique))
+        _write(discovery, result, found, config)
         aside = discovery.labels.count(None)
         log.info(f"{len(discovery.groups)} groups in {len(unique)} different texts, {aside} in none: {folder}")
     runtime.barrier()
     return discovery
 
 
-def _texts(
-    data: Any, texts: Sequence[str] | None, text_column: str | None, dialect: Dialect, limit: int | None
-) -> Iterator[str]:
-    if data is None and texts is None:
-        raise ConfigError("There is nothing to group. Give files of texts as data, or the texts themselves.")
-    given = list_of_texts(data, text_column) if texts is None else [str(text) for text in texts]
+def _texts(config: DiscoverConfig, given: Sequence[str] | None) -> Iterator[str]:
+    texts = config.texts
     if given is not None:
-        return islice((text for text in given if text.strip()), limit)
-    paths = [data] if is_path(data) else data
-    return chain.from_iterable(read_texts([str(path) for path in paths], text_column, dialect, limit))
-
-
-def _check(folder: Path, method: str, groups: int | None, most_groups: int | None, noise: float | None) -> None:
-    if method not in METHODS:
-        raise ConfigError(unknown("method", method, METHODS))
-    searched = {"groups": groups, "most_groups": most_groups, "noise": noise}
-    given = [name for name, value in searched.items() if value is not None]
-    if method == "hdbscan" and given:
-        raise ConfigError(
-            f"hdbscan finds the number of groups and the texts of none by itself. Leave {', '.join(given)} out, or use "
-            "method kmeans."
-        )
-    if groups is not None and most_groups is not None:
-        raise ConfigError("most_groups limits the search for a number of groups; groups gives that number. Give one.")
-    if (groups is not None and groups < 2) or not 0 <= (noise or 0) < 1:
-        raise ConfigError(f"groups must be at least 2 and noise from 0 to below 1 (given: {groups}, {noise}).")
-    if folder.exists():
-        raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
+        return islice((text for text in given if text.strip()), texts.limit)
+    if not texts.sources:
+        raise ConfigError("There is nothing to group. Give --data with files of texts.")
+    dialect = Dialect(texts.encoding, texts.delimiter, texts.quotes, OPTIONS)
+    return chain.from_iterable(read_texts(texts.sources, texts.text_column, dialect, texts.limit))
 
 
 def _embed(runtime: Runtime, checkpoint: Checkpoint, texts: list[str], max_length: int) -> np.ndarray:
@@ -213,7 +143,7 @@ def _name(folder: Path, texts: list[str], vectors: np.ndarray, result: Clusterin
     return Discovery(folder, groups, labels, texts, result.criterion, result.tried)
 
 
-def _write(discovery: Discovery, result: Clustering, checkpoint: Checkpoint, texts: int) -> None:
+def _write(discovery: Discovery, result: Clustering, checkpoint: Checkpoint, config: DiscoverConfig) -> None:
     """Write the folder under another name, and rename it when it is complete."""
     aside = discovery.folder.with_name(discovery.folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -230,10 +160,11 @@ def _write(discovery: Discovery, result: Clustering, checkpoint: Checkpoint, tex
     for name, part in parts.items():
         with TableWriter(aside / f"{name}.csv") as writer:
             writer.write(part)
+    write_yaml(aside / "discover.yaml", config.model_copy(update={"output": None}))
     (aside / "groups.md").write_text(summary(discovery), encoding="utf-8")
     facts = {
         "checkpoint": checkpoint.record(),
-        "texts": texts,
+        "texts": len(discovery.texts),
         "unassigned": discovery.labels.count(None),
         "criterion": discovery.criterion,
         "tried": {str(count): score for count, score in sorted(discovery.tried.items())},

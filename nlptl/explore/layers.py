@@ -14,8 +14,8 @@ from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.explore.layer_outputs import POOLINGS, layer_count, layer_outputs, linear_cka, split_layers
 from nlptl.explore.material import Material, Reader, load_material, open_checkpoint, probe_of
-from nlptl.runs.artifact import load_artifact
-from nlptl.tasks import load_task
+from nlptl.runs.artifact import Artifact, load_artifact
+from nlptl.tasks import TaskSpec, find_tasks, load_task
 from nlptl.training.runtime import local_runtime
 
 Layers = dict[tuple[int, str], dict[str, np.ndarray]]
@@ -59,9 +59,7 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
         if config.checkpoint not in (None, noted):
             raise ConfigError(f"{run} started from {noted}, not from {config.checkpoint}. Leave --checkpoint out.")
         config = config.model_copy(update={"checkpoint": noted, "model": artifact.config.model})
-    # The task in a run folder no longer knows where the bundled sample lies; the registered task does.
-    own_data = given is None and config.data.source is None
-    task = artifact.task if artifact and not own_data else load_task(config.task, config.tasks_dir)
+    task = _task(config, given, artifact)
     if artifact is not None:
         checkpoint = find_checkpoint(artifact.manifest["checkpoint"], artifact.folder)
     else:
@@ -85,6 +83,17 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
             row["cka"] = linear_cka(before[place]["validation"], after[place]["validation"])
         rows.append(row)
     return LayerReport(checkpoint.name, None if run is None else str(run), material.task.metric, rows)
+
+
+def _task(config: RunConfig, given: Any, artifact: Artifact | None) -> TaskSpec:
+    """The run's own task; but where its files lie that are called by name, the registered one of that name knows."""
+    registered = find_tasks(config.tasks_dir)
+    by_name = config.data.source is None or (
+        config.task in registered and config.data.source in registered.get(config.task).data
+    )
+    if artifact is None or (given is None and by_name):
+        return load_task(config.task, config.tasks_dir)
+    return artifact.task
 
 
 def _layers(reader: Reader, encoder: Any, material: Material) -> Layers:

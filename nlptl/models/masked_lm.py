@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,8 @@ from torch import Tensor
 from nlptl.kernels.inputs import Inputs
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.opening import encoder_config, open_model, quiet
-from nlptl.registry import Registry
+from nlptl.models.shapes import Shape
 
-
-@dataclass(frozen=True)
-class Shape:
-    """Size of a BERT encoder; the inner layers are four times as wide as the states."""
-
-    layers: int
-    hidden: int
-    heads: int
-
-    @property
-    def learning_rate(self) -> float:
-        """A peak rate that leaves the plateau on which only words' frequencies are known: the wider, the lower."""
-        return 3e-3 * 128 / self.hidden
-
-
-# As in Turc et al. (2019), "Well-Read Students Learn Better".
-SHAPES: Registry[Shape] = Registry("shape")
-for _name, _shape in {
-    "tiny": Shape(2, 128, 2),
-    "mini": Shape(4, 256, 4),
-    "small": Shape(4, 512, 8),
-    "base": Shape(12, 768, 12),
-}.items():
-    SHAPES.add(_name, _shape)
 POSITIONS = 512
 
 

@@ -13,8 +13,9 @@ from nlptl.data.encoding import Encoded
 from nlptl.data.text_corpus.vocabulary import continues_word
 from nlptl.errors import ConfigError
 from nlptl.models.encoder import EncoderModel
-from nlptl.models.masked_lm import SHAPES, MaskedLM, masked_lm_on, new_masked_lm, widen_vocabulary
+from nlptl.models.masked_lm import MaskedLM, masked_lm_on, new_masked_lm, widen_vocabulary
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder
+from nlptl.models.shapes import SHAPES
 from nlptl.pretraining.config import ResolvedPretrain
 from nlptl.training.examples.unlabelled import (
     ContrastiveExamples,

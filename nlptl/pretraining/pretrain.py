@@ -21,8 +21,9 @@ from nlptl.config.records import validate
 from nlptl.data.text_corpus.corpus import open_corpus
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.masked_lm import SHAPES, MaskedLM
+from nlptl.models.masked_lm import MaskedLM
 from nlptl.models.opening import load_tokenizer
+from nlptl.models.shapes import SHAPES
 from nlptl.pretraining.collection import TextSource, collect, row_length
 from nlptl.pretraining.config import PretrainConfig, ResolvedPretrain
 from nlptl.pretraining.folder import (
@@ -101,13 +102,11 @@ def _complete(config: PretrainConfig, given: Any) -> tuple[ResolvedPretrain, Che
             "runtime.packing is on, but pre-training computes padded batches (rows of corpus.packed are full anyway). "
             "Packing is for nlptl train and adapt; leave it at auto here."
         )
-    if config.shape is not None:
-        SHAPES.get(config.shape)
-        if objective.from_scratch is None:
-            raise ConfigError(
-                f"--objective {config.objective} goes on from a checkpoint. Give --checkpoint, or pre-train one "
-                "first: nlptl pretrain --shape mini --data ..."
-            )
+    if config.shape is not None and objective.from_scratch is None:
+        raise ConfigError(
+            f"--objective {config.objective} goes on from a checkpoint. Give --checkpoint, or pre-train one "
+            "first: nlptl pretrain --shape mini --data ..."
+        )
     checkpoint = None if config.checkpoint is None else resolve_checkpoint(config.checkpoint)
     if checkpoint is not None:
         defaults = objective.defaults
@@ -162,7 +161,7 @@ def _train(design: Design, model: Any, runtime: Runtime, work: Path) -> dict[str
         _warm_up(design, model, runtime, objective.rows(design, train, round(config.details.head_warmup * wanted)))
     training = config.training.model_copy(update={"epochs": rounds})
     rows = objective.rows(design, train, steps)
-    progress = fit(runtime, model, rows, training, config.seed, judge, "loss", state)
+    progress = fit(runtime, model, rows, training, config.seed, judge, "loss", state, called="evaluation")
     best = next(entry for entry in progress.epochs if entry["epoch"] == progress.best_epoch)
     said = ", ".join(f"{name} {progress.epochs[0][name]:.3f} -> {best[name]:.3f}" for name in best if name != "epoch")
     log.info(f"Held-out texts: {said} (best after {int(best['epoch']) * steps} of {rounds * steps} steps)")
@@ -182,7 +181,7 @@ def _warm_up(design: Design, model: MaskedLM, runtime: Runtime, rows: Any) -> No
     log.info(f"The checkpoint brings no masked-LM head: a new one learns alone for {rows.steps} steps")
     model.freeze_encoder(True)
     training = design.config.training.model_copy(update={"epochs": 1, "schedule": "constant"})
-    fit(runtime, model, rows, training, design.config.seed + 1)
+    fit(runtime, model, rows, training, design.config.seed + 1, called="head alone")
     model.freeze_encoder(False)
 
 

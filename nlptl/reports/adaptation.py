@@ -17,8 +17,8 @@ def adaptation_table(facts: dict[str, Any]) -> Table:
     Args:
         facts: the section `adaptation` of a run's metrics.
     """
-    table = Table(title=f"Domain adaptation: {facts['method']}, test rows of the {facts['reported_on']}")
-    table.title_justify = "left"
+    title = f"Domain adaptation: {facts['method']}, test rows of the {facts['reported_on']}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("metric")
     there = [name for name in MODELS if facts[name] is not None]
     for name in there:

@@ -15,7 +15,7 @@ def results_table(metrics: dict[str, Any]) -> Table:
     Args:
         metrics: those of the run, by split.
     """
-    table = Table(title="Results", title_justify="left")
+    table = Table(title="Results", title_justify="left", box=None, pad_edge=False)
     table.add_column("metric")
     splits = [split for split in ("validation", "test") if split in metrics]
     for split in splits:
@@ -39,7 +39,9 @@ def comparison_table(tasks: dict[str, Any]) -> Table:
     Args:
         tasks: the section `tasks` of the run's metrics.
     """
-    table = Table(title="Tasks together and alone (primary metric on test)", title_justify="left")
+    table = Table(
+        title="Tasks together and alone (primary metric on test)", title_justify="left", box=None, pad_edge=False
+    )
     for column in ("task", "metric", "together", "alone", "difference", "forgetting on validation"):
         table.add_column(column, justify="left" if column in ("task", "metric") else "right")
     for name, facts in tasks.items():
@@ -57,7 +59,7 @@ def comparison_table(tasks: dict[str, Any]) -> Table:
 
 def time_table(metrics: dict[str, Any]) -> Table:
     """The seconds that each part of a run took, and the rates of its work."""
-    table = Table(title="Time and work", title_justify="left")
+    table = Table(title="Time and work", title_justify="left", box=None, pad_edge=False)
     table.add_column("part")
     table.add_column("", justify="right")
     for name, value in metrics["time"].items():
@@ -73,7 +75,7 @@ def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
         report: the metrics of one split.
         most: the largest number of labels that are shown.
     """
-    table = Table(title=f"Labels, lowest F1 first (at most {most})", title_justify="left")
+    table = Table(title=f"Labels, lowest F1 first (at most {most})", title_justify="left", box=None, pad_edge=False)
     for column in ("label", "precision", "recall", "f1", "rows"):
         table.add_column(column, justify="left" if column == "label" else "right")
     worst = sorted(report["per_class"].items(), key=lambda item: item[1]["f1"])
@@ -84,7 +86,7 @@ def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
 
 def rows_table(rows: list[dict[str, Any]], title: str) -> Table:
     """A table of records that have the same keys, which become the head of the table."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in rows[0]:
         table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:

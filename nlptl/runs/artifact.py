@@ -12,6 +12,7 @@ README.md         the model card
 log.txt           what the run said
 heads/TASK/       with several tasks: each one's task.yaml, decision.json and predictions.csv, instead of those above
 alone/TASK/       with `multi_task.compare`: the run of each task by itself
+baselines/NAME/   with `baseline.compare`: the run of each baseline on the same rows
 manifest.json     format, checkpoint, digests; written last: a folder without it is unfinished
 state/            only while training: what a resumed run goes on from
 """
@@ -39,6 +40,8 @@ from nlptl.tasks import TaskSpec
 HEADS = "heads"
 ALONE = "alone"
 """Where a multi-task run keeps the runs of its tasks alone."""
+BASELINE_RUNS = "baselines"
+"""Where a run keeps the baselines that it was compared with."""
 
 
 @dataclass(frozen=True)

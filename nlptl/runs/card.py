@@ -7,7 +7,7 @@ from typing import Any
 
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
-from nlptl.evaluation.wording import adaptation_sentence, shown
+from nlptl.evaluation.wording import adaptation_sentence, comparison_sentences, shown
 from nlptl.runs.artifact import HEADS
 from nlptl.runs.multi_task_card import write_joint_card
 from nlptl.storage.json_files import read_json
@@ -35,7 +35,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 - {origin}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-{adaptation}
+{adaptation}{comparison}
 ## Use
 ```python
 import nlptl
@@ -86,6 +86,7 @@ def write_card(folder: Path) -> Path:
         parameters=model["parameters"],
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
         adaptation=_adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
+        comparison=_comparison_section(metrics["comparison"]) if "comparison" in metrics else "",
         folder=folder.name,
     )
     path = folder / "README.md"
@@ -123,4 +124,23 @@ is the source's, test is the {facts["reported_on"]}'s.
 
 - {metric} on test: {", ".join(values)}
 - {adaptation_sentence(facts)}{doubts}
+"""
+
+
+def _comparison_section(facts: dict[str, Any]) -> str:
+    """A section of the model card."""
+    rows = [
+        f"| {name} | {shown(values['validation'])} | {shown(values['test'])} |"
+        for name, values in {"this run": facts["run"], **facts["baselines"]}.items()
+    ]
+    lines = "\n".join(rows)
+    return f"""
+## Compared with words alone
+{comparison_sentences(facts)}
+
+The baselines were tuned and fitted on the same splits, as `nlptl baseline` does it; they lie in `baselines/`.
+
+| {facts["metric"]} | validation | test |
+|---|---|---|
+{lines}
 """

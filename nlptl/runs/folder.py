@@ -126,11 +126,28 @@ def _newest_unfinished(noted: RunConfig, inputs: Inputs) -> str | None:
 
 
 @contextmanager
+def told_as_details() -> Iterator[None]:
+    """Messages of work on the side, up to warnings, are details (DEBUG) while this lasts; its own log has them all."""
+
+    def lowered(record: logging.LogRecord) -> bool:
+        if record.levelno <= logging.WARNING:
+            record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+        return True
+
+    log.addFilter(lowered)
+    try:
+        yield
+    finally:
+        log.removeFilter(lowered)
+
+
+@contextmanager
 def buffered_log() -> Iterator[logging.handlers.MemoryHandler]:
     """Keep what is said until there is a run folder to write it to; let go of it, whatever happens."""
     messages = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
     if log.level == logging.NOTSET:
-        log.setLevel(logging.INFO)
+        # Details as well, but for programs that keep a log of their own.
+        log.setLevel(logging.INFO if logging.root.handlers else logging.DEBUG)
     log.addHandler(messages)
     try:
         yield messages

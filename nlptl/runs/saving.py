@@ -18,7 +18,16 @@ from nlptl.data.encoding import Encoded, collate
 from nlptl.errors import ArtifactError
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
-from nlptl.runs.artifact import ALONE, Artifact, Head, digests_of, head_folder, load_artifact, open_folder
+from nlptl.runs.artifact import (
+    ALONE,
+    BASELINE_RUNS,
+    Artifact,
+    Head,
+    digests_of,
+    head_folder,
+    load_artifact,
+    open_folder,
+)
 from nlptl.runs.manifest import FORMAT
 from nlptl.runs.packages import packages_of
 from nlptl.runs.predictors import MODEL
@@ -132,7 +141,7 @@ def merge_artifact(folder: Path, output: Path) -> Path:
 
 def _write_merged(artifact: Artifact, aside: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
-    left_out = {MODEL, "manifest.json", "state", "README.md", ALONE}
+    left_out = {MODEL, "manifest.json", "state", "README.md", ALONE, BASELINE_RUNS}
     # Only at the top: a task may have any of these names, and its folder in heads/ too.
     shutil.copytree(artifact.folder, aside, ignore=lambda at, _: left_out if Path(at) == artifact.folder else set())
     artifact.mode.merge(artifact.classifier)

@@ -100,6 +100,16 @@ class RunContext:
         return self.part.targets
 
 
+def tell_rows(context: RunContext) -> None:
+    """Say what is learned, and from how many rows of which data."""
+    settings = context.config
+    for part in context.parts:
+        name = part.task.name
+        source = settings.multi_task.sources.get(name) if len(context.parts) > 1 else settings.data.source
+        rows = ", ".join(f"{split} {rows}" for split, rows in part.splits.sizes().items())
+        log.info(f"Task {name}: {len(part.task.label_list())} labels; data: {source or 'sample'}; rows: {rows}")
+
+
 @dataclass(frozen=True)
 class Job(RunContext):
     """The context of a run that trains on an encoder."""

@@ -30,7 +30,7 @@ from nlptl.strategies.catalogue import usual_strategy
 from nlptl.strategies.dry_run import try_checkpoint
 from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
-from nlptl.strategies.job import Job, Learned, RunContext, encode_rows, sample_of, task_rows
+from nlptl.strategies.job import Job, Learned, RunContext, encode_rows, sample_of, task_rows, tell_rows
 from nlptl.strategies.saving import save_run
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
@@ -218,15 +218,13 @@ def describe(job: Job) -> None:
     """Say what is about to be learned, by what, and where."""
     if not job.runtime.is_main:
         return
-    for part in job.parts:
-        sizes = ", ".join(f"{name} {rows}" for name, rows in part.splits.sizes().items())
-        log.info(f"Task {part.task.name}: {len(part.task.label_list())} labels; rows: {sizes}")
+    tell_rows(job)
+    processes = f", {job.runtime.processes} processes" if job.runtime.processes > 1 else ""
     start = ", random weights instead of its own" if job.config.model.weights == "random" else ""
     log.info(
         f"Checkpoint {job.checkpoint.name} ({job.checkpoint.source}){start}, {job.pooling} pooling, "
-        f"mode {job.config.mode}"
+        f"mode {job.config.mode}; {job.runtime.device.type}, {job.runtime.precision}{processes}"
     )
-    log.info(f"Device {job.runtime.device.type}, precision {job.runtime.precision}, processes {job.runtime.processes}")
 
 
 def _start_trackers(job: Job, folder: Path) -> None:

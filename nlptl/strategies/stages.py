@@ -114,7 +114,7 @@ def frozen_features(
         for split in splits:
             features[split], computed = features_of(job.runtime, classifier, part.encoded[split], job.pad_id, store)
             known = len(features[split]) - computed
-            log.info(f"Features of {split}: {computed} texts encoded, {known} from the cache")
+            log.debug(f"Features of {split}: {computed} texts encoded, {known} from the cache")
     return features
 
 
@@ -147,9 +147,11 @@ def fit_head(job: Job, part: TaskRows, features: Features, path: list[float], fi
             finish=finish,
         )
     value = quick_metrics(task, head.logits(features["validation"]), part.targets["validation"])[task.metric]
-    log.info(
+    log.log(
+        # Where the encoder learns as well, this is how things stand before training, which the loop says.
+        logging.DEBUG if job.mode.trains_encoder else logging.INFO,
         f"Linear probe of {task.name}: {task.metric} {value:.4f} on validation "
-        f"(regularisation C={head.regularisation:g})"
+        f"(regularisation C={head.regularisation:g})",
     )
     return head
 

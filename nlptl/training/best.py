@@ -80,6 +80,14 @@ def judge(
         progress.worse_epochs += 1
 
 
+def why_kept(progress: Progress, metric: str) -> str:
+    """What a log says of the state that was kept."""
+    value = f"{metric} {progress.best_metric:.4f}"
+    if all(_rank(epoch, metric) <= _rank(progress.epochs[progress.best_epoch], metric) for epoch in progress.epochs):
+        return f"the best on validation ({value})"
+    return f"the last ({value} on validation; no other is better by more than a standard error)"
+
+
 def _is_near(metrics: dict[str, float], best: dict[str, float], metric: str, rows: int) -> bool:
     """Whether a share of rows is below the best one by at most its standard error; False for other measures."""
     share = best[metric]

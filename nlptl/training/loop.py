@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -15,7 +16,7 @@ from nlptl.data.batching import padding_share
 from nlptl.data.encoding import filler_lengths
 from nlptl.kernels import during_training
 from nlptl.models.encoder import Trainable, put_weights
-from nlptl.training.best import BestState, judge
+from nlptl.training.best import BestState, judge, why_kept
 from nlptl.training.distributed.replicas import replicate, share_model
 from nlptl.training.distributed.shards import copy_to_shard
 from nlptl.training.examples.labelled import Examples, LabelledExamples, RowLosses
@@ -27,6 +28,7 @@ from nlptl.training.resume.states import Progress, StateFolder
 from nlptl.training.runtime import Runtime
 from nlptl.training.step import OptimizerStep, Outcome, step_seed
 
+log = logging.getLogger("nlptl")
 Evaluate = Callable[[Any], dict[str, float]]
 
 
@@ -41,6 +43,7 @@ def fit(
     state: StateFolder | None = None,
     on_step: Callable[[float], object] | None = None,
     judged: int = 0,
+    called: str = "epoch",
 ) -> Progress:
     """Train the classifier's trainable parameters in place and leave it in its best state.
 
@@ -61,6 +64,7 @@ def fit(
         on_step: told before each step the share of all planned steps that lies behind, for schedules other than the
             learning rate's.
         judged: rows that `evaluate` measures on; where they are few, the last epoch is preferred (`best.judge`).
+        called: what a pass over the rows is called in the log.
 
     Raises:
         NlptlError: loss or gradients became NaN or infinite (names the rows), or memory does not suffice for one row.
@@ -72,7 +76,10 @@ def fit(
     alone = runtime.processes == 1
     # Sharded weights are sharded as the checkpoint has them.
     with nullcontext() if runtime.is_sharded else during_training(classifier, runtime.dtype, rows.tokens, alone):
-        return _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step, judged)
+        progress = _train(runtime, classifier, rows, config, seed, evaluate, metric, state, on_step, judged, called)
+    if progress.best_metric is not None and runtime.is_main:
+        log.info(f"Kept: {called} {progress.best_epoch}, {why_kept(progress, metric)}")
+    return progress
 
 
 def _train(
@@ -86,6 +93,7 @@ def _train(
     state: StateFolder | None,
     on_step: Callable[[float], object] | None,
     judged: int,
+    called: str,
 ) -> Progress:
     torch.manual_seed(seed)
     learner = copy_to_shard(runtime.accelerator, classifier) if runtime.is_sharded else classifier
@@ -110,7 +118,8 @@ def _train(
                 if recovery.asked_to_stop():
                     recovery.stop(progress)
                 judge(progress, metrics, metric, best, judged, progress.step == total)
-                bar.set_description(f"training ({metric} {metrics[metric]:.3f})")
+                bar.set_description(f"training ({metric} {metrics[metric]:.3f})", refresh=False)
+                _tell(runtime, progress, steps_per_epoch, config.epochs, called, {metric: metrics[metric]})
                 if progress.step:
                     runtime.log({f"validation/{name}": value for name, value in metrics.items()}, progress.step)
             patient = config.patience is None or progress.worse_epochs < config.patience
@@ -134,6 +143,8 @@ def _train(
                     recovery.save(progress)
                 if outcome.stop:
                     recovery.stop(progress)
+            if evaluate is None:
+                _tell(runtime, progress, steps_per_epoch, config.epochs, called, {})
     progress.seconds = time.perf_counter() - started
     kept = best.weights if evaluate is not None else best.current()
     runtime.accelerator.free_memory()
@@ -151,6 +162,17 @@ def measure_padding(
     real = np.array([rows.encoded.lengths[part].sum() for part in parts])
     fillers = sum(int(filler_lengths(int(tokens)).sum()) for tokens in real)
     return fillers / (fillers + int(real.sum()))
+
+
+def _tell(
+    runtime: Runtime, progress: Progress, steps: int, passes: int, called: str, validation: dict[str, float]
+) -> None:
+    """A line of the log for a pass over the rows, or for how things stand before the first."""
+    done = progress.step // steps
+    said = [f"loss {np.mean(progress.losses[-steps:]):.3f}"] if done else []
+    said += [f"validation {name} {value:.4f}" for name, value in validation.items()]
+    if runtime.is_main:
+        log.info(f"{called} {done}/{passes}{'' if done else ', before training'}: {', '.join(said)}")
 
 
 def _show(bar: Any, runtime: Runtime, progress: Progress, rate: float) -> None:

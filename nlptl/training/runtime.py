@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
-from tqdm.auto import tqdm
 
 from nlptl.config.run import RuntimeConfig
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
 from nlptl.training.distributed.restart import rendezvous_address
 from nlptl.training.precision import choose_precision
+from nlptl.training.progress import track
 from nlptl.training.resume.preemption import StopFlag
 
 log = logging.getLogger("nlptl")
@@ -158,9 +158,8 @@ class Runtime:
     def track(
         self, items: Iterable[Any] | None, description: str, total: int | None = None, unit: str = "batch"
     ) -> Any:
-        """A progress bar on the main process."""
-        silent = not (self.progress and self.is_main)
-        return tqdm(items, desc=description, total=total, unit=unit, disable=silent, leave=False, dynamic_ncols=True)
+        """The items, and how far they are shown on the main process; see `nlptl.training.progress`."""
+        return track(items, description, total, unit, bars=self.progress, here=self.is_main)
 
 
 def join_processes(settings: RuntimeConfig, precision: str | None = None) -> Runtime:
@@ -194,7 +193,7 @@ def start_runtime(
         precision: bf16, fp16, fp32 or auto.
         trackers: Accelerate's names of experiment trackers.
         deterministic: ask PyTorch for deterministic kernels.
-        progress: show bars.
+        progress: show bars, where there is a terminal or a notebook to show them.
         timeout_seconds: how long processes wait for one another before they take the others for lost.
         gradient_compression: none, or the type in which replicas exchange gradients: bf16 or fp16.
 

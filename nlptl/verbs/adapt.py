@@ -147,7 +147,7 @@ def adapt_matrix(
         "tasks_dir": tasks_dir,
     }
     values, faults = settings_by_key(keywords, settings)
-    return cross_config(checked_config(None, values, faults=faults), domains, output)
+    return cross_config(checked_config(None, values, crosses_domains=True, faults=faults), domains, output)
 
 
 def cross_config(

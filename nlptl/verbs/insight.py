@@ -12,8 +12,8 @@ from nlptl.data.given import data_of_one_task
 from nlptl.explore.layers import LayerReport, probe_layers
 from nlptl.explore.ranking import Ranking, rank_checkpoints
 from nlptl.inference.predictor import Run
-from nlptl.tasks import TaskSpec
-from nlptl.verbs.request import LOOKED_AT, checked_config, task_of_run
+from nlptl.verbs.look_request import LOOKED_AT, of_run
+from nlptl.verbs.request import checked_config, present
 
 
 @suggests(RunConfig)
@@ -37,10 +37,11 @@ def probe(
     """Ask which layer of an encoder knows a task: a linear probe on each (Alain & Bengio 2016); see `probe_layers`.
 
     Args:
-        task: name of a registered task; not needed with a run.
+        task: name of a registered task; not needed with a run, which has its own.
         data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
         checkpoint: a name, Hub id or folder.
-        run: a finished run instead: its layers after training beside those of its checkpoint before.
+        run: a finished run instead: its layers after training beside those of its checkpoint before, on the task and
+            the data that it was trained on, unless other data are given.
         max_length: tokens kept per text.
         rows: of each split that are used, drawn with the seed.
         seed: of splits, shots and the draw.
@@ -50,10 +51,6 @@ def probe(
         NlptlError: something asked for cannot be done; the message says what, and what to do.
     """
     folder = run.folder if isinstance(run, Run) else None if run is None else Path(run)
-    known: TaskSpec | None = None
-    if folder is not None and task is None:
-        known = task_of_run(folder)
-        task = known.name
     keywords = {
         "task": task,
         "checkpoint": checkpoint,
@@ -68,8 +65,10 @@ def probe(
     }
     values, faults = settings_by_key(keywords, settings)
     sources, given = data_of_one_task(data)
+    values |= present(sources)
+    known, values = (None, values) if folder is None else of_run(folder, values, given)
     reads = (*LOOKED_AT, "checkpoint")
-    config = checked_config(None, {**values, **sources}, known_task=known, reads=reads, faults=faults)
+    config = checked_config(None, values, known_task=known, reads=reads, faults=faults)
     return probe_layers(config, given, folder, rows)
 
 

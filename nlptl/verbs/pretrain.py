@@ -11,7 +11,8 @@ from nlptl.data.given import data_of_one_task, is_path, list_of_texts
 from nlptl.errors import ConfigError
 from nlptl.pretraining.config import PretrainConfig
 from nlptl.pretraining.pretrain import pretrain_config
-from nlptl.verbs.request import checked_pretraining, present
+from nlptl.verbs.request import present
+from nlptl.verbs.unlabelled_request import checked_pretraining
 
 SETTING_OF = {
     "epochs": "training.epochs",

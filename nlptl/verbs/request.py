@@ -6,36 +6,28 @@ The Python verbs and the commands both come through `checked_config`, so that th
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nlptl.checkpoints import check_checkpoint
-from nlptl.config.applicability import SECTION_OF_STRATEGY, Situation, check_applicability, flattened
-from nlptl.config.overrides import dotted_keys, merge_settings, validated
+from nlptl.config.applicability import (
+    SECTION_OF_STRATEGY,
+    Situation,
+    broken_rule,
+    check_applicability,
+    flattened,
+)
+from nlptl.config.overrides import merge_settings, validated
 from nlptl.config.records import plain, read_yaml
 from nlptl.config.run import RunConfig
-from nlptl.errors import ArtifactError, ConfigError, NlptlError, joined
-from nlptl.pretraining.applicability import check_pretraining
-from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import BASELINES, METRICS, MODES, OBJECTIVES, STRATEGIES
+from nlptl.errors import ConfigError, NlptlError, joined
+from nlptl.registry import BASELINES, METRICS, MODES, STRATEGIES
 from nlptl.strategies.catalogue import usual_strategy
-from nlptl.tasks import TaskSpec, load_task, read_task, task_names
+from nlptl.tasks import TaskSpec, load_task, task_names
 
 BASELINE_MODE = "baseline"
 """What the run.yaml of a baseline says as its mode."""
-LOOKED_AT = (
-    "task",
-    "tasks_dir",
-    "seed",
-    *(key for key in dotted_keys() if key.startswith("data.") and not key.startswith("data.target")),
-    "probe.regularisation",
-    "model.max_length",
-    "runtime.precision",
-    "runtime.progress",
-    "runtime.kernels",
-    "runtime.packing",
-)
-"""What probe and rank read: they look into encoders and train none."""
 
 
 def checked_config(
@@ -46,6 +38,7 @@ def checked_config(
     known_task: TaskSpec | None = None,
     reads: Collection[str] | None = None,
     baseline: str | None = None,
+    crosses_domains: bool = False,
     faults: Sequence[NlptlError] = (),
 ) -> RunConfig:
     """The configuration of a file with settings laid over it.
@@ -57,6 +50,7 @@ def checked_config(
         known_task: the task itself, where it need not be looked up by its name.
         reads: the only settings that the verb reads; None: those of a training.
         baseline: the classical model of a verb that fits one, where none is named.
+        crosses_domains: whether each of several domains is adapted to each other one.
         faults: what is wrong already, to be told with the rest.
 
     Raises:
@@ -67,18 +61,19 @@ def checked_config(
     if baseline is not None and _baseline(values) is None:
         section = values.get("baseline")
         values["baseline"] = {**(section if isinstance(section, dict) else {}), "model": baseline}
-    tasks, missing = _find_tasks(values, known_task)
+    tasks, missing = find_tasks_of(values, known_task)
     named = [*_name_faults(values, tasks), *(_count_faults(values, several))]
     config = validated(RunConfig, values, file, [*faults, *wrong, *missing, *named])
     given = {key.replace("__", ".") for key, value in settings.items() if value is not None}
     if reads is not None:
         _check_read(given, reads)
     else:
-        _check_effect(config, tasks, given, {} if file is None else flattened(read_yaml(Path(file))))
+        situation = replace(situation_of(config, tasks), crosses_domains=crosses_domains)
+        _check_effect(situation, tasks, given, {} if file is None else flattened(read_yaml(Path(file))))
     return config
 
 
-def _find_tasks(values: Mapping[str, Any], known: TaskSpec | None) -> tuple[list[TaskSpec], list[NlptlError]]:
+def find_tasks_of(values: Mapping[str, Any], known: TaskSpec | None = None) -> tuple[list[TaskSpec], list[NlptlError]]:
     """The tasks that are named, as far as they are there, and what is wrong with the others."""
     if known is not None:
         return [known], []
@@ -140,15 +135,34 @@ def _check_read(given: Collection[str], reads: Collection[str]) -> None:
 
 
 def _check_effect(
-    config: RunConfig, tasks: Sequence[TaskSpec], given: Collection[str], stated: Mapping[str, Any]
+    situation: Situation, tasks: Sequence[TaskSpec], given: Collection[str], stated: Mapping[str, Any]
 ) -> None:
-    situation = situation_of(config, tasks)
+    config = situation.config
+    _check_task_defaults(situation, tasks)
     modes = [config.mode, *([str(stated["mode"])] if stated.get("mode") in MODES else [])]
     defaults = [task.training_defaults(mode) for task in tasks for mode in modes]
     if situation.is_baseline:
         stated = {key: value for key, value in stated.items() if (key, value) != ("mode", BASELINE_MODE)}
         modes = modes[1:]
     check_applicability(situation, given, stated, [*defaults, *(MODES.get(mode).defaults for mode in modes)])
+
+
+def _check_task_defaults(situation: Situation, tasks: Sequence[TaskSpec]) -> None:
+    """Raises ConfigError for defaults of a task file that mean nothing to the mode that they are for."""
+    if situation.is_baseline or situation.several_tasks:
+        return  # neither reads a task's defaults
+    mode, faults = situation.config.mode, []
+    # What another strategy of the same mode reads has its place in the task.
+    others = replace(situation, sections=("adaptation",), strategy="domain_adaptation", method="mmd")
+    for task in tasks:
+        for key in task.training_defaults(mode):
+            rule = broken_rule(key, situation)
+            if rule is not None and broken_rule(key, others) is not None:
+                name = key.rpartition(".")[2]
+                where = f"Task {task.name}: modes.{mode}.{name}"
+                faults.append(ConfigError(f"{where} would have no effect: {rule.sentence(situation)}. Leave it out."))
+    if faults:
+        raise joined("The task", faults)
 
 
 def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
@@ -179,28 +193,6 @@ def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
     )
 
 
-def checked_pretraining(
-    file: str | Path | None, settings: Mapping[str, Any], faults: Sequence[NlptlError] = ()
-) -> PretrainConfig:
-    """As `checked_config`, for a pre-training.
-
-    Raises:
-        NlptlError: every fault of the settings, each name that there is not, and settings that have no effect.
-    """
-    values, wrong = merge_settings(PretrainConfig, file, settings)
-    missing = _find_tasks(values, None)[1]
-    checks = ((OBJECTIVES.check, values.get("objective")), (check_checkpoint, plain(values.get("checkpoint"))))
-    for check, name in checks:
-        try:
-            if isinstance(name, str):
-                check(name)
-        except NlptlError as error:
-            missing.append(error)
-    config = validated(PretrainConfig, values, file, [*faults, *wrong, *missing])
-    check_pretraining(config, {key.replace("__", ".") for key, value in settings.items() if value is not None})
-    return config
-
-
 def asked_for_several(file: str | Path | None, settings: Mapping[str, Any]) -> bool:
     """Whether the task that a call or its file names is several as a+b+c."""
     task = settings.get("task")
@@ -209,24 +201,14 @@ def asked_for_several(file: str | Path | None, settings: Mapping[str, Any]) -> b
     return isinstance(task, str) and "+" in task
 
 
+def comparing(several: bool) -> str:
+    """The setting by which a run is compared: with the baselines or, for several tasks, with each task alone."""
+    return "multi_task.compare" if several else "baseline.compare"
+
+
 def text_column_of(config: RunConfig) -> str:
     """The column of the (first) text in data that are given in Python."""
     return (config.data.text_columns or load_task(config.task, config.tasks_dir).text_columns)[0]
-
-
-def task_of_run(folder: Path) -> TaskSpec:
-    """The one task of a finished run, without opening its model.
-
-    Raises:
-        ArtifactError: the folder is no run.
-        ConfigError: the run has several tasks.
-    """
-    if (folder / "heads").is_dir():
-        names = sorted(path.name for path in (folder / "heads").iterdir())
-        raise ConfigError(f"{folder} serves several tasks: {', '.join(names)}. Name the one that is meant.")
-    if not (folder / "task.yaml").is_file():
-        raise ArtifactError(f"{folder} is no finished run: it holds no task.yaml.")
-    return read_task(folder)
 
 
 def present(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nlptl.baselines.comparison import check_comparison
+from nlptl.baselines.comparison import compare as compare_baselines
 from nlptl.baselines.learner import BaselineLearner
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.run import RunConfig
@@ -19,7 +21,7 @@ from nlptl.inference.predictor import Run, load
 from nlptl.runs.card import write_card
 from nlptl.runs.saving import merge_artifact
 from nlptl.strategies import pipeline
-from nlptl.verbs.request import asked_for_several, checked_config, present
+from nlptl.verbs.request import asked_for_several, checked_config, comparing, present
 
 DEFAULT_BASELINE = "logistic_regression"
 
@@ -48,6 +50,7 @@ def train(
     output: str | Path | None = None,
     config: str | Path | None = None,
     resume: bool = False,
+    compare: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a classifier and open it.
@@ -77,6 +80,8 @@ def train(
         output: the run folder.
         config: a YAML file to start from, such as a run's own run.yaml.
         resume: go on with an unfinished run.
+        compare: also fit every baseline on the same rows, and report the difference to the best of them
+            (`run.metrics["comparison"]`); of several tasks, also train each alone (`run.metrics["tasks"]`).
         settings: any other setting by dotted key, for example `{"training.warmup": 0.2}`.
 
     Returns:
@@ -104,7 +109,10 @@ def train(
         "output": output,
     }
     values, faults = settings_by_key(keywords, settings)
-    if not asked_for_several(config, values):
+    several = asked_for_several(config, values)
+    if compare:
+        values[comparing(several)] = True
+    if not several:
         sources, given = data_of_one_task(data, validation, test)
     else:
         if validation is not None or test is not None:
@@ -188,4 +196,12 @@ def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> 
 
 def train_folder(config: RunConfig, given: Any = None, resume: bool = False) -> Path:
     """As `train_config`, without opening the run: only the main process's machine is sure to have it."""
-    return pipeline.train(config, given, resume, BaselineLearner.of if config.baseline.model else None)
+    if config.baseline.model is not None:
+        return pipeline.train(config, given, resume, BaselineLearner.of)
+    if not config.baseline.compare:
+        return pipeline.train(config, given, resume)
+    check_comparison(config)
+    # A run that is finished in its folder may still lack the comparison.
+    folder = pipeline.train(config, given, resume or config.output is not None)
+    compare_baselines(config, folder, given)
+    return folder

@@ -108,6 +108,7 @@ ELSEWHERE = {
     "data.encoding": "tests/data/test_loading.py",
     "model.weights": "tests/strategies/test_from_scratch.py",
     "baseline.model": "tests/baselines/test_baselines.py",
+    "baseline.compare": "tests/baselines/test_comparison.py",
     "probe.cache": "tests/models/test_cached_features.py",
     "multi_task.sources": "tests/strategies/test_multi_task.py",
     "multi_task.label_maps": "tests/strategies/test_multi_task.py",

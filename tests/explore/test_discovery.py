@@ -64,8 +64,10 @@ def test_the_number_of_groups_is_searched_and_noise_set_aside(chats, tmp_path):
     ("asked", "message"),
     [
         ({"method": "kmean"}, "Did you mean 'kmeans'"),
-        ({"method": "hdbscan", "groups": 3}, "Leave groups out"),
-        ({"groups": 1}, "at least 2"),
+        ({"method": "hdbscan", "groups": 3}, "groups.number would have no effect: hdbscan finds"),
+        ({"groups": 3, "most_groups": 9}, "groups.most would have no effect"),
+        ({"groups": 1}, "groups.number: Input should be greater than or equal to 2"),
+        ({"settings": {"groups.smalest": 3}}, "Did you mean 'groups.smallest'"),
         ({"limit": 5}, "at least 10 are needed"),
         ({"text_column": "mesage"}, "Did you mean 'message'"),
     ],
@@ -74,3 +76,49 @@ def test_mistakes(asked, message, chats, tmp_path):
     with pytest.raises(NlptlError, match=message):
         nlptl.discover(chats, tmp_path / "out", **{"text_column": "message", **asked})
     assert not list(tmp_path.iterdir())
+
+
+def test_the_settings_in_the_folder_repeat_it(chats, tmp_path):
+    first = nlptl.discover(
+        chats,
+        tmp_path / "first",
+        text_column="message",
+        groups=4,
+        seed=3,
+        max_length=32,
+        settings={"groups.smallest": 2},
+    )
+    noted = tmp_path / "first" / "discover.yaml"
+    again = nlptl.discover(config=noted, output=tmp_path / "again")
+    assert again.groups == first.groups
+    assert (tmp_path / "again" / "discover.yaml").read_text() == noted.read_text()
+    assert nlptl.discover(config=noted, output=tmp_path / "three", groups=3).labels != first.labels
+
+
+def test_the_command_asks_as_the_function_does(chats, tmp_path, monkeypatch):
+    """Every fault at once, and a file with options over it."""
+    from typer.testing import CliRunner
+
+    from nlptl import cli
+
+    asked = []
+    monkeypatch.setattr("nlptl.explore.discovery.discover_config", lambda config: asked.append(config) or _nothing())
+    (tmp_path / "d.yaml").write_text("groups: {number: 4, smallest: 2}\ntexts: {text_column: message}\n")
+    arguments = ["discover", "--config", str(tmp_path / "d.yaml"), "--data", str(chats), "--groups", "3"]
+    done = CliRunner().invoke(cli.app, [*arguments, "--set", "texts.max_length=16"])
+    assert done.exit_code == 0, done.output
+    (config,) = asked
+    assert (config.groups.number, config.groups.smallest, config.texts.max_length) == (3, 2, 16)
+    assert (config.texts.text_column, config.texts.sources) == ("message", [str(chats)])
+    wrong = CliRunner().invoke(cli.app, ["discover", "--method", "kmean", "--checkpoint", "minilmm", "--set", "sed=1"])
+    told = str(wrong.exception)
+    for fault in ("Did you mean 'kmeans'", "Did you mean 'minilm'", "Did you mean 'seed'"):
+        assert fault in told
+
+
+def _nothing():
+    from pathlib import Path
+
+    from nlptl.explore.discovery import Discovery
+
+    return Discovery(Path("nowhere"), [], [], [], "", {})

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from nlptl import cli
 from nlptl.errors import NlptlError
-from nlptl.explore.discovery import discover
+from nlptl.verbs.discover import discover
 
 ROWS = [f"a café in town, number {i}" for i in range(12)]
 

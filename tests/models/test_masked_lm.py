@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlptl.models.masked_lm import SHAPES, masked_lm_on, new_masked_lm, widen_vocabulary
+from nlptl.models.masked_lm import masked_lm_on, new_masked_lm, widen_vocabulary
 from nlptl.models.opening import load_tokenizer
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder
+from nlptl.models.shapes import SHAPES
 
 
 def inputs_of(folder: str, *texts: str) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ from nlptl.config.overrides import dotted_keys
 from nlptl.errors import ConfigError
 from nlptl.pretraining.applicability import RULES, broken_rule
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.verbs.request import checked_pretraining
+from nlptl.verbs.unlabelled_request import checked_pretraining
 
 FROM_CHECKPOINT = {"checkpoint": "minilm", "corpus.sources": ["a.txt"]}
 NEW = {"shape": "tiny", "corpus.sources": ["a.txt"]}

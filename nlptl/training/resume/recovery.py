@@ -55,8 +55,8 @@ class Recovery:
         if progress.plan != self._plan:
             raise ArtifactError(
                 f"The training state in {where} was made with other training rows, or with their batches in another "
-                "order. Put the data back; where the run has moved between CPU and GPU, add --set "
-                "runtime.cuda_graphs=false; or choose another --output."
+                "order. Put the data back; a run that has moved between CPU and GPU goes on where it began; or choose "
+                "another --output."
             )
         try:
             # With sharded weights all words are trained; a process that holds all weights may train the used ones only.

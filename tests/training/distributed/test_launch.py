@@ -58,12 +58,13 @@ def assert_same_run(shared: Path, alone: Path) -> None:
 
 def test_two_processes_learn_what_one_learns(train, tiny, obvious, tmp_path):
     arguments = ["--data", str(obvious), "--checkpoint", tiny["bert"], "--output", str(tmp_path / "runs" / "together")]
-    said = together(["train", "sentiment", *arguments, *SET], tmp_path)
+    said = together(["train", "sentiment", "--compare", *arguments, *SET], tmp_path)
     alone = train("sentiment", obvious, tmp_path / "alone", SETTINGS, checkpoint=tiny["bert"]).run
     assert_same_run(tmp_path / "runs" / "together", alone.folder)
     assert said.count("Run folder:") == 1
-    for once in ("processes 2", "Linear probe"):
+    for once in (", 2 processes", "epoch 0/", "Best on words alone"):
         assert said.count(once) == 1
+    assert "comparison" in json.loads((tmp_path / "runs" / "together" / "metrics.json").read_text())
 
 
 def test_the_cpu_config_starts_two_processes_that_share_one_run_folder(train, tiny, obvious, tmp_path):
