@@ -23,10 +23,6 @@ extensions = [
     "mathml",
 ]
 exclude_patterns = ["_build", "figures/*.md"]
-nitpicky = True
-# Types of other packages are shown, not linked: their inventories are on the network.
-nitpick_ignore_regex = [(r"py:(class|obj|data|exc)", r"(?!nlptl\.).*")]
-
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_substitutions = {"version": version}
 myst_heading_anchors = 3
@@ -56,6 +52,7 @@ html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
 html_static_path = ["_static"]
+html_favicon = "_static/nlptl.svg"
 html_css_files = ["nlptl.css"]
 copybutton_exclude = ".linenos, .gp, .go"
 # While pages are being written: links to pages that are not there yet do not fail the build.

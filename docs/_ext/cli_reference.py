@@ -16,15 +16,17 @@ ARGUMENTS, OPTIONS = "Arguments", "Options"
 
 
 def markdown() -> str:
-    """A section per command, in the order of `nlptl --help`; nested commands stand behind their group."""
+    """A list of the commands, and a section for each, in the order of `nlptl --help`; nested ones behind their group."""
     root: Any = typer.main.get_command(app)
     context = root.context_class(root, info_name="nlptl")
-    return "\n".join(
-        [
-            *_panels(root, context),
-            *(section for name in _shown(root, context) for section in _command(root, context, name, 2)),
-        ]
-    )
+    names = _shown(root, context)
+    links = (_link(root.get_command(context, name), name) for name in names)
+    sections = (section for name in names for section in _command(root, context, name, 2))
+    return "\n".join([*links, "", *_panels(root, context), *sections])
+
+
+def _link(command: Any, name: str) -> str:
+    return f"- [`nlptl {name}`](#nlptl-{name}): {plain(inspect.cleandoc(command.help or '').partition(chr(10))[0])}"
 
 
 def _shown(group: Any, context: Any) -> list[str]:

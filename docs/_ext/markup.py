@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
 
 def plain(text: str) -> str:
     """Text as one line of Markdown: code in backticks stays code, and nothing else is read as markup."""
@@ -17,7 +19,6 @@ def code(text: str) -> str:
     return f"{fence}{text}{fence}"
 
 
-def entry(term: str, *paragraphs: str) -> str:
-    """A term of a definition list and what is said of it; empty paragraphs are left out."""
-    said = [paragraph for paragraph in paragraphs if paragraph]
-    return f"{term}\n" + "\n".join(f": {paragraph}\n" for paragraph in said or ["\N{NO-BREAK SPACE}"])
+def entry(term: str, said: str) -> str:
+    """A term of a definition list and what is said of it."""
+    return f"{term}\n: {said or NO_BREAK_SPACE}\n"

@@ -49,8 +49,8 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _setting(key: str, field: FieldInfo, by_mode: Mapping[str, dict[str, Any]]) -> str:
-    kind = f"{_type(field.annotation)}; {_default(field, by_mode.get(key))}."
-    return entry(f"{code(key)}", kind, plain(field.description or ""))
+    said = f"{_type(field.annotation)}; {_default(field, by_mode.get(key))}"
+    return entry(f"{code(key)} ({said})", plain(field.description or ""))
 
 
 def _type(annotation: Any) -> str:
