@@ -16,7 +16,7 @@ ARGUMENTS, OPTIONS = "Arguments", "Options"
 
 
 def markdown() -> str:
-    """A list of the commands, and a section for each, in the order of `nlptl --help`; nested ones behind their group."""
+    """A list of the commands, then a section for each in the order of `nlptl --help`, nested ones in their group."""
     root: Any = typer.main.get_command(app)
     context = root.context_class(root, info_name="nlptl")
     names = _shown(root, context)
@@ -48,9 +48,9 @@ def _command(group: Any, above: Any, name: str, depth: int) -> Iterator[str]:
 def _description(help: str) -> str:
     """A command's docstring: its paragraphs, and its examples as one block."""
     text, _, examples = inspect.cleandoc(help).replace("\b", "").partition("Examples:")
-    lines = [line.strip() for line in examples.splitlines() if line.strip()]
-    shown = "\n".join(lines)
-    return f"{text.strip()}\n" + (f"\n```sh\n{shown}\n```\n" if lines else "")
+    said = "\n\n".join(plain(paragraph) for paragraph in text.strip().split("\n\n"))
+    shown = "\n".join(line.strip() for line in examples.splitlines() if line.strip())
+    return f"{said}\n" + (f"\n```sh\n{shown}\n```\n" if shown else "")
 
 
 def _panels(command: Any, context: Any) -> Iterator[str]:

@@ -8,9 +8,9 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def plain(text: str) -> str:
-    """Text as one line of Markdown: code in backticks stays code, and nothing else is read as markup."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(part if part.startswith("`") else re.sub(r"([<*_\[\]$])", r"\\\1", part) for part in parts)
+    """Text as one line of Markdown: code in backticks and `--options` are code, nothing else is read as markup."""
+    parts = re.split(r"(`[^`]*`|(?<!\S)--[a-z][a-z-]*)", " ".join(text.split()))
+    return "".join(_escaped(part) if i % 2 == 0 else code(part.strip("`")) for i, part in enumerate(parts))
 
 
 def code(text: str) -> str:
@@ -22,3 +22,7 @@ def code(text: str) -> str:
 def entry(term: str, said: str) -> str:
     """A term of a definition list and what is said of it."""
     return f"{term}\n: {said or NO_BREAK_SPACE}\n"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([<*_\[\]$])", r"\\\1", text)

@@ -1,16 +1,22 @@
 """The files that the pages' blocks read: small parts of the bundled samples, laid into each page's folder.
 
-A page that needs another file adds its builder to BUILDERS. Small, because each block has seconds.
+A page that needs another file adds its builder to BUILDERS. Small, because each block has seconds; the bundled samples
+themselves are cut for the blocks as well.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from nlptl.storage.paths import bundled
 from tests.conftest import sample
+
+CUT = {"train": 64, "validation": 32, "test": 32}
+"""Rows of a cut sample."""
 
 
 def reviews(path: Path) -> None:
@@ -85,3 +91,12 @@ def lay(folder: Path) -> None:
     """Make every file in a folder."""
     for name, build in BUILDERS.items():
         build(folder / name)
+
+
+def lay_cut_samples(home: Path) -> None:
+    """Make what the repository bundles, with cut samples, so that a training on one takes seconds."""
+    shutil.copytree(bundled("accelerate_configs"), home / "accelerate_configs")
+    shutil.copytree(bundled("tasks"), home / "tasks")
+    for task in (path.parent for path in (home / "tasks").glob("*/task.yaml")):
+        for split, rows in CUT.items():
+            sample(task.name, split, rows).to_csv(task / "sample" / f"{split}.csv", index=False)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->\s*$|<!-- (?P<marker>quickstart-command|test-command) -->\s*$")
-"""Right above a fence: why its block is not run. The README has marked commands, which install; tests run them elsewhere."""
+"""Right above a fence: why its block is not run. The README's marked commands install, and have tests of their own."""
 
 
 @dataclass(frozen=True)

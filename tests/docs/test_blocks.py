@@ -1,12 +1,17 @@
-"""Every block of Python and bash on a page runs, in the page's order and in a folder of the page's own."""
+"""Every block of Python and bash on a page runs, in the page's order and in a folder of the page's own.
+
+Whether a page says what a command does is not tested, only that it runs: samples are cut and trainings take one epoch.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nlptl import cli
-from tests.docs.files import BUILDERS, lay
+from nlptl.models.modes import Full, Lora
+from tests.docs.files import BUILDERS, lay, lay_cut_samples
 from tests.docs.pages import ROOT, Block, blocks, nlptl_calls, pages
 
 BLOCKS = {page: found for page in pages() if (found := [block for block in blocks(page) if not block.not_run])}
@@ -22,10 +28,32 @@ ONE_CALL = re.compile(r"nlptl [^|&;<>$`]*$")
 """A command that needs no shell."""
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of every page's folder."""
+    folder = tmp_path_factory.mktemp("files")
+    lay(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quick(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Samples of few rows, and one epoch where nothing else is asked for."""
+    home = tmp_path_factory.mktemp("bundled")
+    lay_cut_samples(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nlptl.storage.paths._PACKAGE", home / "nlptl")
+        for mode in (Full, Lora):
+            patch.setitem(mode.defaults, "training.epochs", 1)
+        yield
+
+
 @pytest.mark.parametrize("page", BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_a_page_run(
+    page: Path, files: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    lay(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in BLOCKS[page]:
         if block.language == "python":

@@ -1,4 +1,4 @@
-"""The built documentation: no warning, nothing left out, nothing fetched from elsewhere, and pages that fit a screen."""
+"""The built site: no warning, nothing left out, nothing fetched from elsewhere, and pages that fit a screen."""
 
 from __future__ import annotations
 
@@ -24,11 +24,20 @@ from tests.docs.commands import verbs
 from tests.docs.pages import DOCS, README, ROOT, pages
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
 SCREENSHOTS = os.environ.get("NLPTL_SCREENSHOTS")
 """A folder where the browser's pages are drawn; unset: none are."""
 SCREENS = {"wide": (1280, 900), "narrow": (390, 844)}
-SHOWN = ("index", "tasks/sentiment", "concepts/modes", "notebooks/02_modes", "reference/cli", "reference/settings")
+SHOWN = (
+    "index",
+    "tasks/sentiment",
+    "concepts/modes",
+    "notebooks/02_modes",
+    "reference/cli",
+    "reference/settings",
+    "reference/api",
+)
 ELSEWHERE = re.compile(
     r"<(?:script|img|iframe|source|video)\b[^>]*\bsrc=\"(?:https?:)?//[^\"]*\""
     r"|<link\b(?![^>]*rel=\"(?:canonical|license)\")[^>]*\bhref=\"(?:https?:)?//[^\"]*\""
