@@ -77,10 +77,21 @@ def _blocks(page: Path, text: str, first: int) -> Iterator[Block]:
 
 def nlptl_calls(command: str) -> list[list[str]]:
     """Words behind each `nlptl` in a line of bash; `.venv/bin/nlptl` and `-m nlptl` are such calls too."""
-    calls = []
-    for part in re.split(r"&&|\|\||[|;]|\$\(|\)", command):
-        words = shlex.split(part, comments=True)
-        start = next((i for i, word in enumerate(words) if Path(word).name == "nlptl"), None)
-        if start is not None:
-            calls.append(words[start + 1 :])
+    lexer = shlex.shlex(command, posix=True, punctuation_chars="();<>|&")
+    lexer.whitespace_split = True
+    calls: list[list[str]] = []
+    inside = False
+    for word in lexer:
+        if not word.strip("();<>|&"):
+            inside = False
+        elif inside:
+            calls[-1].append(word)
+        elif Path(word).name == "nlptl":
+            inside = True
+            calls.append([])
     return calls
+
+
+def needs_shell(command: str) -> bool:
+    """Whether there is more in a line of bash than a program and its words."""
+    return re.search(r"[|&;<>$`()]", re.sub(r"'[^']*'|\"[^\"$`]*\"", "", command)) is not None

@@ -6,7 +6,6 @@ Whether a page says what a command does is not tested, only that it runs: sample
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -21,11 +20,9 @@ from typer.testing import CliRunner
 from nlptl import cli
 from nlptl.models.modes import Full, Lora
 from tests.docs.files import BUILDERS, lay, lay_cut_samples
-from tests.docs.pages import ROOT, Block, blocks, nlptl_calls, pages
+from tests.docs.pages import ROOT, Block, blocks, needs_shell, nlptl_calls, pages
 
 BLOCKS = {page: found for page in pages() if (found := [block for block in blocks(page) if not block.not_run])}
-ONE_CALL = re.compile(r"nlptl [^|&;<>$`]*$")
-"""A command that needs no shell."""
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +70,8 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
 
 def run_command(place: str, command: str) -> None:
     """Run a line of bash: one call of nlptl in this process, which is quicker, and all else in a shell."""
-    if ONE_CALL.match(command):
-        words = shlex.split(command, comments=True)
+    words = shlex.split(command, comments=True)
+    if words[0] == "nlptl" and not needs_shell(command):
         done = CliRunner().invoke(cli.app, words[1:])
         code, said = done.exit_code, done.output
         if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -121,6 +118,17 @@ def test_blocks_are_found_in_order_with_lines_reasons_and_continuations(tmp_path
     ]
     assert (second.not_run, second.line) == ("needs two machines", 11)
     assert (third.language, third.line, third.code, third.not_run) == ("python", 18, "import nlptl\n", None)
+
+
+def test_calls_are_found_behind_pipes_quotes_and_launchers() -> None:
+    assert nlptl_calls('echo "one; nlptl (two)" | nlptl predict my-run - > out.txt') == [["predict", "my-run", "-"]]
+    assert nlptl_calls("accelerate launch --config_file $(nlptl configs cpu) -m nlptl train sentiment && ls") == [
+        ["configs", "cpu"],
+        ["train", "sentiment"],
+    ]
+    assert not needs_shell("""nlptl predict my-run "It's fine; really (yes)." 'Costs $5'  --all-scores""")
+    assert needs_shell('nlptl predict my-run "$TEXT"')
+    assert needs_shell("nlptl predict my-run - < texts.txt")
 
 
 def test_every_builder_makes_its_file(tmp_path: Path) -> None:
