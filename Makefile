@@ -3,7 +3,7 @@ PYTHON ?= .venv/bin/python
 # Tests that run side by side, one core each.
 WORKERS ?= 2
 
-.PHONY: check lint test audit
+.PHONY: check lint test audit docs screenshots
 check: lint audit test
 
 lint:
@@ -20,3 +20,13 @@ audit:
 test:
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
 
+
+# The documentation site, from docs/ and the code; any warning fails.
+docs:
+	$(PYTHON) -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# The pages that the tests open in a browser, as pictures: wide and narrow, light and dark.
+screenshots:
+	mkdir -p docs/_build/screenshots
+	NLPTL_SCREENSHOTS=$(CURDIR)/docs/_build/screenshots $(PYTHON) -m pytest -q tests/docs/test_site.py

@@ -1,0 +1,102 @@
+"""The files that the pages' blocks read: small parts of the bundled samples, laid into each page's folder.
+
+A page that needs another file adds its builder to BUILDERS. Small, because each block has seconds; the bundled samples
+themselves are cut for the blocks as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from nlptl.storage.paths import bundled
+from tests.conftest import sample
+
+CUT = {"train": 64, "validation": 32, "test": 32}
+"""Rows of a cut sample."""
+
+
+def reviews(path: Path) -> None:
+    rows = sample("sentiment", "train", 48)
+    stars = rows["label"].map({"negative": 1, "positive": 5})
+    pd.DataFrame({"review": rows["text"], "stars": stars}).to_csv(path, index=False)
+
+
+def new_reviews(path: Path) -> None:
+    rows = sample("sentiment", "test", 12)
+    pd.DataFrame({"review": rows["text"], "id": range(1, len(rows) + 1)}).to_csv(path, index=False)
+
+
+def messages(path: Path) -> None:
+    rows = sample("fraud-text", "train", 48)
+    kind = rows["label"].map({"legitimate": "ham", "fraud": "spam"})
+    pd.DataFrame({"message": rows["text"], "kind": kind}).to_csv(path, index=False)
+
+
+def new_messages(path: Path) -> None:
+    rows = sample("fraud-text", "test", 12)
+    pd.DataFrame({"message": rows["text"], "id": range(1, len(rows) + 1)}).to_csv(path, index=False)
+
+
+def questions(folder: Path) -> None:
+    folder.mkdir()
+    for split, each in (("train", 5), ("validation", 2), ("test", 2)):
+        rows = sample("chatbot-intent", split, 10_000)
+        rows.groupby("label").head(each).to_csv(folder / f"{split}.csv", index=False)
+
+
+def new_questions(path: Path) -> None:
+    sample("chatbot-intent", "test", 12)[["text"]].to_csv(path, index=False)
+
+
+def chats(path: Path) -> None:
+    texts = sample("chatbot-intent", "train", 80)["text"]
+    path.write_text("".join(f"{' '.join(text.split())}\n" for text in texts), encoding="utf-8")
+
+
+def books(path: Path) -> None:
+    sample("sentiment", "train", 48).to_csv(path, index=False)
+
+
+def kitchen(path: Path) -> None:
+    sample("sentiment", "test", 48).to_csv(path, index=False)
+
+
+def tickets(path: Path) -> None:
+    rows = sample("chatbot-intent", "train", 10_000)
+    teams = dict(zip(sorted(rows["label"].unique()), ("accounts", "billing", "support"), strict=False))
+    rows = rows[rows["label"].isin(teams)]
+    pd.DataFrame({"subject_line": rows["text"], "team": rows["label"].map(teams)}).to_csv(path, index=False)
+
+
+BUILDERS: dict[str, Callable[[Path], None]] = {
+    "reviews.csv": reviews,
+    "new_reviews.csv": new_reviews,
+    "messages.csv": messages,
+    "new_messages.csv": new_messages,
+    "questions": questions,
+    "new_questions.csv": new_questions,
+    "chats.txt": chats,
+    "books.csv": books,
+    "kitchen.csv": kitchen,
+    "tickets.csv": tickets,
+}
+"""Name in the page's folder -> what makes it there."""
+
+
+def lay(folder: Path) -> None:
+    """Make every file in a folder."""
+    for name, build in BUILDERS.items():
+        build(folder / name)
+
+
+def lay_cut_samples(home: Path) -> None:
+    """Make what the repository bundles, with cut samples, so that a training on one takes seconds."""
+    shutil.copytree(bundled("accelerate_configs"), home / "accelerate_configs")
+    shutil.copytree(bundled("tasks"), home / "tasks")
+    for task in (path.parent for path in (home / "tasks").glob("*/task.yaml")):
+        for split, rows in CUT.items():
+            sample(task.name, split, rows).to_csv(task / "sample" / f"{split}.csv", index=False)
