@@ -19,6 +19,7 @@ SCRIPTS = sorted(path for path in FIGURES.glob("*.py") if path.stem != SHARED)
 SHOWN = re.compile(r"!\[(?P<described>[^\]]*)\]\((?P<path>[^)\s]+\.svg)\)")
 WORDS = re.compile(r"<!-- (.+?) -->", re.DOTALL)
 """Letters are drawn as paths; matplotlib notes above them what they spell."""
+MADE_BY = re.compile(r"Matplotlib v[\d.]+")
 
 
 def figure_of(script: Path) -> str:
@@ -36,9 +37,10 @@ def test_a_script_draws_what_stands_there(script: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(sys, "argv", [str(script), "--output", str(tmp_path)])
     runpy.run_path(str(script), run_name="__main__")
     drawn, there = ((folder / figure_of(script)).read_text(encoding="utf-8") for folder in (tmp_path, FIGURES))
-    assert WORDS.findall(drawn) == WORDS.findall(there), (
-        f"{figure_of(script)} is older than what it shows: draw it again"
-    )
+    # The same version of matplotlib draws the same file; another one may set a line a little differently.
+    if MADE_BY.findall(drawn) != MADE_BY.findall(there):
+        drawn, there = (" ".join(WORDS.findall(one)) for one in (drawn, there))
+    assert drawn == there, f"{figure_of(script)} is not what its script and numbers give now: draw it again"
 
 
 def test_each_figure_is_shown_with_a_description() -> None:
