@@ -5,6 +5,7 @@ tests/docs/ runs its other blocks, as those of every page.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
