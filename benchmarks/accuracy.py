@@ -1,7 +1,7 @@
-"""Test accuracy of every mode on public data sets, beside a plain baseline; prints the README's table of results.
+"""Test accuracy of every mode on public data sets, beside a plain baseline; prints the table of `docs/results.md`.
 
-    python benchmarks/accuracy.py --data-root DATA --seeds 3
-    python benchmarks/accuracy.py --table-only
+    python benchmarks/accuracy.py --data-root DATA --seeds 3 --output benchmarks/results/accuracy.json
+    python benchmarks/accuracy.py --table-only --output benchmarks/results/accuracy.json --page docs/results.md
 
 DATA holds one folder of CSV files (text,label) per data set. Each row is written to --output as soon as it is there,
 and a row that stands there already is not computed again: an interrupted benchmark goes on where it stopped.
@@ -40,6 +40,7 @@ DATASETS: dict[str, dict[str, Any]] = {
 FEW_SHOT = "banking77"
 PEER = "peer"
 MODES = ("full", "lora", "feature_extraction", PEER)
+OPENING, CLOSING = "<!-- results -->", "<!-- /results -->"
 PACKAGES = ("nlptl", "torch", "transformers", "peft", "sentence-transformers", "scikit-learn")
 
 
@@ -58,6 +59,17 @@ def main() -> None:
             write(arguments.output, rows)
             print(f"{name_of(rows[-1])}, {wanted['mode']}, seed {wanted['seed']}: {rows[-1]['score']:.4f}", flush=True)
     print(table(rows))
+    if arguments.page:
+        put_into(arguments.page, table(rows))
+
+
+def put_into(page: Path, shown: str) -> None:
+    """Put the table between a page's markers `<!-- results -->` and `<!-- /results -->`, in place of what is there."""
+    before, opening, rest = page.read_text(encoding="utf-8").partition(OPENING)
+    _, closing, after = rest.partition(CLOSING)
+    if not opening or not closing:
+        raise SystemExit(f"{page} has no {OPENING} ... {CLOSING} to put the table between")
+    page.write_text(f"{before}{opening}\n{shown}\n{closing}{after}", encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
@@ -70,6 +82,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shots", type=int, default=10, help=f"rows per label of few-shot {FEW_SHOT}; 0: none")
     parser.add_argument("--draws", type=int, default=5, help="draws of these rows, as seeds 0 to N-1 (default 5)")
     parser.add_argument("--output", type=Path, default=Path("results.json"), help="default: results.json")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
     parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
     arguments = parser.parse_args()
     if not arguments.table_only and (arguments.data_root is None or not arguments.data_root.is_dir()):

@@ -108,7 +108,8 @@ def check_labels(
             f"({_where(frame[strange])})",
         )
         return frame[~strange]
-    suggested = ",".join(f"{shortened(name)}={_suggest(name, known, i)}" for i, name in enumerate(strangers[:10]))
+    example = _example_of_a_map(strangers[:SHOWN], known)
+    suggested = ",".join(f"{shortened(old)}={new}" for old, new in example.items())
     audit.faults.append(
         f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
         f"{', '.join(repr(shortened(name)) for name in strangers[:SHOWN])}. Labels in the data: {', '.join(found)}. "
@@ -212,11 +213,15 @@ def _where(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _suggest(name: str, known: list[str], position: int) -> str:
-    nearest = closest(name, known)
-    if nearest is None and name.isdigit() and int(name) < len(known):
-        nearest = known[int(name)]
-    return nearest or known[min(position, len(known) - 1)]
+def _example_of_a_map(names: list[str], known: list[str]) -> dict[str, str]:
+    """Ids by their number; else each name to the nearest label, and the rest to the labels not yet named, in order."""
+    if all(name.isdecimal() and int(name) < len(known) for name in names):
+        return {name: known[int(name)] for name in names}
+    nearest = {name: closest(name, known) for name in names}
+    free = [label for label in known if label not in nearest.values()] or known
+    far = [name for name in names if nearest[name] is None]
+    others = {name: free[min(i, len(free) - 1)] for i, name in enumerate(far)}
+    return {name: near or others[name] for name, near in nearest.items()}
 
 
 def _near_twin(name: str, often: list[str]) -> str | None:

@@ -103,13 +103,19 @@ def test_unknown_labels_show_both_lists_and_a_map_that_works():
     assert fault.startswith("a.csv row 1, 2, column 'y': unknown label 'Fraud', 'ham'.")
     assert "Labels in the data: ham, Fraud, fraud." in fault
     assert "Labels of the task: legitimate, fraud." in fault
-    assert fault.endswith("--label-map Fraud=fraud,ham=fraud")
+    assert fault.endswith("--label-map Fraud=fraud,ham=legitimate")
 
 
 def test_class_numbers_are_mapped_in_order():
     audit = Audit()
     check_labels(frame(["a", "b"], ["0", "1"]), ["negative", "positive"], "y", audit)
     assert audit.faults[0].endswith("--label-map 0=negative,1=positive")
+
+
+def test_names_like_no_label_are_not_all_mapped_to_one():
+    audit = Audit()
+    check_labels(frame(["a", "b"], ["1", "5"]), ["negative", "positive"], "stars", audit)
+    assert audit.faults[0].endswith("--label-map 1=negative,5=positive")
 
 
 def test_a_row_with_several_labels_or_none():
