@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from nlptl.baselines.bag_of_words import BagOfWords, TextVectors
 from nlptl.baselines.models import Baseline, Setting
@@ -71,7 +72,9 @@ def choose(
             fitted = TextVectors.fit(train.frame, kind)
             vectors = {kind: (fitted, fitted.transform(train.frame), fitted.transform(validation.frame))}
         terms, matrix, held_out = vectors[kind]
-        scorer = baseline.fit(matrix, train.targets, len(task.label_list()), setting, balanced, seed)
+        # The vectors are sparse, so more threads gain nothing; they only wait for each other on a busy machine.
+        with threadpool_limits(1, "blas"):
+            scorer = baseline.fit(matrix, train.targets, len(task.label_list()), setting, balanced, seed)
         raw = scorer.logits(held_out)
         temperature = fit_temperature(raw, validation.targets)
         logits = raw / np.float32(temperature)
