@@ -9,7 +9,7 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 def plain(text: str) -> str:
     """Text as one line of Markdown: code in backticks and `--options` are code, nothing else is read as markup."""
-    parts = re.split(r"(`[^`]*`|(?<!\S)--[a-z][a-z-]*)", " ".join(text.split()))
+    parts = re.split(r"(`[^`]*`|(?<!\S)--[a-z][a-z_-]*)", " ".join(text.split()))
     return "".join(_escaped(part) if i % 2 == 0 else code(part.strip("`")) for i, part in enumerate(parts))
 
 
