@@ -21,9 +21,9 @@ test:
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
 
 
-# The documentation site, from docs/ and the code; any warning fails.
+# The documentation site, from docs/ and the code, so always as a whole; any warning fails.
 docs:
-	$(PYTHON) -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(PYTHON) -m sphinx -E -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 # The pages that the tests open in a browser, as pictures: wide and narrow, light and dark.

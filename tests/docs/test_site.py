@@ -58,7 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_make_builds_it_in_the_same_way() -> None:
     plan = subprocess.run(["make", "-n", "docs"], capture_output=True, text=True, cwd=ROOT, check=True).stdout
-    assert "-m sphinx -W --keep-going -b html docs docs/_build/html" in plan
+    assert "-m sphinx -E -W --keep-going -b html docs docs/_build/html" in plan
 
 
 def test_every_page_is_built(site: Path) -> None:
@@ -154,6 +154,7 @@ def opened(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterat
     """An empty page of the size and colours that the test asks for."""
     width, height = getattr(request, "param", SCREENS["wide"])
     page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(120_000)  # of a busy machine
     found = Opened(page, address)
     page.on("request", lambda sent: found.requests.append(sent.url))
     page.on("requestfailed", lambda sent: found.complaints.append(f"failed: {sent.url}"))
