@@ -115,7 +115,8 @@ def test_a_half_written_shard_is_not_seen(tmp_path):
     assert FeatureStore(cache_at(tmp_path), "one").missing(KEYS) == [0, 1, 2, 3]
 
 
-def test_a_second_run_takes_all_features_from_the_cache(frozen, computed):
+def test_a_second_run_takes_all_features_from_the_cache(frozen, computed, caplog):
+    caplog.set_level("DEBUG", logger="nlptl")  # a detail, which is told with --verbose
     first = frozen()
     assert sum(computed) == 67 + 21 + 31
     computed.clear()

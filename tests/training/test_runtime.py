@@ -1,5 +1,6 @@
 import inspect
 import os
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -177,9 +178,10 @@ def test_a_tracker_that_is_not_installed_names_its_package(monkeypatch, name, pa
         start_runtime("fp32", [name])
 
 
-def test_bars_are_shown_where_asked_for_and_on_the_main_process_only(capsys):
+def test_bars_are_shown_where_asked_for_and_on_the_main_process_only(capsys, monkeypatch):
     from dataclasses import replace
 
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     shown = local_runtime("fp32", progress=True)
     for runtime in (replace(shown, progress=False), replace(shown, rank=1)):
         assert list(runtime.track(range(3), "counting")) == [0, 1, 2]
