@@ -148,4 +148,4 @@ def test_each_step_of_transfer_pays_on_sentiment(trained, frames):
     words = score_of_words("sentiment", frames["sentiment"])
     frozen, full = (trained("sentiment", mode).metrics["test"]["accuracy"] for mode in ("feature_extraction", "full"))
     assert frozen - words >= LEAD, f"frozen {frozen:.3f}, words {words:.3f}"
-    assert full > frozen, f"full {full:.3f}, frozen {frozen:.3f}"
+    assert full - frozen >= 0.02, f"full {full:.3f}, frozen {frozen:.3f}"

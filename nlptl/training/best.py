@@ -58,7 +58,7 @@ def judge(
 
     The last epoch is also taken where an earlier one is better by no more than one standard error of validation (as
     Breiman et al. 1984 choose among trees): its learning rate has come down to zero, and the best of several epochs on
-    a small split is often chance. The state before training stays wherever it is the best.
+    a small split may be chance. The state before training stays wherever it is the best.
 
     Args:
         progress: of the training; the epoch is noted in it.
