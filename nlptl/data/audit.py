@@ -108,11 +108,12 @@ def check_labels(
             f"({_where(frame[strange])})",
         )
         return frame[~strange]
-    suggested = ",".join(f"{shortened(name)}={_suggest(name, known, i)}" for i, name in enumerate(strangers[:10]))
+    suggested = ",".join(f"{shortened(name)}={_suggest(name, known, strangers)}" for name in strangers[:10])
     audit.faults.append(
         f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
         f"{', '.join(repr(shortened(name)) for name in strangers[:SHOWN])}. Labels in the data: {', '.join(found)}. "
         f"Labels of the task: {', '.join(known[:30])}. Map them, for example: --label-map {suggested}"
+        + (" with a label of the task for each ..." if "..." in suggested else "")
         + (" (or leave such rows out: --set data.bad_rows=drop)" if split is not None else "")
     )
     return frame
@@ -212,11 +213,14 @@ def _where(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _suggest(name: str, known: list[str], position: int) -> str:
-    nearest = closest(name, known)
-    if nearest is None and name.isdigit() and int(name) < len(known):
-        nearest = known[int(name)]
-    return nearest or known[min(position, len(known) - 1)]
+def _suggest(name: str, known: list[str], strangers: list[str]) -> str:
+    """The label that a name may stand for; dots where nothing tells, since a guess might be taken for an answer.
+
+    Numbers are taken for class ids only where all of them could be.
+    """
+    if all(stranger.isdigit() and int(stranger) < len(known) for stranger in strangers):
+        return known[int(name)]
+    return closest(name, known) or "..."
 
 
 def _near_twin(name: str, often: list[str]) -> str | None:
