@@ -108,12 +108,12 @@ def check_labels(
             f"({_where(frame[strange])})",
         )
         return frame[~strange]
-    example = _example_of_a_map(strangers[:SHOWN], known)
-    suggested = ",".join(f"{shortened(old)}={new}" for old, new in example.items())
+    suggested = ",".join(f"{shortened(name)}={_suggest(name, known, strangers)}" for name in strangers[:10])
     audit.faults.append(
         f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
         f"{', '.join(repr(shortened(name)) for name in strangers[:SHOWN])}. Labels in the data: {', '.join(found)}. "
         f"Labels of the task: {', '.join(known[:30])}. Map them, for example: --label-map {suggested}"
+        + (" with a label of the task for each ..." if "..." in suggested else "")
         + (" (or leave such rows out: --set data.bad_rows=drop)" if split is not None else "")
     )
     return frame
@@ -213,15 +213,14 @@ def _where(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _example_of_a_map(names: list[str], known: list[str]) -> dict[str, str]:
-    """Ids by their number; else each name to the nearest label, and the rest to the labels not yet named, in order."""
-    if all(name.isdecimal() and int(name) < len(known) for name in names):
-        return {name: known[int(name)] for name in names}
-    nearest = {name: closest(name, known) for name in names}
-    free = [label for label in known if label not in nearest.values()] or known
-    far = [name for name in names if nearest[name] is None]
-    others = {name: free[min(i, len(free) - 1)] for i, name in enumerate(far)}
-    return {name: near or others[name] for name, near in nearest.items()}
+def _suggest(name: str, known: list[str], strangers: list[str]) -> str:
+    """The label that a name may stand for; dots where nothing tells, since a guess might be taken for an answer.
+
+    Numbers are taken for class ids only where all of them could be.
+    """
+    if all(stranger.isdigit() and int(stranger) < len(known) for stranger in strangers):
+        return known[int(name)]
+    return closest(name, known) or "..."
 
 
 def _near_twin(name: str, often: list[str]) -> str | None:

@@ -256,7 +256,7 @@ def test_labels_of_any_type_are_names(values):
 def test_unknown_labels_show_both_lists_and_the_flag():
     with pytest.raises(DataError) as caught:
         load(table(40, ("Bad", "great")))
-    for part in ("Labels in the data: Bad, great.", "Labels of the task: bad, good.", "--label-map Bad=bad,great=good"):
+    for part in ("Labels in the data: Bad, great.", "Labels of the task: bad, good.", "--label-map Bad=bad,great=..."):
         assert part in str(caught.value)
 
 
