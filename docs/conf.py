@@ -55,5 +55,3 @@ html_static_path = ["_static"]
 html_favicon = "_static/nlptl.svg"
 html_css_files = ["nlptl.css"]
 copybutton_exclude = ".linenos, .gp, .go"
-# While pages are being written: links to pages that are not there yet do not fail the build.
-suppress_warnings = ["toc.not_readable", "myst.xref_missing", "ref.doc", "image.not_readable"]

@@ -69,7 +69,7 @@ LabelMap = Annotated[
     option(
         panel=DATA,
         metavar="OLD=NEW,...",
-        help="Labels of the data as the task names them: ham=legitimate,spam=fraud",
+        help="Labels of the data as the task names them: ham=legitimate,spam=fraud; `3=` leaves its rows out.",
     ),
 ]
 TextColumn = Annotated[

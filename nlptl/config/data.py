@@ -44,7 +44,7 @@ class DataConfig(Record):
     label_column: str | None = None
     """None: the data set's own, else the task's."""
     label_map: dict[str, str] = {}
-    """Label in the data -> label of the task."""
+    """Label in the data -> label of the task; empty (`3=`, or None in Python) leaves rows with that label out."""
     shots: Positive | None = None
     """Keep this many rows per label, drawn with the seed: of train, and of validation where the data bring one."""
     validation_fraction: Fraction = 0.1

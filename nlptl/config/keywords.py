@@ -91,7 +91,7 @@ def _plain_keyword(name: str, value: Any) -> Any:
     if name == "label_column":
         return _label(value)
     if name == "label_map" and isinstance(value, Mapping):
-        return {_label(old): _label(new) for old, new in value.items()}
+        return {_label(old): "" if new is None else _label(new) for old, new in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 

@@ -120,7 +120,7 @@ def _parse_assignment(assignment: str) -> tuple[str, Any]:
 
 
 def parse_label_map(text: str) -> dict[str, str]:
-    """`old=new,old2=new2` as a dict.
+    """`old=new,old2=new2` as a dict; `old=` leaves the rows with that label out, and has an empty name.
 
     Raises:
         ConfigError: a part without an equals sign, or a name given twice.
@@ -128,7 +128,7 @@ def parse_label_map(text: str) -> dict[str, str]:
     mapping: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         old, equals, new = (s.strip() for s in part.partition("="))
-        if not equals or not old or not new:
+        if not equals or not old:
             raise ConfigError(f"--label-map: {part!r} is not old=new. Write for example ham=legitimate,spam=fraud.")
         if old in mapping:
             raise ConfigError(f"--label-map names {old!r} twice.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
@@ -38,7 +39,9 @@ class Audit:
         """
         if self.faults:
             listed = "\n".join(f"  - {fault}" for fault in self.faults)
-            raise DataError(f"The data cannot be used as it is ({len(self.faults)} faults):\n{listed}")
+            raise DataError(
+                f"The data cannot be used as it is ({len(self.faults)} fault{'s' * (len(self.faults) > 1)}):\n{listed}"
+            )
 
 
 def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: bool, audit: Audit) -> pd.DataFrame:
@@ -76,8 +79,25 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
     return frame[~bad]
 
 
+def leave_out_unlabelled(frame: pd.DataFrame, split: str, audit: Audit) -> pd.DataFrame:
+    """The frame without the rows whose label the label map left empty; they are counted."""
+    left_out = frame["label"].map(lambda label: label == "")
+    audit.warn(
+        f"{split}_rows_left_out_by_label_map",
+        int(left_out.sum()),
+        f"{split}: {int(left_out.sum())} rows left out, as the label map gives their label no name",
+    )
+    return frame[~left_out.astype(bool)]
+
+
 def check_labels(
-    frame: pd.DataFrame, known: list[str], column: str, audit: Audit, split: str | None = None, drop: bool = False
+    frame: pd.DataFrame,
+    known: list[str],
+    column: str,
+    audit: Audit,
+    split: str | None = None,
+    drop: bool = False,
+    given: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Find labels that the task does not know: a fault that shows both lists and the flag that maps them.
 
@@ -88,6 +108,7 @@ def check_labels(
         audit: takes the fault, or the count.
         split: the split's name, where such rows may be left out; None for rows that are learned from.
         drop: leave such rows of that split out and count them, instead of making them a fault.
+        given: the label map there is, which the one that is suggested continues.
 
     Returns:
         The frame without the dropped rows.
@@ -108,12 +129,13 @@ def check_labels(
             f"({_where(frame[strange])})",
         )
         return frame[~strange]
-    suggested = ",".join(f"{shortened(name)}={_suggest(name, known, strangers)}" for name in strangers[:10])
+    wanted = dict(given or {}) | {shortened(name): _suggest(name, known, strangers) for name in strangers[:10]}
+    suggested = ",".join(f"{old}={new}" for old, new in wanted.items())
     audit.faults.append(
         f"{_where(frame.loc[unknown_rows.index.unique()])}, column {column!r}: unknown label "
         f"{', '.join(repr(shortened(name)) for name in strangers[:SHOWN])}. Labels in the data: {', '.join(found)}. "
         f"Labels of the task: {', '.join(known[:30])}. Map them, for example: --label-map {suggested}"
-        + (" with a label of the task for each ..." if "..." in suggested else "")
+        + (" with a label of the task for each ... (nothing leaves its rows out)" if "..." in suggested else "")
         + (" (or leave such rows out: --set data.bad_rows=drop)" if split is not None else "")
     )
     return frame

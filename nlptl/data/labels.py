@@ -25,10 +25,10 @@ def label_name(value: Any) -> str:
 
 
 def label_of(value: Any, task: TaskSpec, label_map: Mapping[str, str]) -> str | list[str]:
-    """A cell as a label name, or a list of names for multi_label."""
+    """A cell as a label name, or a list of names for multi_label; what the map leaves out is an empty name, or none."""
     if task.kind == "multi_label":
         names = [label_name(part) for part in _parts(value, task.label_separator)]
-        return [label_map.get(name, name) for name in dict.fromkeys(names) if name]
+        return [new for name in dict.fromkeys(names) if (new := label_map.get(name, name))]
     name = label_name(value)
     return label_map.get(name, name)
 

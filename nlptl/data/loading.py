@@ -174,10 +174,12 @@ def _with_label_names(
         for cell in frame["label"]
     ]
     frame = frame.assign(label=pd.Series(names, index=frame.index, dtype=object))
+    frame = auditing.leave_out_unlabelled(frame, split, audit)
     if isinstance(task.labels, str):
         return frame
     may_go = None if split == "train" else split
-    return auditing.check_labels(frame, task.labels, source.label_column, audit, may_go, drop)
+    column, given = source.label_column, source.label_map
+    return auditing.check_labels(frame, task.labels, column, audit, may_go, drop, given)
 
 
 def _label_names(cells: pd.Series) -> set[str]:

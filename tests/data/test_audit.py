@@ -103,7 +103,9 @@ def test_unknown_labels_show_both_lists_and_a_map_that_guesses_nothing():
     assert fault.startswith("a.csv row 1, 2, column 'y': unknown label 'Fraud', 'ham'.")
     assert "Labels in the data: ham, Fraud, fraud." in fault
     assert "Labels of the task: legitimate, fraud." in fault
-    assert fault.endswith("--label-map Fraud=fraud,ham=... with a label of the task for each ...")
+    assert fault.endswith(
+        "--label-map Fraud=fraud,ham=... with a label of the task for each ... (nothing leaves its rows out)"
+    )
 
 
 def test_class_numbers_are_mapped_in_order():
@@ -116,6 +118,12 @@ def test_numbers_that_are_no_class_numbers_are_not_mapped_in_order():
     audit = Audit()
     check_labels(frame(["a", "b"], ["1", "5"]), ["negative", "positive"], "y", audit)
     assert "--label-map 1=...,5=... with a label" in audit.faults[0]
+
+
+def test_a_suggested_map_continues_the_one_there_is():
+    audit = Audit()
+    check_labels(frame(["a"], ["spma"]), ["legitimate", "spam"], "y", audit, given={"ham": "legitimate"})
+    assert audit.faults[0].endswith("--label-map ham=legitimate,spma=spam")
 
 
 def test_a_row_with_several_labels_or_none():

@@ -87,6 +87,22 @@ def test_shots_hold_for_a_validation_split_that_the_data_bring():
     assert splits.validation["label"].value_counts().to_dict() == {"bad": 8, "good": 8}
 
 
+def test_rows_whose_label_has_no_name_in_the_map_are_left_out_and_counted():
+    given = pd.concat([table(100, ("1", "5")), table(10, ("3",), start=100)])
+    splits = load(given, label_map={"1": "bad", "3": "", "5": "good"})
+    assert sum(map(len, texts(splits).values())) == 100
+    assert splits.audit.counts["train_rows_left_out_by_label_map"] == 10
+    with pytest.raises(DataError, match=r"unknown label '3'.*--label-map 1=bad,5=good,3=\.\.\."):
+        load(given, label_map={"1": "bad", "5": "good"})
+
+
+def test_a_label_without_a_name_leaves_the_other_labels_of_its_row():
+    given = pd.DataFrame({"text": [f"text {i}" for i in range(60)], "label": [["a"], ["b"], ["a", "old"]] * 20})
+    splits = load(given, SEVERAL, label_map={"old": ""})
+    assert sum(map(len, texts(splits).values())) == 60
+    assert all("old" not in names for names in splits.train["label"])
+
+
 def test_repeated_texts_never_stand_in_two_splits():
     twice = pd.concat([table(60), table(60).assign(text=lambda t: t["text"].str.upper() + "!")])
     splits = load(twice)
