@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from records import Row, in_order, is_measured, own_cache, read, surroundings, versions_and_dates, write
+from records import Row, in_order, is_measured, own_cache, put_into, read, surroundings, versions_and_dates, write
 
 DATASETS: dict[str, dict[str, Any]] = {
     "banking77": {"task": "chatbot-intent"},
@@ -40,7 +40,7 @@ DATASETS: dict[str, dict[str, Any]] = {
 FEW_SHOT = "banking77"
 PEER = "peer"
 MODES = ("full", "lora", "feature_extraction", PEER)
-OPENING, CLOSING = "<!-- results -->", "<!-- /results -->"
+MARKER = "results"
 PACKAGES = ("nlptl", "torch", "transformers", "peft", "sentence-transformers", "scikit-learn")
 
 
@@ -60,16 +60,7 @@ def main() -> None:
             print(f"{name_of(rows[-1])}, {wanted['mode']}, seed {wanted['seed']}: {rows[-1]['score']:.4f}", flush=True)
     print(table(rows))
     if arguments.page:
-        put_into(arguments.page, table(rows))
-
-
-def put_into(page: Path, shown: str) -> None:
-    """Put the table between a page's markers `<!-- results -->` and `<!-- /results -->`, in place of what is there."""
-    before, opening, rest = page.read_text(encoding="utf-8").partition(OPENING)
-    _, closing, after = rest.partition(CLOSING)
-    if not opening or not closing:
-        raise SystemExit(f"{page} has no {OPENING} ... {CLOSING} to put the table between")
-    page.write_text(f"{before}{opening}\n{shown}\n{closing}{after}", encoding="utf-8")
+        put_into(arguments.page, MARKER, table(rows))
 
 
 def parse() -> argparse.Namespace:

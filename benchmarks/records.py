@@ -51,6 +51,15 @@ def write(path: Path, rows: list[Row]) -> None:
     aside.replace(path)
 
 
+def put_into(page: Path, marker: str, shown: str) -> None:
+    """Put a table between a page's markers `<!-- marker -->` and `<!-- /marker -->`, in place of what is there."""
+    before, opening, rest = page.read_text(encoding="utf-8").partition(f"<!-- {marker} -->")
+    _, closing, after = rest.partition(f"<!-- /{marker} -->")
+    if not opening or not closing:
+        raise SystemExit(f"{page} has no <!-- {marker} --> ... <!-- /{marker} --> to put the table between")
+    page.write_text(f"{before}{opening}\n{shown}\n{closing}{after}", encoding="utf-8")
+
+
 def is_measured(case: Row, rows: Iterable[Row]) -> bool:
     """Whether one of the rows is of this case."""
     return any(belongs(row, case) for row in rows)

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from records import Row, in_order, is_measured, own_cache, read, surroundings, versions_and_dates, write
+from records import Row, in_order, is_measured, own_cache, put_into, read, surroundings, versions_and_dates, write
 from studies import Comparison, compared, mean_and_spread
 
 TASKS = ("sentiment", "chatbot-intent", "fraud-text")
@@ -30,6 +30,7 @@ METHODS = {
 }
 PACKAGES = ("nlptl", "torch", "transformers", "peft", "scikit-learn")
 QUIET = {"runtime.progress": False}
+MARKER = "samples"
 RESULTS = Path(__file__).resolve().parent / "results" / "samples.json"
 
 
@@ -47,6 +48,8 @@ def main() -> None:
             write(arguments.output, rows)
             print(f"{case['task']}, {case['method']}, seed {case['seed']}: {rows[-1]['test']:.4f}", flush=True)
     print(table(rows))
+    if arguments.page:
+        put_into(arguments.page, MARKER, table(rows))
 
 
 def parse() -> argparse.Namespace:
@@ -57,6 +60,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="default: samples.json in benchmarks/results")
     parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
     arguments = parser.parse_args()
     if arguments.table_only and not arguments.output.exists():
         parser.error(f"there is no {arguments.output}")
