@@ -16,9 +16,8 @@ HERE = Path(__file__).resolve().parent
 SECONDS = 900
 
 
-def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
+def executed(book: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     """A notebook as it is after a run in a folder; a cell that fails raises CellExecutionError with its traceback."""
-    book = nbformat.read(path, as_version=4)
     client = NotebookClient(
         book, timeout=SECONDS, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(folder)}}
     )
@@ -28,5 +27,5 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
 if __name__ == "__main__":
     for notebook in map(Path, sys.argv[1:] or sorted(map(str, HERE.glob("*.ipynb")))):
         with tempfile.TemporaryDirectory() as empty:
-            nbformat.write(executed(notebook, Path(empty)), notebook)
+            nbformat.write(executed(nbformat.read(notebook, as_version=4), Path(empty)), notebook)
         print(notebook)

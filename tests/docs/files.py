@@ -93,10 +93,10 @@ def lay(folder: Path) -> None:
         build(folder / name)
 
 
-def lay_cut_samples(home: Path) -> None:
-    """Make what the repository bundles, with cut samples, so that a training on one takes seconds."""
+def lay_cut_samples(home: Path, cut: dict[str, int] = CUT) -> None:
+    """Make what the repository bundles, with samples of few rows a split, so that a training on one takes seconds."""
     shutil.copytree(bundled("accelerate_configs"), home / "accelerate_configs")
     shutil.copytree(bundled("tasks"), home / "tasks")
     for task in (path.parent for path in (home / "tasks").glob("*/task.yaml")):
-        for split, rows in CUT.items():
+        for split, rows in cut.items():
             sample(task.name, split, rows).to_csv(task / "sample" / f"{split}.csv", index=False)
