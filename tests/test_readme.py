@@ -77,7 +77,7 @@ def test_main_job_trains_and_shows_its_results(reviews: Path, tmp_path: Path) ->
 
     On a part of the sample; `tests/test_samples.py` trains on all of it.
     """
-    (tmp_path / "reviews.csv").write_bytes(reviews.read_bytes())
+    (tmp_path / "reviews.csv").write_bytes((reviews / "train.csv").read_bytes())
     call = [sys.executable, "-m", "nlptl", "train", "sentiment", "--data", "reviews.csv", "--compare"]
     call += ["--output", "tmp"]
     surroundings = {**os.environ, "COLUMNS": "100"}
