@@ -85,7 +85,7 @@ def why_kept(progress: Progress, metric: str) -> str:
     value = f"{metric} {progress.best_metric:.4f}"
     if all(_rank(epoch, metric) <= _rank(progress.epochs[progress.best_epoch], metric) for epoch in progress.epochs):
         return f"the best on validation ({value})"
-    return f"the last ({value} on validation; no other is better by more than a standard error)"
+    return f"the last ({value}; none is better by more than a standard error)"
 
 
 def _is_near(metrics: dict[str, float], best: dict[str, float], metric: str, rows: int) -> bool:

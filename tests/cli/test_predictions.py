@@ -124,5 +124,7 @@ def test_predict_imports_no_more_than_it_uses(run):
         "peft",
         "nlptl.strategies",
         "nlptl.baselines",
-        "nlptl.explore",
+        "nlptl.explore.discovery",
+        "nlptl.explore.layers",
+        "nlptl.explore.ranking",
     }
