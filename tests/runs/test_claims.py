@@ -25,6 +25,7 @@ ANY = {
     "runtime.measure_peak",
     "runtime.progress",
     "runtime.cache_limit",
+    "baseline.compare",
 }
 
 

@@ -137,7 +137,7 @@ def test_matrix_adapts_each_way_and_repeats_nothing(tiny, source, target, tmp_pa
 )
 def test_a_matrix_of_other_settings_or_data_is_refused(tiny, source, target, tmp_path, key, value, said):
     """Not answered with the numbers of the one before."""
-    settings = {**QUICK, "checkpoint": tiny["bert"], "adaptation.oracle": False}
+    settings = {**QUICK, "checkpoint": tiny["bert"]}
     given = {"mode": "feature_extraction", "method": "coral", "output": tmp_path / "all"}
     domains = {"plain": source, "dressed": target}
     (tmp_path / "all").mkdir()
