@@ -1,11 +1,14 @@
-"""What goes to the terminal: messages of the log beside a progress bar, and errors."""
+"""What goes to the terminal: messages of the log beside a progress bar, errors, and how a shown command begins."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shlex
+import shutil
 import sys
 import warnings
+from pathlib import Path
 
 from nlptl.storage.secrets import RedactSecrets, redact
 
@@ -42,3 +45,9 @@ def tell_error(message: str) -> None:
     """One message, without secrets, and without letters that a terminal would act upon or cannot print."""
     shown = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in redact(message))
     print(f"error: {shown}", file=sys.stderr)
+
+
+def program() -> str:
+    """How a shown command begins: `nlptl`, or as this program was called where the shell does not find it by its name."""
+    called = Path(sys.argv[0])
+    return "nlptl" if called.name != "nlptl" or shutil.which("nlptl") else shlex.quote(str(called))

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nlptl.cli.choices import completing
+from nlptl.cli.console import program
 from nlptl.cli.help import HOW, LEARN, WHERE, is_verbose
 from nlptl.cli.options import (
     BatchSize,
@@ -176,11 +177,12 @@ def show_folder(run: Any) -> None:
     flag = f" --task {run.tasks[0]}" if len(run.tasks) > 1 else ""
     folder = shlex.quote(str(run.folder))
     out.print(f"Run folder: {run.folder} ({run.metrics['time']['total_seconds']:.0f} s)", highlight=False)
-    out.print(f'Next: nlptl predict {folder}{flag} "your text"', highlight=False)
-    out.print(f"      nlptl evaluate {folder}{flag} --data FILE", highlight=False)
+    nlptl = program()
+    out.print(f'Next: {nlptl} predict {folder}{flag} "your text"', highlight=False)
+    out.print(f"      {nlptl} evaluate {folder}{flag} --data FILE", highlight=False)
     is_control = "baseline" in run.metrics["model"]
     if not flag and not is_control and not {"comparison", "adaptation"} & run.metrics.keys():
-        out.print(f"      nlptl train --config {folder}/run.yaml --output {folder} --compare", highlight=False)
+        out.print(f"      {nlptl} train --config {folder}/run.yaml --output {folder} --compare", highlight=False)
 
 
 def _width() -> int:

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from nlptl.cli.choices import completing
+from nlptl.cli.console import program
 from nlptl.cli.help import DATA, LEARN, OTHER, WHERE, Command, Group
 from nlptl.cli.options import Delimiter, Encoding, LabelColumn, Quotes, TasksDir, option, out
 from nlptl.config.data import DataConfig
@@ -80,4 +81,4 @@ def new_task(
         f"Wrote {tasks_dir / name}/task.yaml: text {task.text_columns[0]!r}, label {task.label_column!r}, labels:"
     )
     out.print("  " + ", ".join(task.label_list()), highlight=False)
-    out.print(f"Train it: nlptl train {name} --tasks-dir {tasks_dir}")
+    out.print(f"Train it: {program()} train {name} --tasks-dir {tasks_dir}")
