@@ -48,6 +48,6 @@ def tell_error(message: str) -> None:
 
 
 def program() -> str:
-    """How a shown command begins: `nlptl`, or as this program was called where the shell does not find it by its name."""
+    """How a shown command begins: `nlptl`, or as this program was called where the shell knows no such name."""
     called = Path(sys.argv[0])
     return "nlptl" if called.name != "nlptl" or shutil.which("nlptl") else shlex.quote(str(called))
