@@ -14,7 +14,7 @@ from tests.docs.files import lay_cut_samples
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-ROWS = {"train": 240, "validation": 80, "test": 80}
+ROWS = {"train": 160, "validation": 60, "test": 60}
 """Of each sample, for a run of the tests."""
 QUICK = """
 from pathlib import Path
