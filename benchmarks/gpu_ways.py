@@ -102,7 +102,7 @@ def looping(
         from ours import TimedRows
         from synthetic import classifier_of
 
-        from nlptl.config.run import LoraSettings
+        from nlptl.config.model import LoraSettings
         from nlptl.config.training import ResolvedTraining
         from nlptl.kernels import enable
         from nlptl.models.encoder import compile_layers

@@ -12,7 +12,8 @@ import numpy as np
 from nlptl.baselines.learner import BaselineLearner
 from nlptl.baselines.models import Baseline
 from nlptl.baselines.tuning import rank_of
-from nlptl.config.run import BaselineConfig, RunConfig, RuntimeConfig
+from nlptl.config.run import BaselineConfig, RunConfig
+from nlptl.config.runtime import RuntimeConfig
 from nlptl.config.training import TrainingConfig
 from nlptl.data.files import read_frame
 from nlptl.evaluation.significance import over_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nlptl.config.run import RuntimeConfig
+from nlptl.config.runtime import RuntimeConfig
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.classifier import Classifier, load_head, save_head
 

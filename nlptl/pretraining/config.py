@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nlptl.config.data import DataConfig, Delimiter, Quotes
 from nlptl.config.records import Record
-from nlptl.config.run import RuntimeConfig
+from nlptl.config.runtime import RuntimeConfig
 from nlptl.config.training import Fraction, Positive, ResolvedTraining, TrainingConfig
 
 

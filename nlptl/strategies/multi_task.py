@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from nlptl.config.data import DataConfig
-from nlptl.config.run import MultiTaskConfig, RunConfig
+from nlptl.config.run import RunConfig
+from nlptl.config.strategies import MultiTaskConfig
 from nlptl.errors import ConfigError, unknown
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.registry import STRATEGIES

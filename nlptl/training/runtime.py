@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from nlptl.config.run import RuntimeConfig
+from nlptl.config.runtime import RuntimeConfig
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
 from nlptl.training.distributed.restart import rendezvous_address
 from nlptl.training.precision import choose_precision

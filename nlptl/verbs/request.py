@@ -11,15 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nlptl.checkpoints import check_checkpoint
-from nlptl.config.applicability import (
-    SECTION_OF_STRATEGY,
-    Situation,
-    broken_rule,
-    check_applicability,
-    flattened,
-)
+from nlptl.config.applicability import check_applicability, flattened
 from nlptl.config.overrides import merge_settings, validated
 from nlptl.config.records import plain, read_yaml
+from nlptl.config.rules import SECTION_OF_STRATEGY, Situation, broken_rule
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError, NlptlError, joined
 from nlptl.registry import BASELINES, METRICS, MODES, STRATEGIES

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlptl.config.applicability import RULES, Situation, broken_rule
 from nlptl.config.overrides import dotted_keys
+from nlptl.config.rules import RULES, Situation, broken_rule
 from nlptl.errors import ConfigError
 from nlptl.registry import MODES
 from nlptl.tasks import load_task, task_names

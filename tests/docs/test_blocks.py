@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from nlptl import cli
 from nlptl.models.modes import Full, Lora
+from nlptl.registry import REGISTRIES
 from tests.docs.files import BUILDERS, lay, lay_cut_samples
 from tests.docs.pages import ROOT, Block, blocks, needs_shell, nlptl_calls, pages
 
@@ -51,6 +52,8 @@ def test_blocks_of_a_page_run(
 ) -> None:
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    for registry in REGISTRIES.values():  # what a page registers is gone after it
+        monkeypatch.setattr(registry, "_entries", dict(registry.entries()))
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in BLOCKS[page]:
         if block.language == "python":

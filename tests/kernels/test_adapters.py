@@ -8,7 +8,7 @@ import pytest
 import torch
 from peft.tuners.lora import Linear
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.kernels.adapters import fuse_adapters
 from nlptl.models.classifier import build_classifier
 from nlptl.registry import MODES

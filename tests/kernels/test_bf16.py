@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 import torch
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.kernels import bf16
 from nlptl.kernels.bf16 import linear_weights_in
 from nlptl.models.classifier import build_classifier

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import varlen
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.data.encoding import Encoded, collate
 from nlptl.errors import ConfigError
 from nlptl.kernels import packing

@@ -18,8 +18,9 @@ from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 import nlptl
+from nlptl.config.model import LoraSettings
 from nlptl.config.overrides import load_config
-from nlptl.config.run import LoraSettings, RuntimeConfig
+from nlptl.config.runtime import RuntimeConfig
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import Encoded
 from nlptl.errors import ConfigError

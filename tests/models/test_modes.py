@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.classifier import build_classifier

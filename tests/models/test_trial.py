@@ -6,7 +6,7 @@ import torch
 import transformers as tf
 from torch import nn
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.errors import CheckpointError
 from nlptl.models.classifier import build_classifier
 from nlptl.models.modes import Full, Lora

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 import nlptl
-from nlptl.config.run import MultiTaskConfig
+from nlptl.config.strategies import MultiTaskConfig
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.linear_probe import LinearHead
 from nlptl.runs.artifact import load_artifact

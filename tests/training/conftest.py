@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.models.classifier import build_classifier
 from nlptl.registry import MODES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nlptl.config.run import AdaptationConfig
+from nlptl.config.strategies import AdaptationConfig
 from nlptl.objectives.alignment import coral_distance, mmd_distance
 from nlptl.training.examples.paired import Distance
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlptl.config.run import MultiTaskConfig
+from nlptl.config.strategies import MultiTaskConfig
 from nlptl.data.batching import plan_epoch
 from nlptl.data.encoding import Encoded, collate
 from nlptl.training.examples.labelled import LabelledExamples, tokens_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Full
 

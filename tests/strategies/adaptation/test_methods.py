@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 import nlptl
-from nlptl.config.run import AdaptationConfig, ProbeConfig
+from nlptl.config.model import ProbeConfig
+from nlptl.config.strategies import AdaptationConfig
 from nlptl.models.linear_probe import fit_probe
 from nlptl.strategies.adaptation.alignments import ALIGNMENTS
 from nlptl.strategies.adaptation.frozen_features import METHODS

@@ -11,7 +11,7 @@ import json, sys
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from torch.nn.parallel import DistributedDataParallel
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets

@@ -11,7 +11,7 @@ import hashlib, json, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas as pd, torch
-from nlptl.config.run import LoraSettings
+from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import collate, encode
 from nlptl.data.loading import label_targets

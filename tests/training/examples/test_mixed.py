@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlptl.config.run import MultiTaskConfig
+from nlptl.config.strategies import MultiTaskConfig
 from nlptl.data.encoding import Encoded
 from nlptl.objectives.classification import Classification
 from nlptl.training.examples.labelled import LabelledExamples

@@ -1,0 +1,56 @@
+"""How a checkpoint becomes a classifier: the model, its adapters, and its linear head on frozen features."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nlptl.config.records import NOT_FEATURES, NOTHING, Record
+from nlptl.config.training import Positive
+
+
+class ModelConfig(Record):
+    """How the checkpoint becomes a classifier."""
+
+    pooling: Literal["cls", "mean", "unit_mean"] | None = None
+    """How token states become one vector: the first one's, their mean, or their mean scaled to length 1. None: as the
+    checkpoint was trained, and unit_mean instead of mean where the encoder stays frozen."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """random: the checkpoint's architecture and tokenizer, but nothing of what it learned: the control that shows what
+    transfer is worth. Mode full only."""
+    max_length: Annotated[int, Field(ge=4)] = Field(default=256, json_schema_extra=NOT_FEATURES)
+    """Tokens kept per text; never more than the checkpoint has positions."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
+    """Dropout inside the encoder and before the head. None: the mode's default."""
+    head_start: Literal["probe", "random"] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
+    """Start the head from a linear probe on frozen features, or from noise. None: the mode's default."""
+
+
+class LoraSettings(Record):
+    """Low-rank adapters (Hu et al. 2021)."""
+
+    rank: Positive = 16
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    """Scale of the update is alpha / rank. None: twice the rank."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) (Kalajdzievski 2023)."""
+    dora: bool = False
+    """Weight-decomposed adapters (Liu et al. 2024)."""
+    targets: list[str] | None = None
+    """Names of the linear layers to adapt. None: all linear layers of the encoder."""
+
+
+class ProbeConfig(Record):
+    """The linear head on frozen features."""
+
+    regularisation: list[Annotated[float, Field(gt=0)]] = Field(
+        default=[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0], min_length=1
+    )
+    """Inverse L2 strengths (scikit-learn's C) to choose from on validation."""
+    start: Annotated[float, Field(gt=0)] = 1.0
+    """The strength for the head that full and lora start from. A head that fits the frozen features as well as it can
+    leaves the encoder nothing to learn but noise, and its large weights magnify every change of the encoder."""
+    cache: bool = Field(default=True, json_schema_extra=NOTHING)
+    """Cache features and heads (`nlptl cache`), so that each text meets the frozen encoder once."""
