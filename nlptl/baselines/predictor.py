@@ -14,7 +14,7 @@ from nlptl.baselines.bag_of_words import BagOfWords
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import CHUNK
 from nlptl.errors import ArtifactError
-from nlptl.runs.predictors import MODEL
+from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec, joint_labels
 from nlptl.training.runtime import Runtime
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.checkpoints import Checkpoint
 from nlptl.config.records import write_yaml
 from nlptl.data.encoding import encode
 from nlptl.data.files import OPTIONS, Dialect, TableWriter
@@ -25,6 +25,7 @@ from nlptl.explore.typical_words import group_names, typical_words
 from nlptl.kernels import KernelSettings, enable
 from nlptl.models.opening import longest_input, open_tokenizer
 from nlptl.models.sentence_encoder import SentenceEncoder, open_encoder
+from nlptl.runs.lineage import open_checkpoint
 from nlptl.storage.json_files import write_json
 from nlptl.storage.paths import user_path
 from nlptl.training.forward import forward_all
@@ -78,7 +79,7 @@ def discover_config(config: DiscoverConfig, given: Sequence[str] | None = None) 
     if folder.exists():
         raise ArtifactError(f"{folder} exists already. Choose another --output, or remove it.")
     groups = config.groups
-    found = resolve_checkpoint(config.checkpoint)
+    found = open_checkpoint(config.checkpoint)
     unique = list(dict.fromkeys(_texts(config, given)))
     least = max(FEWEST_TEXTS, groups.number or 0)
     if len(unique) < least:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nlptl.checkpoints import find_checkpoint, resolve_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.explore.layer_outputs import POOLINGS, layer_count, layer_outputs, linear_cka, split_layers
-from nlptl.explore.material import Material, Reader, load_material, open_checkpoint, probe_of
+from nlptl.explore.material import Material, Reader, frozen_classifier, load_material, probe_of
 from nlptl.runs.artifact import Artifact, load_artifact
+from nlptl.runs.lineage import find_checkpoint, open_checkpoint
 from nlptl.tasks import TaskSpec, find_tasks, load_task
 from nlptl.training.runtime import local_runtime
 
@@ -63,10 +63,10 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
     if artifact is not None:
         checkpoint = find_checkpoint(artifact.manifest["checkpoint"], artifact.folder)
     else:
-        checkpoint = resolve_checkpoint(config.checkpoint or task.checkpoint)
+        checkpoint = open_checkpoint(config.checkpoint or task.checkpoint)
     runtime = local_runtime(config.runtime.precision, config.runtime.progress)
     material = load_material(config, given, most, task)
-    classifier = open_checkpoint(checkpoint, material, "mean", runtime, config)
+    classifier = frozen_classifier(checkpoint, material, "mean", runtime, config)
     reader = Reader.of(checkpoint, classifier, config, runtime)
     before = _layers(reader, classifier.encoder, material)
     after: Layers | None = None

@@ -60,7 +60,7 @@ def _some(splits: Splits, split: str, most: int, seed: int) -> pd.DataFrame:
     return frame.iloc[rows].reset_index(drop=True)
 
 
-def open_checkpoint(
+def frozen_classifier(
     checkpoint: Checkpoint, material: Material, pooling: str, runtime: Runtime, config: RunConfig
 ) -> Classifier:
     """The encoder of a checkpoint, frozen, under a head that is not used.

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import quick_metrics
-from nlptl.explore.material import Material, Reader, load_material, open_checkpoint, probe_of
+from nlptl.explore.material import Material, Reader, frozen_classifier, load_material, probe_of
 from nlptl.explore.transferability import log_me
+from nlptl.runs.lineage import open_checkpoint
 from nlptl.training.runtime import Runtime, local_runtime
 
 
@@ -54,7 +54,7 @@ def rank_checkpoints(config: RunConfig, checkpoints: Sequence[str], given: Any =
     twice = sorted({name for name in checkpoints if list(checkpoints).count(name) > 1})
     if twice:
         raise ConfigError(f"Named twice: {', '.join(twice)}. Name each checkpoint once.")
-    candidates = {name: resolve_checkpoint(name) for name in checkpoints}  # a missing one is told before any work
+    candidates = {name: open_checkpoint(name) for name in checkpoints}  # a missing one is told before any work
     runtime = local_runtime(config.runtime.precision, config.runtime.progress)
     material = load_material(config, given, most)
     rows = [_judged(name, candidates[name], config, material, runtime) for name in checkpoints]
@@ -64,7 +64,7 @@ def rank_checkpoints(config: RunConfig, checkpoints: Sequence[str], given: Any =
 def _judged(name: str, checkpoint: Any, config: RunConfig, material: Material, runtime: Runtime) -> dict[str, Any]:
     started = time.perf_counter()
     pooling = config.model.pooling or checkpoint.pooling
-    classifier = open_checkpoint(checkpoint, material, pooling, runtime, config)
+    classifier = frozen_classifier(checkpoint, material, pooling, runtime, config)
     reader = Reader.of(checkpoint, classifier, config, runtime)
     width, splits = classifier.head.in_features, ("train", "validation")
     features = reader.read(classifier.features, width, material, checkpoint.path.name, splits)

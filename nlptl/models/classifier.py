@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.kernels import packing
 from nlptl.kernels.inputs import Inputs
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import EncoderModel, write_pooling
 from nlptl.models.opening import drop_pooler, encoder_class, encoder_config, open_model, quiet
 
 
@@ -149,6 +149,7 @@ class MeanPoolingClassifier(Classifier):
     def save(self, folder: Path) -> None:
         with quiet():
             self._encoder.save_pretrained(folder / "encoder")
+        write_pooling(folder / "encoder", self.pooling, self.config.hidden_size)  # for whoever takes it elsewhere
         save_head(self, folder)
 
 

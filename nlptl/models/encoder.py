@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nlptl.kernels import OFF, KernelSettings, packing
+from nlptl.storage.json_files import write_json
 
 
 class Trainable(nn.Module):
@@ -101,3 +102,22 @@ def put_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in weights.items():
             own[name].copy_(tensor)
+
+
+def write_pooling(folder: Path, pooling: str, width: int) -> None:
+    """Note beside an encoder how its token states become one vector, as sentence-transformers does.
+
+    Args:
+        folder: of the encoder.
+        pooling: cls, mean or unit_mean, whose scaling to length 1 is no part of this file.
+        width: H.
+    """
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    write_json(
+        folder / "1_Pooling" / "config.json",
+        {
+            "word_embedding_dimension": width,
+            "pooling_mode_cls_token": pooling == "cls",
+            "pooling_mode_mean_tokens": pooling != "cls",
+        },
+    )

@@ -9,14 +9,12 @@ from typing import Any
 import torch
 
 from nlptl.errors import ArtifactError
-from nlptl.models.encoder import EncoderModel
+from nlptl.models.encoder import EncoderModel, write_pooling
 from nlptl.models.sentence_encoder import open_encoder
 from nlptl.pretraining.config import PretrainConfig
 from nlptl.runs.claims import INPUTS, Inputs, claim_folder
-from nlptl.storage.json_files import read_json, write_json
-
-NOTE = "pretraining.json"
-"""What a checkpoint folder says of how it came to be."""
+from nlptl.runs.lineage import PRETRAINING
+from nlptl.storage.json_files import write_json
 
 
 def work_folder(folder: Path) -> Path:
@@ -56,30 +54,13 @@ def publish_checkpoint(
     model.to("cpu")
     model.save(work)
     tokenizer.save_pretrained(work)
-    (work / "1_Pooling").mkdir(exist_ok=True)
-    write_json(
-        work / "1_Pooling" / "config.json",
-        {
-            "word_embedding_dimension": model.config.hidden_size,
-            "pooling_mode_cls_token": pooling == "cls",
-            "pooling_mode_mean_tokens": pooling == "mean",
-        },
-    )
+    write_pooling(work, pooling, model.config.hidden_size)
     _compare(work, model)
-    write_json(work / NOTE, provenance)
+    write_json(work / PRETRAINING, provenance)
     (work / INPUTS).unlink(missing_ok=True)
     for name in ("state", "corpus", "tokenizer"):
         shutil.rmtree(work / name, ignore_errors=True)
     work.rename(folder)
-
-
-def history_of(checkpoint: Path) -> list[dict[str, Any]]:
-    """The earlier pre-trainings of a checkpoint folder, oldest first; none for others."""
-    if not (checkpoint / NOTE).is_file():
-        return []
-    noted = read_json(checkpoint / NOTE)
-    earlier = noted.pop("history", [])
-    return [*earlier, noted]
 
 
 def _compare(work: Path, model: EncoderModel) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.checkpoints import Checkpoint
 from nlptl.config.records import validate
 from nlptl.data.text_corpus.corpus import open_corpus
 from nlptl.errors import ConfigError
@@ -27,7 +27,6 @@ from nlptl.models.shapes import SHAPES
 from nlptl.pretraining.collection import TextSource, collect, row_length
 from nlptl.pretraining.config import PretrainConfig, ResolvedPretrain
 from nlptl.pretraining.folder import (
-    history_of,
     prepare_work_folder,
     publish_checkpoint,
     work_folder,
@@ -35,6 +34,7 @@ from nlptl.pretraining.folder import (
 from nlptl.pretraining.objectives import Design
 from nlptl.registry import OBJECTIVES
 from nlptl.runs.folder import agree_on_folder, buffered_log, claimed
+from nlptl.runs.lineage import lineage_of, open_checkpoint, pretrainings_of
 from nlptl.storage.json_files import read_json
 from nlptl.storage.versions import environment
 from nlptl.training.examples.unlabelled import held_out_loss
@@ -107,7 +107,7 @@ def _complete(config: PretrainConfig, given: Any) -> tuple[ResolvedPretrain, Che
             f"--objective {config.objective} goes on from a checkpoint. Give --checkpoint, or pre-train one "
             "first: nlptl pretrain --shape mini --data ..."
         )
-    checkpoint = None if config.checkpoint is None else resolve_checkpoint(config.checkpoint)
+    checkpoint = None if config.checkpoint is None else open_checkpoint(config.checkpoint)
     if checkpoint is not None:
         defaults = objective.defaults
     else:
@@ -206,7 +206,8 @@ def _provenance(
         "objective": config.objective,
         "pooling": config.pooling,
         "from": checkpoint.record() if checkpoint else {"shape": config.shape, "tokenizer": config.tokenizer.kind},
-        "history": history_of(checkpoint.path) if checkpoint else [],
+        "history": pretrainings_of(checkpoint.path) if checkpoint else [],
+        "lineage": lineage_of(checkpoint) if checkpoint else [],
         "corpus": {**facts, "new_words": list(facts["new_words"])},
         "training": outcome,
         "settings": config.model_dump(mode="json"),

@@ -19,7 +19,6 @@ state/            only while training: what a resumed run goes on from
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,11 @@ from nlptl.evaluation.decisions import Decision, open_decision
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.registry import PREDICTORS
-from nlptl.runs.manifest import FORMAT, check_manifest, refuse_code
-from nlptl.runs.packages import check_packages
-from nlptl.runs.predictors import MODEL, EncoderPredictor, Predictor
+from nlptl.runs.manifest import HEADS, kind_of, read_manifest, task_homes, tasks_of
+from nlptl.runs.predictors import EncoderPredictor, Predictor
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
 
-HEADS = "heads"
 ALONE = "alone"
 """Where a multi-task run keeps the runs of its tasks alone."""
 BASELINE_RUNS = "baselines"
@@ -134,28 +131,8 @@ def load_artifact(folder: Path) -> Artifact:
         ArtifactError: not a run folder, unfinished, damaged, or of a newer version.
         CheckpointError: the checkpoint that an adapter or head belongs to is not to be had.
     """
-    if not folder.is_dir():
-        raise ArtifactError(f"There is no run folder {folder}.")
-    if not (folder / "manifest.json").is_file():
-        state = "an unfinished run" if (folder / "run.yaml").is_file() else "no run (manifest.json is missing)"
-        raise ArtifactError(f"{folder} holds {state}. Finish it with: nlptl train ... --output {folder} --resume")
-    manifest = read_json(folder / "manifest.json")
-    if isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:
-        raise ArtifactError(
-            f"{folder} was written by a newer nlptl (format {manifest.get('format')}, known here: {FORMAT}). "
-            "Upgrade nlptl."
-        )
-    check_manifest(folder / "manifest.json", manifest)
-    check_packages(folder, manifest.get("packages", []))
-    lacking = sorted(PREDICTORS.get(_kind(manifest)).needs - manifest.keys())
-    if lacking:
-        raise ArtifactError(f"{folder / 'manifest.json'} is damaged: it lacks {', '.join(lacking)}.")
+    manifest = read_manifest(folder)
     config = read_record(RunConfig, folder / "run.yaml")
-    refuse_code(folder / MODEL)
-    found = digests_of(folder / MODEL)
-    wrong = sorted(name for name, digest in manifest["files"].items() if found.get(name) != digest)
-    if wrong:
-        raise ArtifactError(f"{folder / MODEL} is damaged: {', '.join(wrong)} changed or missing since it was saved.")
     return open_folder(folder, config, manifest)
 
 
@@ -166,30 +143,14 @@ def head_folder(folder: Path, task: str, tasks: int) -> Path:
 
 def open_folder(folder: Path, config: RunConfig, manifest: dict[str, Any]) -> Artifact:
     """Open a run folder whose manifest is known, without checking digests."""
-    heads = _read_heads(folder, manifest.get("heads", []))
-    predictor = PREDICTORS.get(_kind(manifest)).open(folder, config, [head.task for head in heads], manifest)
+    heads = _read_heads(folder, manifest)
+    predictor = PREDICTORS.get(kind_of(manifest)).open(folder, config, [head.task for head in heads], manifest)
     return Artifact(folder, config, heads, predictor, manifest)
 
 
-def digests_of(folder: Path) -> dict[str, str]:
-    """sha256 of every file below a folder, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {}
-    for path in files:
-        with path.open("rb") as stream:
-            digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digests
-
-
-def _read_heads(folder: Path, names: list[str]) -> list[Head]:
-    homes = [folder / HEADS / name for name in names] or [folder]
+def _read_heads(folder: Path, manifest: dict[str, Any]) -> list[Head]:
     heads: list[Head] = []
-    for home in homes:
-        task = read_record(TaskSpec, home / "task.yaml")
+    for home, task in zip(task_homes(folder, manifest), tasks_of(folder, manifest), strict=True):
         decision = open_decision(read_json(home / "decision.json"))
         heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0))
     return heads
-
-
-def _kind(manifest: dict[str, Any]) -> str:
-    return str(manifest.get("kind", "encoder"))

@@ -8,7 +8,7 @@ from typing import Any
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.evaluation.wording import adaptation_sentence, comparison_sentences, shown
-from nlptl.runs.artifact import HEADS
+from nlptl.runs.manifest import HEADS
 from nlptl.runs.multi_task_card import write_joint_card
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec

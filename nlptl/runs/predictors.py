@@ -10,20 +10,18 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from nlptl.checkpoints import find_checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, encode
 from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
-from nlptl.models.classifier import Classifier, build_classifier, load_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.models.opening import fit_inputs, load_tokenizer
-from nlptl.registry import MODES
-from nlptl.tasks import TaskSpec, joint_labels
+from nlptl.runs.lineage import open_classifier
+from nlptl.runs.manifest import MODEL
+from nlptl.tasks import TaskSpec
 from nlptl.training.forward import features_of, logits_of
 from nlptl.training.runtime import Runtime
-
-MODEL = "model"
 
 
 class Predictor(Protocol):
@@ -91,15 +89,7 @@ class EncoderPredictor:
             ArtifactError: it is damaged, or its checkpoint is not here at the revision it was trained on.
             CheckpointError: the checkpoint that an adapter or head belongs to is not to be had.
         """
-        several = len(tasks) == 1 and tasks[0].kind == "multi_label"
-        labels = joint_labels(tasks)
-        mode = MODES.get(config.mode)()
-        if manifest["whole"]:
-            classifier = load_classifier(folder / MODEL, manifest["pooling"], labels, several)
-        else:
-            checkpoint = find_checkpoint(manifest["checkpoint"], folder)
-            classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
-            mode.load(classifier, folder / MODEL)
+        classifier, mode = open_classifier(folder, config, tasks, manifest)
         enable(classifier, KernelSettings.of(config.runtime))
         classifier.eval()
         tokenizer = load_tokenizer(folder / MODEL)

@@ -23,14 +23,13 @@ from nlptl.runs.artifact import (
     BASELINE_RUNS,
     Artifact,
     Head,
-    digests_of,
     head_folder,
     load_artifact,
     open_folder,
 )
-from nlptl.runs.manifest import FORMAT
+from nlptl.runs.lineage import lineage_of
+from nlptl.runs.manifest import FORMAT, MODEL, digests_of
 from nlptl.runs.packages import packages_of
-from nlptl.runs.predictors import MODEL
 from nlptl.storage.json_files import write_json
 
 TOLERANCE = 1e-4
@@ -74,6 +73,7 @@ class SavedEncoder:
             "pooling": self.classifier.pooling,
             "max_length": self.max_length,
             "checkpoint": self.checkpoint.record(folder),
+            "lineage": lineage_of(self.checkpoint),
         }
 
     def write(self, folder: Path) -> None:

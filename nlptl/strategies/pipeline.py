@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nlptl.checkpoints import Checkpoint, resolve_checkpoint
+from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
 from nlptl.data.domains import load_domains
 from nlptl.data.loading import Splits
@@ -24,6 +24,7 @@ from nlptl.registry import MODES, STRATEGIES
 from nlptl.runs.card import write_card
 from nlptl.runs.claims import inputs_of
 from nlptl.runs.folder import buffered_log, finished_folder, run_folder
+from nlptl.runs.lineage import open_checkpoint
 from nlptl.runs.saving import SavedEncoder
 from nlptl.strategies import multi_task
 from nlptl.strategies.catalogue import usual_strategy
@@ -155,7 +156,7 @@ class EncoderLearner:
                 an architecture that cannot be packed where the run asks for it.
             CheckpointError: the checkpoint cannot be had.
         """
-        checkpoint = resolve_checkpoint(config.checkpoint or tasks[0].checkpoint)
+        checkpoint = open_checkpoint(config.checkpoint or tasks[0].checkpoint)
         if config.runtime.packing == "on":
             packing.check(encoder_config(checkpoint.path))
         mode = MODES.get(config.mode)
