@@ -16,6 +16,7 @@ from nlptl.baselines.models import Baseline
 from nlptl.baselines.predictor import BaselinePredictor
 from nlptl.baselines.tuning import Chosen, LabelledTexts, choose
 from nlptl.config.run import ResolvedBaselineRun, RunConfig
+from nlptl.data.loading import Splits
 from nlptl.errors import ConfigError, LaunchError
 from nlptl.registry import BASELINES
 from nlptl.runs.artifact import Artifact
@@ -71,6 +72,9 @@ class BaselineLearner:
     def revision(self) -> None:
         """A classical model begins with nothing."""
         return None
+
+    def complete(self, loaded: list[Splits]) -> list[Splits]:
+        return loaded
 
     def start(self) -> Runtime:
         """One process, on the CPU."""

@@ -82,6 +82,7 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "precisions": _literal(RunConfig, "runtime.precision"),
     "quotes": _literal(RunConfig, "data.quotes"),
     "bad-rows": _literal(RunConfig, "data.bad_rows"),
+    "head-starts": _literal(RunConfig, "model.head_start"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),

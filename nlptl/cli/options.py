@@ -126,7 +126,8 @@ CheckpointOption = Annotated[
         panel=HOW,
         among="checkpoints",
         metavar="NAME|ID|DIR",
-        help="A name (see `nlptl checkpoints`), a Hub id, or a folder.",
+        help="A name (see `nlptl checkpoints`), a Hub id, or a folder: also of a pre-training or a finished run, whose "
+        "encoder it then is.",
     ),
 ]
 # What stands in angle brackets is filled in when help is asked for: see `nlptl.cli.choices`.

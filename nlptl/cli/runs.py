@@ -78,6 +78,15 @@ def train(
         ),
     ] = None,
     checkpoint: CheckpointOption = None,
+    head: Annotated[
+        str | None,
+        option(
+            panel=HOW,
+            among="head-starts",
+            help="What the head starts from: a linear probe, noise, or (keep) the head of the run that --checkpoint "
+            "names, to train it on. Default: the mode's.",
+        ),
+    ] = None,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     batch_size: BatchSize = None,
@@ -110,6 +119,8 @@ def train(
 
       nlptl train chatbot-intent --data banking77/ --shots 10 --strategy contrastive
 
+      nlptl train chatbot-intent --data new-rows.csv --checkpoint runs/last-year --head keep
+
       accelerate launch -m nlptl train chatbot-intent --data banking77/
     """
     chosen: dict[str, Any] = {
@@ -117,6 +128,7 @@ def train(
         "mode": mode,
         "strategy": strategy,
         "checkpoint": checkpoint,
+        "model.head_start": head,
         "seed": seed,
         "output": output,
         "tasks_dir": tasks_dir,
@@ -155,7 +167,7 @@ def show_run(run: Any, verbose: bool = False) -> None:
         run: a `Run`.
         verbose: also where its time went.
     """
-    from nlptl.evaluation.wording import comparison_sentences
+    from nlptl.evaluation.wording import comparison_sentences, forgetting_sentences
     from nlptl.reports.tables import comparison_table, results_table, time_table
 
     out.print(results_table(run.metrics))
@@ -169,6 +181,8 @@ def show_run(run: Any, verbose: bool = False) -> None:
         _show_examples(run.task(name), run.folder / "heads" / name if several else run.folder)
     if "comparison" in run.metrics:
         out.print(textwrap.fill(comparison_sentences(run.metrics["comparison"]), _width()), highlight=False)
+    if "forgetting" in run.metrics:
+        out.print(textwrap.fill(forgetting_sentences(run.metrics["forgetting"]), _width()), highlight=False)
     show_folder(run)
 
 

@@ -25,6 +25,7 @@ SETTING_OF = {
     "batch_size": "training.batch_size",
     "max_length": "model.max_length",
     "precision": "runtime.precision",
+    "head": "model.head_start",
     "method": "adaptation.method",
     "model": "baseline.model",
 }

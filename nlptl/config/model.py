@@ -23,8 +23,9 @@ class ModelConfig(Record):
     """Tokens kept per text; never more than the checkpoint has positions."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
     """Dropout inside the encoder and before the head. None: the mode's default."""
-    head_start: Literal["probe", "random"] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
-    """Start the head from a linear probe on frozen features, or from noise. None: the mode's default."""
+    head_start: Literal["probe", "random", "keep"] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
+    """Start the head from a linear probe on frozen features, from noise, or (keep) from the head of the run that is the
+    checkpoint: labels that it knows keep their rows, new ones get new rows. None: the mode's default."""
 
 
 class LoraSettings(Record):
@@ -40,6 +41,8 @@ class LoraSettings(Record):
     """Weight-decomposed adapters (Liu et al. 2024)."""
     targets: list[str] | None = None
     """Names of the linear layers to adapt. None: all linear layers of the encoder."""
+    adapter: Literal["new", "continue"] = "new"
+    """Where the checkpoint is a run of mode lora: merge its adapter and add a new one, or continue the same adapter."""
 
 
 class ProbeConfig(Record):

@@ -167,6 +167,16 @@ RULES = (
         "strategy {strategy}, the default for few shots in mode full, starts from prototypes of the labels",
     ),
     Rule(
+        ("model.head_start",),
+        lambda s: s.head_start != "keep" or (s.strategy == "fine_tune" and not s.several_tasks),
+        "the head of an earlier run is kept by strategy fine_tune, for one task",
+    ),
+    Rule(
+        ("model.weights",),
+        lambda s: s.config.model.weights == "pretrained" or s.head_start != "keep",
+        "model.head_start=keep goes on with what an earlier run learned",
+    ),
+    Rule(
         ("probe.regularisation",),
         lambda s: not s.trains_encoder,
         "mode {mode} trains the encoder, and the head it starts from is fitted with probe.start",
@@ -178,7 +188,7 @@ RULES = (
     ),
     Rule(
         ("probe.start",),
-        lambda s: s.starts_from_probe or s.adapts or not s.trains_encoder,
+        lambda s: s.starts_from_probe or s.head_start == "keep" or s.adapts or not s.trains_encoder,
         "no head is started from a probe in this run",
     ),
     Rule(("lora.*",), lambda s: s.has_adapters, "mode {mode} has no adapters"),

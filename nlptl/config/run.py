@@ -43,7 +43,8 @@ class RunConfig(Record):
     """fine_tune, contrastive, soup or domain_adaptation. None: contrastive in mode full with `data.shots` up to 50
     and one label per text, else fine_tune."""
     checkpoint: str | None = None
-    """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder. None: the task's."""
+    """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder: of a checkpoint, a pre-training, or a
+    finished run, whose encoder it then is. None: the task's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     output: str | None = Field(default=None, json_schema_extra=NOTHING)
     """The run folder. None: `runs/TASK-METHOD-DATE-TIME`."""
@@ -109,7 +110,7 @@ class ResolvedModel(ModelConfig):
 
     pooling: Literal["cls", "mean", "unit_mean"]
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    head_start: Literal["probe", "random"]
+    head_start: Literal["probe", "random", "keep"]
 
 
 class ResolvedAdaptation(AdaptationConfig):

@@ -33,6 +33,51 @@ def adaptation_sentence(facts: dict[str, Any]) -> str:
     return f"{plain}: accuracy on the target's test rows {gain:+.4f} (standard error {error:.4f}{evidence}; one run)."
 
 
+def forgetting_sentences(facts: dict[str, Any]) -> str:
+    """What a continued training forgot of the earlier run's test rows, in words.
+
+    Args:
+        facts: the section `forgetting` of `metrics.json`.
+    """
+    found = Difference(
+        facts["difference"], facts["standard_error"], facts["margin"], facts["p"], seeds=None, rows=facts["rows"]
+    )
+    verdict = {WORSE: "clearly fewer are right: some was forgotten", BETTER: "clearly more are right"}
+    evidence = "" if found.p is None else f" ({p_text(found.p)})"
+    said = [
+        f"On {facts['rows']} test rows of the earlier run {facts['run']}: accuracy {shown(facts['before'])} before, "
+        f"{shown(facts['after'])} now, {100 * found.mean:+.1f} points{evidence}: "
+        f"{verdict.get(found.outcome, 'no clear difference')}."
+    ]
+    if facts["left_out"]:
+        said.append(f"{facts['left_out']} more are among the rows learned from, and are left out.")
+    if facts["labels"]:
+        lost = (
+            f"{name} {shown(each['before'])} to {shown(each['after'])} of {each['rows']}"
+            for name, each in facts["labels"].items()
+        )
+        said.append(f"Labels that lost most: {', '.join(lost)}.")
+    return " ".join(said)
+
+
+def lineage_sentence(lineage: list[dict[str, Any]]) -> str:
+    """What was learned before a run, in words: minilm -> pre-training masked_lm -> task sentiment (full, 2000 rows).
+
+    Args:
+        lineage: `lineage` of its manifest.
+    """
+    return " -> ".join(_ancestor(entry) for entry in lineage)
+
+
+def _ancestor(entry: dict[str, Any]) -> str:
+    digest = entry["revision"].rpartition(":")[2][:12]
+    known = [f"{entry['mode']}, {entry['rows']} rows, run {entry['run']}"] if entry["kind"] == "task" else []
+    known += [f"{entry['texts']} texts"] if "texts" in entry else []
+    known += [f"`{digest}`"] if digest else []
+    kind = "" if entry["kind"] == "checkpoint" else f"{entry['kind']} "
+    return f"{kind}{entry['name']}" + (f" ({', '.join(known)})" if known else "")
+
+
 def comparison_sentences(facts: dict[str, Any]) -> str:
     """How a run compares with the best classical model on the same rows, in words.
 

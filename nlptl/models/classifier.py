@@ -28,6 +28,8 @@ class Classifier(EncoderModel):
     """
 
     pooling: str
+    continued: tuple[Any, ...] | list[Any] = ()
+    """The PEFT model around the encoder, where an earlier run's adapter is trained on; not a module of its own."""
 
     @property
     def head(self) -> nn.Linear:

@@ -85,6 +85,42 @@ def fit_probe(
     return folded(problem.minimise(start, strength, ITERATIONS) if finish else start, strength)
 
 
+def fit_new_rows(
+    features: np.ndarray, targets: np.ndarray, classes: int, kept: LinearHead, strength: float
+) -> LinearHead:
+    """A head whose first rows are those of an earlier one, and whose other rows are fitted beside them.
+
+    Args:
+        features: (rows, H) float32.
+        targets: (rows,) class ids, or (rows, C) 0/1 for several labels at once.
+        classes: C, of which `kept` has the first.
+        kept: stays as it is.
+        strength: inverse regularisation of the new rows, as in `fit_probe`.
+    """
+    raw, goals = torch.from_numpy(features), torch.from_numpy(targets)
+    mean, deviation = raw.mean(0), raw.std(0, correction=0).clamp(min=1e-6) * raw.shape[1] ** 0.5
+    inputs, known = (raw - mean) / deviation, torch.from_numpy(kept.logits(features))
+    new = classes - len(kept.weight)
+    # Where they start, new labels are as likely as the kept ones are on average.
+    weight = torch.zeros(new, raw.shape[1]).requires_grad_()
+    bias = torch.full((new,), float(known.mean())).requires_grad_()
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = _loss(torch.cat([known, inputs @ weight.T + bias], 1), goals, None)
+        loss = loss + 0.5 * weight.square().sum() / (strength * len(inputs))
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        folded = weight / deviation
+        return LinearHead(
+            torch.cat([kept.weight, folded]), torch.cat([kept.bias, bias - folded @ mean]), kept.regularisation
+        )
+
+
 _Fitted = tuple[Tensor, Tensor]
 
 

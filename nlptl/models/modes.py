@@ -9,6 +9,9 @@ from nlptl.config.model import LoraSettings
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.classifier import Classifier, load_head, save_head
 
+ADAPTER = "adapter"
+"""The folder of an adapter, below a run's model."""
+
 
 class Mode(Protocol):
     """What the rest of nlptl asks of a mode; a class in `nlptl.registry.MODES`, made anew for each training.
@@ -107,6 +110,9 @@ class Lora:
     def apply(self, classifier: Classifier, lora: LoraSettings) -> None:
         from peft import LoraConfig, get_peft_model
 
+        if classifier.continued:
+            (self._adapter,) = classifier.continued
+            return
         known = linear_layers(classifier.encoder)
         if not known and not lora.targets:
             raise ConfigError("This encoder has no linear layers that adapters could be added to. Use --mode full.")
@@ -128,17 +134,12 @@ class Lora:
             ) from error
 
     def save(self, classifier: Classifier, folder: Path) -> None:
-        self._adapter.save_pretrained(folder / "adapter", save_embedding_layers=False)
-        (folder / "adapter" / "README.md").unlink(missing_ok=True)  # the run has its own card
+        self._adapter.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
+        (folder / ADAPTER / "README.md").unlink(missing_ok=True)  # the run has its own card
         save_head(classifier, folder)
 
     def load(self, classifier: Classifier, folder: Path) -> None:
-        from peft import PeftModel
-
-        try:
-            self._adapter = PeftModel.from_pretrained(classifier.encoder, folder / "adapter", use_safetensors=True)
-        except Exception as error:  # PEFT, safetensors and json each raise their own
-            raise ArtifactError(f"The adapter in {folder} cannot be opened: {error}") from error
+        self._adapter = _open_adapter(classifier, folder / ADAPTER, trainable=False)
         load_head(classifier, folder)
 
     def merge(self, classifier: Classifier) -> None:
@@ -180,6 +181,24 @@ class FeatureExtraction:
 
     def merge(self, classifier: Classifier) -> None:
         """Nothing to fold."""
+
+
+def continue_adapter(classifier: Classifier, folder: Path) -> None:
+    """Put an earlier run's adapter onto a fresh classifier, in place, so that mode lora goes on with it.
+
+    Raises:
+        ArtifactError: it cannot be opened.
+    """
+    classifier.continued = [_open_adapter(classifier, folder, trainable=True)]
+
+
+def _open_adapter(classifier: Classifier, folder: Path, trainable: bool) -> Any:
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(classifier.encoder, folder, use_safetensors=True, is_trainable=trainable)
+    except Exception as error:  # PEFT, safetensors and json each raise their own
+        raise ArtifactError(f"The adapter in {folder} cannot be opened: {error}") from error
 
 
 def linear_layers(encoder: Any) -> list[str]:

@@ -7,7 +7,13 @@ from typing import Any
 
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
-from nlptl.evaluation.wording import adaptation_sentence, comparison_sentences, shown
+from nlptl.evaluation.wording import (
+    adaptation_sentence,
+    comparison_sentences,
+    forgetting_sentences,
+    shown,
+)
+from nlptl.runs.lineage import lineage_line
 from nlptl.runs.manifest import HEADS
 from nlptl.runs.multi_task_card import write_joint_card
 from nlptl.storage.json_files import read_json
@@ -32,10 +38,10 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 
 - Labels ({count}): {labels}
 - Data: {source}; {train} training, {validation} validation, {test} test rows; seed {seed}
-- {origin}
+- {origin}{lineage}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-{adaptation}{comparison}
+{adaptation}{forgetting}{comparison}
 ## Use
 ```python
 import nlptl
@@ -72,6 +78,7 @@ def write_card(folder: Path) -> Path:
         task=task.name,
         title=title,
         origin=origin,
+        lineage=lineage_line(folder),
         description=task.description,
         rows="\n".join(rows),
         policy=task.decision.policy,
@@ -87,6 +94,7 @@ def write_card(folder: Path) -> Path:
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
         adaptation=_adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
         comparison=_comparison_section(metrics["comparison"]) if "comparison" in metrics else "",
+        forgetting=_forgetting_section(metrics["forgetting"]) if "forgetting" in metrics else "",
         folder=folder.name,
     )
     path = folder / "README.md"
@@ -110,6 +118,14 @@ def _origin(config: RunConfig, metrics: dict[str, Any]) -> tuple[str, str]:
         f"{model['pooling']} pooling{start}"
     )
     return f"{config.mode} on {checkpoint['name']}{start}", origin
+
+
+def _forgetting_section(facts: dict[str, Any]) -> str:
+    """A section of the model card."""
+    return f"""
+## What was forgotten
+{forgetting_sentences(facts)}
+"""
 
 
 def _adaptation_section(facts: dict[str, Any], metric: str) -> str:

@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlptl.checkpoints import Checkpoint, Place, checkpoint_at, is_run, locate
+from nlptl.checkpoints import MANIFEST, Checkpoint, Place, checkpoint_at, is_run, locate
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.evaluation.wording import lineage_sentence
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier
 from nlptl.models.encoder import write_pooling
 from nlptl.models.modes import Mode
@@ -135,6 +136,12 @@ def lineage_of(checkpoint: Checkpoint) -> list[dict[str, Any]]:
     return [*before, _entry("pre-training", noted[-1]["objective"], checkpoint.revision, **corpus)]
 
 
+def lineage_line(folder: Path) -> str:
+    """A line of a run's card: what was learned before it; nothing where that is a checkpoint's own pre-training."""
+    lineage = read_json(folder / MANIFEST).get("lineage") or []
+    return f"\n- Learned before: {lineage_sentence(lineage)}" if len(lineage) > 1 else ""
+
+
 def pretrainings_of(checkpoint: Path) -> list[dict[str, Any]]:
     """The pre-trainings that a checkpoint folder tells of, oldest first; none for others."""
     if not (checkpoint / PRETRAINING).is_file():
@@ -146,7 +153,7 @@ def pretrainings_of(checkpoint: Path) -> list[dict[str, Any]]:
 
 def _lineage_through(checkpoint: Checkpoint) -> list[dict[str, Any]]:
     folder = checkpoint.run or checkpoint.path
-    manifest, config = read_json(folder / "manifest.json"), read_record(RunConfig, folder / "run.yaml")
+    manifest, config = read_json(folder / MANIFEST), read_record(RunConfig, folder / "run.yaml")
     metrics = read_json(folder / "metrics.json")
     before = manifest.get("lineage")
     if before is None:  # of a run that did not note it yet
@@ -157,6 +164,11 @@ def _lineage_through(checkpoint: Checkpoint) -> list[dict[str, Any]]:
 
 def _entry(kind: str, name: str, revision: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "name": name, "revision": revision, **more}
+
+
+def revision_of(checkpoint: Checkpoint) -> str:
+    """Digest or commit of what a training begins with: of the whole run where the checkpoint is one, head included."""
+    return checkpoint.revision if checkpoint.run is None else _revision(read_json(checkpoint.run / MANIFEST))
 
 
 def _revision(manifest: Mapping[str, Any]) -> str:

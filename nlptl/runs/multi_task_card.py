@@ -9,6 +9,7 @@ from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.evaluation.wording import shown
 from nlptl.runs.artifact import head_folder
+from nlptl.runs.lineage import lineage_line
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec, task_names
 
@@ -30,7 +31,7 @@ training together added on test; "forgetting" is how far the kept state lies bel
 training, on validation. The mean of the tasks' metrics on validation chose the state; the test split only reports.
 
 {tasks}
-- Checkpoint: {checkpoint} ({source}), revision `{revision}`, {pooling} pooling; seed {seed}
+- Checkpoint: {checkpoint} ({source}), revision `{revision}`, {pooling} pooling; seed {seed}{lineage}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
 
@@ -57,6 +58,7 @@ def write_joint_card(folder: Path) -> Path:
     model = metrics["model"]
     text = _CARD.format(
         names=", ".join(names),
+        lineage=lineage_line(folder),
         mode=config.mode,
         checkpoint=model["checkpoint"]["name"],
         sampling=config.multi_task.sampling,

@@ -13,6 +13,7 @@ import torch
 from nlptl.models.classifier import Classifier
 from nlptl.models.linear_probe import LinearHead
 from nlptl.strategies import multi_task
+from nlptl.strategies.continued import KEEP, kept_head
 from nlptl.strategies.job import Answers, Job, TaskRows, Trained
 from nlptl.strategies.stages import (
     Probe,
@@ -42,7 +43,7 @@ def learn(job: Job, state: StateFolder) -> Trained:
     probes = fit_probes(job, classifier) if starts_from_probe(job) else []
     if not job.mode.trains_encoder:
         return _frozen(job, classifier, probes)
-    start(job, classifier, joint_head(probes), job.mode)
+    start(job, classifier, starting_head(job, classifier, probes), job.mode)
     balance = multi_task.balance(job, probes)
     several = len(job.parts) > 1
     judge = multi_task.judge_of(job, classifier) if several else judge_of(job, classifier)
@@ -54,7 +55,7 @@ def learn(job: Job, state: StateFolder) -> Trained:
         log.info("Training again on train + validation together")
         classifier, mode = fresh_classifier(job), job.fresh_mode()
         probes = refit_probes(job, probes)
-        start(job, classifier, joint_head(probes), mode)
+        start(job, classifier, starting_head(job, classifier, probes), mode)
         train_again(job, classifier, examples_of(job, "both", balance), state, progress, metric)
     answers = [
         Answers(rows, split_logits(job, classifier, "test", part=part), _notes(probes, number))
@@ -96,6 +97,11 @@ def refit_probes(job: Job, probes: list[Probe]) -> list[Probe]:
         Probe(probe.features, refit_head(job, part, probe.features, probe.head))
         for part, probe in zip(job.parts, probes, strict=bool(probes))
     ]
+
+
+def starting_head(job: Job, classifier: Classifier, probes: list[Probe]) -> LinearHead | None:
+    """The head that training begins with; None: the classifier's own, from noise."""
+    return kept_head(job, classifier) if job.config.model.head_start == KEEP else joint_head(probes)
 
 
 def joint_head(probes: list[Probe]) -> LinearHead | None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from nlptl.data.loading import Splits, label_targets
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, packing
 from nlptl.models.classifier import Classifier
-from nlptl.models.modes import Mode
+from nlptl.models.modes import ADAPTER, Mode
 from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
 from nlptl.registry import MODES
+from nlptl.runs.manifest import MODEL
 from nlptl.runs.saving import SavedModel
 from nlptl.storage.cache import open_cache
 from nlptl.tasks import TaskSpec
@@ -135,6 +137,12 @@ class Job(RunContext):
     def pad_id(self) -> int:
         """The tokenizer's padding id."""
         return int(self.tokenizer.pad_token_id)
+
+    @property
+    def adapter(self) -> Path | None:
+        """The earlier run's adapter that training goes on with; None: a new one, or none at all."""
+        goes_on = self.config.lora.adapter == "continue" and self.mode.has_adapters
+        return self.checkpoint.run / MODEL / ADAPTER if goes_on and self.checkpoint.run is not None else None
 
     @cached_property
     def kernels(self) -> KernelSettings:

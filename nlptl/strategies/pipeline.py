@@ -24,9 +24,9 @@ from nlptl.registry import MODES, STRATEGIES
 from nlptl.runs.card import write_card
 from nlptl.runs.claims import inputs_of
 from nlptl.runs.folder import buffered_log, finished_folder, run_folder
-from nlptl.runs.lineage import open_checkpoint
+from nlptl.runs.lineage import open_checkpoint, revision_of
 from nlptl.runs.saving import SavedEncoder
-from nlptl.strategies import multi_task
+from nlptl.strategies import continued, multi_task
 from nlptl.strategies.catalogue import usual_strategy
 from nlptl.strategies.dry_run import try_checkpoint
 from nlptl.strategies.facts import facts_of
@@ -51,6 +51,9 @@ class Learner(Protocol):
     @property
     def revision(self) -> str | None:
         """Digest or commit of the checkpoint that it begins with; None where there is none."""
+
+    def complete(self, loaded: list[Splits]) -> list[Splits]:
+        """The splits of each task with what the learner knows of them already, such as further labels."""
 
     def start(self) -> Runtime:
         """Join the other processes, if there are any; choose device and precision."""
@@ -92,7 +95,7 @@ def train(
             multi_task.check(config, tasks, given or {})
         plan = (learner or EncoderLearner.of)(config, tasks)
         with clock.measure("data"):
-            loaded = _load(plan.config, tasks, given)
+            loaded = plan.complete(_load(plan.config, tasks, given))
         inputs = inputs_of(plan.revision, *loaded)
         runtime = plan.start()
         finished = finished_folder(runtime, plan.config, inputs) if resume else None
@@ -157,12 +160,16 @@ class EncoderLearner:
             CheckpointError: the checkpoint cannot be had.
         """
         checkpoint = open_checkpoint(config.checkpoint or tasks[0].checkpoint)
+        if continued.continues_adapter(config):
+            config, checkpoint = continued.continue_adapter(config, checkpoint)
+        kept = continued.defaults_of(config, checkpoint, tasks[0])
         if config.runtime.packing == "on":
             packing.check(encoder_config(checkpoint.path))
         mode = MODES.get(config.mode)
         alone = tasks[0] if len(tasks) == 1 else None
+        plain = alone is None or kept
         name = config.strategy or (
-            usual_strategy(config.mode, config.data.shots, alone.kind) if alone is not None else "fine_tune"
+            "fine_tune" if plain else usual_strategy(config.mode, config.data.shots, tasks[0].kind)
         )
         strategy = STRATEGIES.get(name)
         strategy.check_mode(name, config.mode)
@@ -176,6 +183,7 @@ class EncoderLearner:
             alone.training_defaults(config.mode) if alone is not None else {},
             strategy.defaults.get(config.mode, {}),
             {"strategy": name, "checkpoint": tasks[0].checkpoint, **few},
+            kept,
             {"model.pooling": mode.pools.get(checkpoint.pooling, checkpoint.pooling)},
             mode.defaults,
         )
@@ -183,7 +191,13 @@ class EncoderLearner:
 
     @property
     def revision(self) -> str:
-        return self.checkpoint.revision
+        return revision_of(self.checkpoint)
+
+    def complete(self, loaded: list[Splits]) -> list[Splits]:
+        """Add the labels of the head that is kept."""
+        if self.config.model.head_start != continued.KEEP:
+            return loaded
+        return [continued.with_kept_labels(splits, self.checkpoint) for splits in loaded]
 
     def start(self) -> Runtime:
         return join_processes(self.config.runtime)
@@ -201,6 +215,7 @@ class EncoderLearner:
         describe(job)
         _start_trackers(job, folder)
         trained = STRATEGIES.get(self.config.strategy).load()(job, StateFolder(folder / "state"))
+        forgotten = continued.forgetting(job, trained) if self.config.model.head_start == continued.KEEP else {}
         if context.runtime.is_main:
             trained.classifier.to("cpu")
         model = SavedEncoder(
@@ -212,7 +227,7 @@ class EncoderLearner:
             self.checkpoint,
             sample_of(job),
         )
-        return Learned(model, trained.answers, facts_of(job, trained))
+        return Learned(model, trained.answers, {**facts_of(job, trained), **forgotten})
 
 
 def describe(job: Job) -> None:

@@ -18,8 +18,9 @@ from nlptl.models.cached_heads import fit_cached
 from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.encoder import compile_layers
 from nlptl.models.linear_probe import LinearHead
-from nlptl.models.modes import Mode
+from nlptl.models.modes import Mode, continue_adapter
 from nlptl.objectives.classification import Classification, balanced_weights
+from nlptl.runs.manifest import digests_of
 from nlptl.storage.cache import Cache, open_cache
 from nlptl.storage.identity import identity, versions
 from nlptl.strategies.job import Job, TaskRows
@@ -51,6 +52,8 @@ def fresh_classifier(job: Job) -> Classifier:
     classifier = build_classifier(
         job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
     )
+    if job.adapter is not None:
+        continue_adapter(classifier, job.adapter)
     kernels.enable(classifier, job.kernels)
     return classifier.to(job.runtime.device)
 
@@ -95,6 +98,7 @@ def _features_identity(job: Job, classifier: Classifier) -> str:
         model=job.config.model.deciding("features"),
         runtime={**job.config.runtime.deciding("features"), "precision": job.runtime.precision},
         device=job.runtime.device.type,
+        adapter=None if job.adapter is None else digests_of(job.adapter),
         drawn=drawn_weights(classifier, checkpoint_is_used=job.config.model.weights == "pretrained"),
     )
 

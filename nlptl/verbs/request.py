@@ -171,8 +171,9 @@ def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
     if config.baseline.model is not None:
         return Situation(config, False, False, "random", "", several_tasks=several)
     mode = MODES.get(config.mode)
+    keeps = config.model.head_start == "keep"
     usual = usual_strategy(config.mode, config.data.shots, tasks[0].kind)
-    strategy = config.strategy or ("fine_tune" if several else usual)
+    strategy = config.strategy or ("fine_tune" if several or keeps else usual)
     sections = SECTION_OF_STRATEGY.get(strategy) or tuple(getattr(STRATEGIES.get(strategy), "sections", ()))
     method = config.adaptation.method or str(mode.defaults.get("adaptation.method", "none"))
     start = "random" if config.model.weights == "random" else str(mode.defaults.get("model.head_start", "probe"))

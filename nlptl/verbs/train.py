@@ -36,6 +36,7 @@ def train(
     mode: str | None = None,
     strategy: str | None = None,
     checkpoint: str | Path | None = None,
+    head: str | None = None,
     text_column: str | int | Sequence[str | int] | None = None,
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
@@ -65,7 +66,10 @@ def train(
         mode: full, lora or feature_extraction.
         strategy: fine_tune, contrastive (few labels) or soup (average of seeds). None: contrastive in mode full with
             `shots` up to 50, else fine_tune.
-        checkpoint: a name, Hub id or folder.
+        checkpoint: a name, a Hub id, or a folder: of a checkpoint, a pre-training or a finished run, whose encoder it
+            then is.
+        head: what the head starts from: probe, random, or keep, which goes on with that of the run that is the
+            checkpoint and reports what was forgotten of its test rows (`run.metrics["forgetting"]`).
         text_column: of the data; two for a task of pairs.
         label_column: of the data.
         label_map: label in the data -> label of the task.
@@ -95,6 +99,7 @@ def train(
         "mode": mode,
         "strategy": strategy,
         "checkpoint": checkpoint,
+        "head": head,
         "text_column": text_column,
         "label_column": label_column,
         "label_map": label_map,
