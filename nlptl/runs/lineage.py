@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlptl.checkpoints import MANIFEST, Checkpoint, Place, checkpoint_at, is_run, locate
+from nlptl.checkpoints import FOLDER, MANIFEST, Checkpoint, Place, checkpoint_at, is_run, locate
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, CheckpointError
@@ -33,7 +33,7 @@ PRETRAINING = "pretraining.json"
 UNLIMITED = int(1e30)
 """transformers' model_max_length of a tokenizer that cuts nothing; the encoder's positions still count."""
 _written: dict[str, tempfile.TemporaryDirectory[str]] = {}
-"""Revision -> the folder of a run's encoder; removed when the process ends."""
+"""Digest of a run's model -> the folder of its encoder; removed when the process ends."""
 
 
 def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
@@ -186,11 +186,12 @@ def _of_run(place: Place) -> Checkpoint:
     config = read_record(RunConfig, folder / "run.yaml")
     if not manifest["whole"] and not MODES.get(config.mode).trains_encoder:
         return replace(find_checkpoint(manifest["checkpoint"], folder), run=folder)
-    revision = _revision(manifest)
-    if revision not in _written:
-        _written[revision] = _write_encoder(folder, config, manifest)
+    made_of = _revision(manifest)
+    if made_of not in _written:
+        _written[made_of] = _write_encoder(folder, config, manifest)
+    revision = made_of if place.source == FOLDER else folder.name  # the Hub's cache names a snapshot by its commit
     pooling = "mean" if manifest["pooling"] == "unit_mean" else manifest["pooling"]
-    return Checkpoint(place.name, Path(_written[revision].name), place.source, revision, pooling, run=folder)
+    return Checkpoint(place.name, Path(_written[made_of].name), place.source, revision, pooling, run=folder)
 
 
 def _write_encoder(folder: Path, config: RunConfig, manifest: Mapping[str, Any]) -> tempfile.TemporaryDirectory[str]:
