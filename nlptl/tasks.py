@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from nlptl.config.records import NOTHING, Record, read_record, validate
+from nlptl.config.run import DecisionConfig
 from nlptl.errors import ConfigError, NlptlError, unknown
 from nlptl.registry import MODES, POLICIES, Registry
 from nlptl.storage.paths import bundled, user_path
 
 SPLITS = ("train", "validation", "test")
+REJECTING = "out_of_scope"
+"""The decision policy that sends unsure texts out of scope."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -72,6 +75,9 @@ class DecisionSpec(Record):
     """out_of_scope: the label given to texts below the cut-off."""
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """out_of_scope: share of in-scope validation rows that stays above the cut-off."""
+    reject: Literal["auto", "on", "off"] = "auto"
+    """out_of_scope: whether unsure texts are sent out of scope. auto: where validation has rows of the label, which
+    show what that finds and costs; else the most probable label is the answer."""
     settings: dict[str, bool | int | float | str] = {}
     """Of a policy of another package, which says what it takes; nlptl's own take none."""
 
@@ -142,6 +148,13 @@ class TaskSpec(Record):
         if isinstance(self.labels, str):
             raise ConfigError(f"The labels of task {self.name!r} are read from its data, which was not loaded yet.")
         return list(self.labels)
+
+    def deciding_as(self, asked: DecisionConfig) -> TaskSpec:
+        """A copy whose policy `out_of_scope` has the settings of a run, where it gives any."""
+        given = {name: value for name, value in asked if value is not None}
+        if not given or self.decision.policy != REJECTING:
+            return self
+        return self.model_copy(update={"decision": self.decision.model_copy(update=given)})
 
     def with_labels(self, labels: list[str]) -> TaskSpec:
         """A copy whose labels are fixed."""

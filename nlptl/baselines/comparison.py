@@ -78,6 +78,7 @@ def _config(config: RunConfig, name: str, folder: Path) -> RunConfig:
         tasks_dir=config.tasks_dir,
         output=str(folder / BASELINE_RUNS / name),
         data=config.data,
+        decision=config.decision,
         baseline=BaselineConfig(model=name, features=config.baseline.features),
         training=TrainingConfig(class_weights=weights),
         runtime=RuntimeConfig(progress=config.runtime.progress),

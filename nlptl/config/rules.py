@@ -29,6 +29,8 @@ class Situation:
     method: str = "none"
     """The method of domain adaptation; `none` for other strategies."""
     several_tasks: bool = False
+    rejects: bool = False
+    """Whether the decision policy of a task is `out_of_scope`."""
     crosses_domains: bool = False
     """Whether each of several domains is adapted to each other one (`nlptl adapt --domains`)."""
 
@@ -244,6 +246,12 @@ RULES = (
         ("multi_task.balance",),
         lambda s: s.starts_from_probe,
         "the losses are balanced by those of probes, and the heads start at random",
+    ),
+    Rule(("decision.*",), lambda s: s.rejects, "no task of the run has the decision policy out_of_scope"),
+    Rule(
+        ("decision.keep",),
+        lambda s: s.config.decision.reject != "off",
+        "decision.reject=off answers with the most probable label",
     ),
     # Data.
     Rule(

@@ -32,6 +32,16 @@ class BaselineConfig(Record):
     """Once a checkpoint is trained, fit every baseline on the same rows, and report the difference to the best."""
 
 
+class DecisionConfig(Record):
+    """How unsure texts are answered, where the task's decision policy is `out_of_scope`."""
+
+    reject: Literal["auto", "on", "off"] | None = None
+    """Whether they are sent out of scope. auto: where validation has rows of that label, which show what it finds and
+    costs; else the most probable label is the answer. None: as the task says."""
+    keep: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of validation's in-scope rows that are to stay in scope. None: as the task says."""
+
+
 class RunConfig(Record):
     """All that a run is. `nlptl train --config RUN/run.yaml` repeats it."""
 
@@ -53,6 +63,7 @@ class RunConfig(Record):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     baseline: BaselineConfig = BaselineConfig()
+    decision: DecisionConfig = DecisionConfig()
     lora: LoraSettings = LoraSettings()
     probe: ProbeConfig = ProbeConfig()
     training: TrainingConfig = TrainingConfig()

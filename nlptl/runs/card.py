@@ -34,7 +34,7 @@ tags: [text-classification, transfer-learning, nlptl]
 {rows}
 
 Top-level numbers measure the most probable label; "as decided" is what `predict` answers under the decision policy
-`{policy}`, fitted on validation. The test split only reports.
+`{policy}`, fitted on validation. The test split only reports.{note}
 
 - Labels ({count}): {labels}
 - Data: {source}; {train} training, {validation} validation, {test} test rows; seed {seed}
@@ -71,7 +71,7 @@ def write_card(folder: Path) -> Path:
         rows.append(
             f"| {name} as decided | {shown(splits[0]['decided'][name])} | {shown(splits[1]['decided'][name])} |"
         )
-    labels = task.label_list()
+    labels, decided = task.label_list(), splits[1].get("decided", {})
     model, data = metrics["model"], metrics["data"]
     title, origin = _origin(config, metrics)
     text = _CARD.format(
@@ -81,7 +81,8 @@ def write_card(folder: Path) -> Path:
         lineage=lineage_line(folder),
         description=task.description,
         rows="\n".join(rows),
-        policy=task.decision.policy,
+        policy=decided.get("policy", task.decision.policy),
+        note=f" {decided['note']}" if "note" in decided else "",
         count=len(labels),
         labels=", ".join(labels[:100]),
         source=config.data.source or "sample",

@@ -88,7 +88,8 @@ def train(
     """
     clock = Clock()
     with buffered_log() as messages:
-        tasks = [load_task(name, config.tasks_dir) for name in task_names(config.task)]
+        named = [load_task(name, config.tasks_dir) for name in task_names(config.task)]
+        tasks = [task.deciding_as(config.decision) for task in named]
         for task in tasks:
             check_metrics(task)
         if len(tasks) > 1:

@@ -19,7 +19,7 @@ from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError, NlptlError, joined
 from nlptl.registry import BASELINES, METRICS, MODES, STRATEGIES
 from nlptl.strategies.catalogue import usual_strategy
-from nlptl.tasks import TaskSpec, load_task, task_names
+from nlptl.tasks import REJECTING, TaskSpec, load_task, task_names
 
 BASELINE_MODE = "baseline"
 """What the run.yaml of a baseline says as its mode."""
@@ -168,8 +168,9 @@ def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
         tasks: the ones that it names.
     """
     several = len(tasks) > 1
+    rejects = any(task.decision.policy == REJECTING for task in tasks)
     if config.baseline.model is not None:
-        return Situation(config, False, False, "random", "", several_tasks=several)
+        return Situation(config, False, False, "random", "", several_tasks=several, rejects=rejects)
     mode = MODES.get(config.mode)
     keeps = config.model.head_start == "keep"
     usual = usual_strategy(config.mode, config.data.shots, tasks[0].kind)
@@ -186,6 +187,7 @@ def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
         sections=sections,
         method=method if "adaptation" in sections else "none",
         several_tasks=several,
+        rejects=rejects,
     )
 
 

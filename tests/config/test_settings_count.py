@@ -96,6 +96,8 @@ ELSEWHERE = {
     "strategy": "tests/strategies/test_strategies.py",
     "checkpoint": "tests/test_checkpoints.py",
     "lora.adapter": "tests/strategies/test_continued.py::test_an_adapter_is_continued_or_merged_under_another",
+    "decision.reject": "tests/evaluation/test_decision_settings.py",
+    "decision.keep": "tests/evaluation/test_decision_settings.py",
     "output": "tests/test_api.py::test_python_data_is_as_good_as_files",
     "tasks_dir": "tests/test_tasks.py",
     "data.target": "tests/data/test_domains.py",

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from nlptl.errors import ArtifactError, ConfigError
-from nlptl.evaluation.decisions.argmax import EveryLabel
+from nlptl.evaluation.decisions.argmax import Argmax, EveryLabel
 from nlptl.evaluation.decisions.policy import Decision
 from nlptl.registry import POLICIES
 from nlptl.tasks import TaskSpec
@@ -31,7 +31,7 @@ def fit_decision(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray)
     name = task.decision.policy
     kind: type[Decision] = POLICIES.get(name)
     decision = kind.fit(task, probabilities, targets)
-    if decision.policy not in (name, EveryLabel.policy):
+    if decision.policy not in (name, EveryLabel.policy, Argmax.policy):
         raise ConfigError(
             f"The decision policy {name!r} ({kind.__module__}.{kind.__qualname__}) calls itself {decision.policy!r}. "
             f"Its class must say: policy = {name!r}"
