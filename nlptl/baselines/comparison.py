@@ -7,20 +7,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nlptl.baselines.learner import BaselineLearner
 from nlptl.baselines.models import Baseline
 from nlptl.baselines.tuning import rank_of
 from nlptl.config.run import BaselineConfig, RunConfig
 from nlptl.config.runtime import RuntimeConfig
 from nlptl.config.training import TrainingConfig
-from nlptl.data.files import read_frame
 from nlptl.evaluation.significance import over_rows
 from nlptl.registry import BASELINES
 from nlptl.runs.artifact import BASELINE_RUNS
 from nlptl.runs.card import write_card
 from nlptl.runs.folder import told_as_details
+from nlptl.runs.test_rows import rows_right
 from nlptl.storage.json_files import read_json, write_json
 from nlptl.strategies import pipeline
 from nlptl.tasks import load_task
@@ -90,7 +88,7 @@ def _facts(folder: Path, metrics: dict[str, Any], metric: str) -> dict[str, Any]
     homes = {name: folder / BASELINE_RUNS / name for name in BASELINES}
     reports = {name: read_json(home / "metrics.json") for name, home in homes.items()}
     best = max(reports, key=lambda name: rank_of(reports[name]["validation"], metric))
-    run, other = _right(folder), _right(homes[best])
+    run, other = rows_right(folder), rows_right(homes[best])
     found = over_rows(run, other)
     return {
         "best": best,
@@ -109,11 +107,3 @@ def _facts(folder: Path, metrics: dict[str, Any], metric: str) -> dict[str, Any]
             "rows": found.rows,
         },
     }
-
-
-def _right(folder: Path) -> np.ndarray:
-    """(rows,) 1 for each test row whose most probable label is right, or of which all labels are; else 0."""
-    table = read_frame(folder / "predictions.csv")
-    several = read_json(folder / "metrics.json")["test"].get("confusion_matrix") is None
-    said = table["predicted" if several else "most_probable"].fillna("")
-    return np.asarray(said.map(str) == table["label"].fillna("").map(str), np.float64)

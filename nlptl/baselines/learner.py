@@ -73,6 +73,9 @@ class BaselineLearner:
         """A classical model begins with nothing."""
         return None
 
+    def prepare(self, loaded: list[Splits], given: Any, folder: Path) -> None:
+        return None
+
     def complete(self, loaded: list[Splits]) -> list[Splits]:
         return loaded
 

@@ -12,7 +12,7 @@ import typer
 
 from nlptl.cli.choices import completing
 from nlptl.cli.console import program
-from nlptl.cli.help import HOW, LEARN, WHERE, is_verbose
+from nlptl.cli.help import DATA, HOW, LEARN, WHERE, is_verbose
 from nlptl.cli.options import (
     BatchSize,
     CheckpointOption,
@@ -67,6 +67,16 @@ def train(
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
     shots: Shots = None,
+    via: Annotated[
+        list[str] | None,
+        option(
+            panel=DATA,
+            metavar="FILE|DIR|RUN",
+            help="Other data with labels of its own that the encoder learns first, or a finished run; can be repeated. "
+            "What it gave is compared with learning the task straight.",
+            show_default=False,
+        ),
+    ] = None,
     mode: Mode = None,
     strategy: Annotated[
         str | None,
@@ -117,7 +127,7 @@ def train(
 
       nlptl train sentiment+chatbot-intent+fraud-text --data fraud-text=sms.csv --compare
 
-      nlptl train chatbot-intent --data banking77/ --shots 10 --strategy contrastive
+      nlptl train chatbot-intent --data banking77/ --shots 10 --via clinc150/
 
       nlptl train chatbot-intent --data new-rows.csv --checkpoint runs/last-year --head keep
 
@@ -133,6 +143,7 @@ def train(
         "output": output,
         "tasks_dir": tasks_dir,
         **data_settings(None, validation, test, text_column, label_column, label_map, shots, delimiter),
+        "via.sources": via or None,
         "training.epochs": epochs,
         "training.learning_rate": learning_rate,
         "training.batch_size": batch_size,
@@ -167,7 +178,7 @@ def show_run(run: Any, verbose: bool = False) -> None:
         run: a `Run`.
         verbose: also where its time went.
     """
-    from nlptl.evaluation.wording import comparison_sentences, forgetting_sentences
+    from nlptl.evaluation.wording import comparison_sentences, forgetting_sentences, via_sentences
     from nlptl.reports.tables import comparison_table, results_table, time_table
 
     out.print(results_table(run.metrics))
@@ -181,6 +192,8 @@ def show_run(run: Any, verbose: bool = False) -> None:
         _show_examples(run.task(name), run.folder / "heads" / name if several else run.folder)
     if "comparison" in run.metrics:
         out.print(textwrap.fill(comparison_sentences(run.metrics["comparison"]), _width()), highlight=False)
+    if "comparison" in run.metrics.get("via", {}):
+        out.print(textwrap.fill(via_sentences(run.metrics["via"]), _width()), highlight=False)
     if "forgetting" in run.metrics:
         out.print(textwrap.fill(forgetting_sentences(run.metrics["forgetting"]), _width()), highlight=False)
     show_folder(run)

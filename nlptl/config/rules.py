@@ -230,6 +230,17 @@ RULES = (
         lambda s: s.config.adaptation.rounds != 1,
         "with one round only adaptation.last_share counts",
     ),
+    # Intermediate tasks.
+    Rule(("via.*",), lambda s: not s.is_baseline, "the baseline {baseline} has no encoder"),
+    Rule(("via.*",), lambda s: not s.several_tasks, "several tasks are learned together already"),
+    Rule(("via.*",), lambda s: not s.adapts, "strategy {strategy} has a source of its own (data.source)"),
+    Rule(("via.*",), lambda s: bool(s.config.via.sources), "no source is named (--via SOURCE)"),
+    Rule(("via.together",), lambda s: len(s.config.via.sources) > 1, "there is one source"),
+    Rule(
+        ("via.mode", "via.epochs", "via.learning_rate", "via.label_column"),
+        lambda s: s.config.via.objective != "unlabelled",
+        "via.objective=unlabelled pre-trains on the texts alone, by the settings of nlptl pretrain",
+    ),
     # Several tasks.
     Rule(("multi_task.*",), lambda s: s.several_tasks, "it belongs to several tasks, a+b+c"),
     Rule(

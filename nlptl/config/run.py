@@ -15,7 +15,7 @@ from nlptl.config.data import DataConfig
 from nlptl.config.model import LoraSettings, ModelConfig, ProbeConfig
 from nlptl.config.records import NOTHING, Record, validate
 from nlptl.config.runtime import RuntimeConfig
-from nlptl.config.strategies import AdaptationConfig, ContrastiveConfig, MultiTaskConfig, SoupConfig
+from nlptl.config.strategies import AdaptationConfig, ContrastiveConfig, MultiTaskConfig, SoupConfig, ViaConfig
 from nlptl.config.training import ResolvedTraining, TrainingConfig
 from nlptl.errors import unknown
 from nlptl.registry import STRATEGIES
@@ -71,6 +71,7 @@ class RunConfig(Record):
     soup: SoupConfig = SoupConfig()
     multi_task: MultiTaskConfig = MultiTaskConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
+    via: ViaConfig = ViaConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
     @field_validator("strategy")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nlptl.config.records import Record
+from nlptl.config.records import NOTHING, Record
 from nlptl.config.training import NonNegative, Positive
 
 
@@ -68,3 +68,32 @@ class AdaptationConfig(Record):
     """self_training: share that the last round believes; in between it grows evenly. With one round only this."""
     oracle: bool = True
     """Where the target has labels, also train on them, to report what they would give."""
+
+
+class ViaConfig(Record):
+    """Intermediate tasks: other data that the encoder learns before the task itself (`train --via SOURCE`)."""
+
+    sources: list[str] = []
+    """Files or folders with labels of their own, or finished runs; learned in this order."""
+    together: bool = False
+    """Learn all sources at once, as the tasks of one run, instead of one after another."""
+    objective: Literal["contrastive", "classification", "unlabelled"] | None = None
+    """contrastive: texts are drawn to prototypes of their labels. classification: a head is trained (Phang et al.
+    2018). unlabelled: each text is contrasted with itself, and labels are not read (Zhang et al. 2021). None:
+    contrastive, and classification for several sources together."""
+    mode: Literal["full", "lora"] = "full"
+    """How much of the encoder learns from the sources."""
+    rows: Positive = 4000
+    """Most rows of a source, shared evenly among its labels. Few steps leave more of what the checkpoint knows."""
+    epochs: Positive = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    """Highest learning rate of the encoder while it learns a source; lower than a task's own."""
+    interpolation: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the way from the checkpoint's weights to those after a source (Wortsman et al. 2022). None: chosen by
+    probes on rows that the source's training did not see: the task's own, and those of labels that were held out."""
+    text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
+    """Of the sources. None: `text`."""
+    label_column: str | None = None
+    """Of the sources. None: `label`."""
+    compare: bool = Field(default=True, json_schema_extra=NOTHING)
+    """Also learn the task straight from the checkpoint, with the same seed and rows, and report the difference."""

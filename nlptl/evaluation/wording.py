@@ -60,6 +60,32 @@ def forgetting_sentences(facts: dict[str, Any]) -> str:
     return " ".join(said)
 
 
+def via_sentences(facts: dict[str, Any]) -> str:
+    """What going via other data gave, in words.
+
+    Args:
+        facts: the section `via` of `metrics.json`, with its comparison.
+    """
+    compared = facts["comparison"]
+    found = Difference(
+        compared["difference"],
+        compared["standard_error"],
+        compared["margin"],
+        compared["p"],
+        seeds=None,
+        rows=compared["rows"],
+    )
+    used = [f"{each['source']} ({each['interpolation']:.0%} of the way)" for each in facts["sources"]]
+    evidence = "" if found.p is None else f", {p_text(found.p)}"
+    verdict = {BETTER: "the way via it helped", WORSE: "negative transfer: the way via it HURT"}
+    return (
+        f"Via {', '.join(used)}: accuracy {shown(compared['via']['test'])} on test; straight from the checkpoint "
+        f"{shown(compared['straight']['test'])}; {100 * found.mean:+.1f} points{evidence}: "
+        f"{verdict.get(found.outcome, 'no clear difference')}. McNemar's exact test over {found.rows} test rows, one "
+        "seed: other seeds may differ."
+    )
+
+
 def lineage_sentence(lineage: list[dict[str, Any]]) -> str:
     """What was learned before a run, in words: minilm -> pre-training masked_lm -> task sentiment (full, 2000 rows).
 
@@ -72,6 +98,9 @@ def lineage_sentence(lineage: list[dict[str, Any]]) -> str:
 def _ancestor(entry: dict[str, Any]) -> str:
     digest = entry["revision"].rpartition(":")[2][:12]
     known = [f"{entry['mode']}, {entry['rows']} rows, run {entry['run']}"] if entry["kind"] == "task" else []
+    if "interpolation" in entry:
+        rows = f", {entry['rows']} rows" if "rows" in entry else ""
+        known += [f"{entry['objective']}{rows}, {entry['interpolation']:.0%} of the way"]
     known += [f"{entry['texts']} texts"] if "texts" in entry else []
     known += [f"`{digest}`"] if digest else []
     kind = "" if entry["kind"] == "checkpoint" else f"{entry['kind']} "

@@ -12,6 +12,7 @@ from nlptl.evaluation.wording import (
     comparison_sentences,
     forgetting_sentences,
     shown,
+    via_sentences,
 )
 from nlptl.runs.lineage import lineage_line
 from nlptl.runs.manifest import HEADS
@@ -41,7 +42,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 - {origin}{lineage}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-{adaptation}{forgetting}{comparison}
+{adaptation}{via}{forgetting}{comparison}
 ## Use
 ```python
 import nlptl
@@ -95,6 +96,7 @@ def write_card(folder: Path) -> Path:
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
         adaptation=_adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
         comparison=_comparison_section(metrics["comparison"]) if "comparison" in metrics else "",
+        via=_via_section(metrics["via"]) if "comparison" in metrics.get("via", {}) else "",
         forgetting=_forgetting_section(metrics["forgetting"]) if "forgetting" in metrics else "",
         folder=folder.name,
     )
@@ -119,6 +121,14 @@ def _origin(config: RunConfig, metrics: dict[str, Any]) -> tuple[str, str]:
         f"{model['pooling']} pooling{start}"
     )
     return f"{config.mode} on {checkpoint['name']}{start}", origin
+
+
+def _via_section(facts: dict[str, Any]) -> str:
+    """A section of the model card."""
+    return f"""
+## Via other data
+{via_sentences(facts)} The run that went straight lies in `straight/`.
+"""
 
 
 def _forgetting_section(facts: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ from nlptl.tasks import TaskSpec, joint_labels
 
 PRETRAINING = "pretraining.json"
 """What a checkpoint folder says of how it came to be."""
+VIA = "via"
+"""Its entry for an intermediate task."""
 UNLIMITED = int(1e30)
 """transformers' model_max_length of a tokenizer that cuts nothing; the encoder's positions still count."""
 _written: dict[str, tempfile.TemporaryDirectory[str]] = {}
@@ -132,6 +134,9 @@ def lineage_of(checkpoint: Checkpoint) -> list[dict[str, Any]]:
         begun = noted[0]["from"]
         before = [_entry("checkpoint", begun.get("name", "random weights"), begun.get("revision", ""))]
         before += [_entry("pre-training", entry["objective"], "") for entry in noted[:-1]]
+    if VIA in noted[-1]:
+        source = {name: value for name, value in noted[-1][VIA].items() if name != "source"}
+        return [*before, _entry("intermediate task", noted[-1][VIA]["source"], checkpoint.revision, **source)]
     corpus = {name: noted[-1]["corpus"][name] for name in ("texts", "tokens")}
     return [*before, _entry("pre-training", noted[-1]["objective"], checkpoint.revision, **corpus)]
 

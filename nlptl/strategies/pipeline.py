@@ -58,6 +58,9 @@ class Learner(Protocol):
     def start(self) -> Runtime:
         """Join the other processes, if there are any; choose device and precision."""
 
+    def prepare(self, loaded: list[Splits], given: Any, folder: Path) -> Learner | None:
+        """Trainings that come before this one, in its folder; the learner to go on with, None where there were none."""
+
     def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
         """See that learning can start, before there is a run folder; the runtime to go on with."""
 
@@ -106,8 +109,9 @@ def train(
         labelled = [splits.task for splits in loaded]
         runtime = plan.try_out(labelled, runtime)
         with run_folder(runtime, plan.config, inputs, resume, messages) as folder:
-            if plan.config.multi_task.compare:
-                multi_task.train_alone(plan.config, given or {}, tasks, folder, train)
+            prepared = plan.prepare(loaded, given, folder)
+            if prepared is not None:
+                plan = prepared
                 runtime = plan.try_out(labelled, plan.start())  # each training has an accelerator of its own
             context = RunContext(plan.config, task_rows(loaded), runtime, clock)
             learned = plan.learn(context, folder)
@@ -202,6 +206,13 @@ class EncoderLearner:
 
     def start(self) -> Runtime:
         return join_processes(self.config.runtime)
+
+    def prepare(self, loaded: list[Splits], given: Any, folder: Path) -> EncoderLearner | None:
+        """Train each of several tasks alone, where they are to be compared."""
+        if not self.config.multi_task.compare:
+            return None
+        multi_task.train_alone(self.config, given or {}, [splits.task for splits in loaded], folder, train)
+        return self
 
     def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
         """Compute a few texts through the checkpoint as this run will use it.

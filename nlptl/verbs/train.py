@@ -18,6 +18,8 @@ from nlptl.config.run import RunConfig
 from nlptl.data.given import data_by_task, data_of_one_task
 from nlptl.errors import ConfigError
 from nlptl.inference.predictor import Run, load
+from nlptl.intermediate.comparison import compare_straight
+from nlptl.intermediate.learner import ViaLearner
 from nlptl.runs.card import write_card
 from nlptl.runs.saving import merge_artifact
 from nlptl.strategies import pipeline
@@ -41,6 +43,7 @@ def train(
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
     shots: int | None = None,
+    via: str | Path | Sequence[str | Path] | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
@@ -74,6 +77,8 @@ def train(
         label_column: of the data.
         label_map: label in the data -> label of the task.
         shots: rows per label that are used.
+        via: other data, with labels of its own, that the encoder learns first; several in their order. What it gave is
+            compared with learning the task straight (`run.metrics["via"]`).
         epochs: passes over the training rows.
         learning_rate: highest learning rate of the encoder.
         batch_size: rows per optimizer step.
@@ -113,6 +118,8 @@ def train(
         "tasks_dir": tasks_dir,
         "output": output,
     }
+    if via is not None:
+        keywords["via.sources"] = [str(via)] if isinstance(via, str | Path) else [str(path) for path in via]
     values, faults = settings_by_key(keywords, settings)
     several = asked_for_several(config, values)
     if compare:
@@ -203,10 +210,15 @@ def train_folder(config: RunConfig, given: Any = None, resume: bool = False) -> 
     """As `train_config`, without opening the run: only the main process's machine is sure to have it."""
     if config.baseline.model is not None:
         return pipeline.train(config, given, resume, BaselineLearner.of)
-    if not config.baseline.compare:
-        return pipeline.train(config, given, resume)
-    check_comparison(config)
-    # A run that is finished in its folder may still lack the comparison.
-    folder = pipeline.train(config, given, resume or config.output is not None)
-    compare_baselines(config, folder, given)
+    if config.baseline.compare:
+        check_comparison(config)
+    learner = ViaLearner.of if config.via.sources else None
+    straight = config.via.compare and bool(config.via.sources)
+    # A run that is finished in its folder may still lack a comparison.
+    resume = resume or (config.output is not None and (config.baseline.compare or straight))
+    folder = pipeline.train(config, given, resume, learner)
+    if straight:
+        compare_straight(config, folder, given)
+    if config.baseline.compare:
+        compare_baselines(config, folder, given)
     return folder

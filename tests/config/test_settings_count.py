@@ -96,6 +96,22 @@ ELSEWHERE = {
     "strategy": "tests/strategies/test_strategies.py",
     "checkpoint": "tests/test_checkpoints.py",
     "lora.adapter": "tests/strategies/test_continued.py::test_an_adapter_is_continued_or_merged_under_another",
+    **{
+        f"via.{name}": "tests/intermediate/test_via.py"
+        for name in (
+            "sources",
+            "together",
+            "objective",
+            "mode",
+            "rows",
+            "epochs",
+            "learning_rate",
+            "interpolation",
+            "text_columns",
+            "label_column",
+            "compare",
+        )
+    },
     "decision.reject": "tests/evaluation/test_decision_settings.py",
     "decision.keep": "tests/evaluation/test_decision_settings.py",
     "output": "tests/test_api.py::test_python_data_is_as_good_as_files",

@@ -1,0 +1,176 @@
+"""How far to go towards what an intermediate task taught: weights between before and after (Wortsman et al. 2022).
+
+The share is the one under which linear probes, cross-validated, have the least loss on the task's own rows; where these
+are too few, on rows of labels that were held out of the source. At share 0 nothing is taken over, so that an
+intermediate task that harms is left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import StratifiedKFold
+from torch import Tensor
+
+from nlptl.checkpoints import Checkpoint
+from nlptl.config.run import ResolvedRun
+from nlptl.data.encoding import Encoded, encode
+from nlptl.data.loading import Splits, label_targets
+from nlptl.errors import CheckpointError
+from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.encoder import write_pooling
+from nlptl.models.linear_probe import fit_probe
+from nlptl.models.opening import encoder_config, longest_input, open_tokenizer, quiet
+from nlptl.runs.lineage import PRETRAINING, VIA, lineage_of, open_checkpoint
+from nlptl.storage.json_files import write_json
+from nlptl.training.forward import features_of
+from nlptl.training.runtime import Runtime, local_runtime
+
+log = logging.getLogger("nlptl")
+SHARES = (0.0, 0.25, 0.5, 1.0)
+FOLDS = 3
+MOST_ROWS = 1000
+"""Of the task and of the held-out labels each; more would tell little more, and cost time."""
+TASK, HELD_OUT = "task", "held_out_labels"
+"""The sets of rows; the first one that is there decides, the other one is told beside it."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows on which encoders are compared."""
+
+    encoded: Encoded
+    targets: np.ndarray
+    """(rows,) label ids."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Says how well an encoder's features tell labels apart that it was not trained on."""
+
+    sets: dict[str, Judged]
+    config: ResolvedRun
+    runtime: Runtime
+    pad_id: int
+
+    @classmethod
+    def of(cls, config: ResolvedRun, checkpoint: Checkpoint, task: Splits, held_out: pd.DataFrame | None) -> Judge:
+        """A judge by the training and validation rows of the task, and by rows of labels that were held out.
+
+        Args:
+            config: of the run.
+            checkpoint: whose tokenizer reads the rows.
+            task: its splits; the test split is not read.
+            held_out: rows with `text` and `label`, if there are any.
+        """
+        encoder = encoder_config(checkpoint.path)
+        tokenizer = open_tokenizer(checkpoint.path, encoder)
+        length = longest_input(tokenizer, encoder, config.model.max_length)
+        frames = {TASK: pd.concat([task.train, task.validation], ignore_index=True)}
+        frames |= {} if held_out is None else {HELD_OUT: held_out}
+        sets = {}
+        for name, frame in frames.items():
+            rows = _enough_each(frame).sample(frac=1.0, random_state=config.seed).head(MOST_ROWS)
+            if rows["label"].nunique() > 1:
+                labels = sorted(rows["label"].unique())
+                sets[name] = Judged(encode(rows, tokenizer, length), label_targets(rows, labels))
+        runtime = local_runtime(config.runtime.precision, config.runtime.progress)
+        return cls(sets, config, runtime, int(tokenizer.pad_token_id))
+
+    def losses(self, classifier: Classifier) -> dict[str, float]:
+        """Mean log loss of linear probes on rows that they were not fitted on, for each set of rows."""
+        return {name: self._loss(classifier, judged) for name, judged in self.sets.items()}
+
+    def _loss(self, classifier: Classifier, judged: Judged) -> float:
+        features, _ = features_of(self.runtime, classifier, judged.encoded, self.pad_id, None)
+        targets, total = judged.targets, 0.0
+        classes = int(targets.max()) + 1
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=self.config.seed)
+        for learned, asked in folds.split(features, targets):
+            head = fit_probe(features[learned], targets[learned], classes, [self.config.probe.start])
+            logits = torch.from_numpy(head.logits(features[asked]))
+            total += float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets[asked]), reduction="sum"))
+        return total / len(targets)
+
+
+def best_share(before: Checkpoint, after: Checkpoint, judge: Judge) -> tuple[float, dict[str, dict[str, float]]]:
+    """The share of the way from before to after under which the judge's first set of rows has the least loss.
+
+    Returns:
+        The share, 0 where nothing is better; and the losses of every share, by set.
+
+    Raises:
+        CheckpointError: the two encoders are not of one shape.
+    """
+    losses: dict[str, dict[str, float]] = {}
+    if not judge.sets:
+        raise CheckpointError(
+            "Too few rows of each label to choose how far to go (via.interpolation); give a share from 0 to 1."
+        )
+    for share, classifier in _between(before, after, judge.config.model.pooling):
+        losses[f"{share:g}"] = judge.losses(classifier)
+        said = ", ".join(f"{name} {loss:.4f}" for name, loss in losses[f"{share:g}"].items())
+        log.info(f"  share {share:.2f} of the way: log loss of probes on unseen rows: {said}")
+    deciding = next(iter(judge.sets))
+    return float(min(losses, key=lambda share: losses[share][deciding])), losses
+
+
+def write_between(
+    before: Checkpoint, after: Checkpoint, share: float, folder: Path, told: dict[str, Any]
+) -> Checkpoint:
+    """The encoder at a share of the way as a checkpoint folder, which says what it learned.
+
+    Args:
+        before: where the way begins.
+        after: where it ends.
+        share: from 0 to 1.
+        folder: of the result; one that is there is the same.
+        told: of the source.
+    """
+    if not folder.exists():
+        aside = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        ((_, classifier),) = _between(before, after, "mean", (share,))
+        with quiet():
+            classifier.encoder.save_pretrained(aside)
+        open_tokenizer(before.path, classifier.config).save_pretrained(aside)
+        write_pooling(aside, before.pooling, classifier.config.hidden_size)
+        entry = {**told, "interpolation": share}
+        write_json(aside / PRETRAINING, {"objective": "intermediate task", "lineage": lineage_of(before), VIA: entry})
+        aside.rename(folder)
+    return open_checkpoint(str(folder))
+
+
+def _between(
+    before: Checkpoint, after: Checkpoint, pooling: str, shares: tuple[float, ...] = SHARES
+) -> Iterator[tuple[float, Classifier]]:
+    """One classifier, whose encoder lies at each of the shares in turn."""
+    first, last = (build_classifier(each.path, pooling, ["a", "b"], False, 0.0) for each in (before, after))
+    start: dict[str, Tensor] = {name: tensor.clone() for name, tensor in first.encoder.state_dict().items()}
+    end: dict[str, Tensor] = last.encoder.state_dict()
+    if {name: tensor.shape for name, tensor in start.items()} != {name: tensor.shape for name, tensor in end.items()}:
+        raise CheckpointError(
+            f"{after.name} is an encoder of another shape than {before.name}, so the way between them has no middle. "
+            f"Begin with it instead: --checkpoint {after.name}"
+        )
+    for share in shares:
+        mixed = {
+            name: torch.lerp(tensor, end[name], share) if tensor.is_floating_point() else tensor
+            for name, tensor in start.items()
+        }
+        first.encoder.load_state_dict(mixed)
+        yield share, first
+
+
+def _enough_each(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of labels that every fold can have one of."""
+    return frame[frame["label"].groupby(frame["label"]).transform("size") >= FOLDS]

@@ -1,0 +1,94 @@
+"""A run that learns other data first: its sources in their order, then what `EncoderLearner` learns.
+
+Supplementary training on an intermediate labelled task (Phang et al. 2018). The intermediate trainings lie in the run
+folder below `via/`; each is a run or a pre-training of its own, so that an interrupted one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nlptl.checkpoints import Checkpoint
+from nlptl.config.run import ResolvedRun, RunConfig
+from nlptl.data.loading import Splits
+from nlptl.intermediate.interpolation import Judge, best_share, write_between
+from nlptl.intermediate.sources import Learnt, learn_sources, sources_of
+from nlptl.runs.lineage import VIA, open_checkpoint
+from nlptl.strategies.job import Learned, RunContext
+from nlptl.strategies.pipeline import EncoderLearner
+from nlptl.tasks import TaskSpec
+from nlptl.training.runtime import Runtime
+
+log = logging.getLogger("nlptl")
+
+
+@dataclass(frozen=True)
+class ViaLearner:
+    """An `EncoderLearner` whose checkpoint learns the sources first."""
+
+    inner: EncoderLearner
+    told: tuple[dict[str, Any], ...] = ()
+    """What was learned from each source, once it was."""
+
+    @classmethod
+    def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> ViaLearner:
+        """Find the checkpoint and the sources, and fill every open setting.
+
+        Raises:
+            NlptlError: as `EncoderLearner.of`, or a source that is not there.
+        """
+        sources_of(config)
+        return cls(EncoderLearner.of(config, tasks))
+
+    @property
+    def config(self) -> ResolvedRun:
+        return self.inner.config
+
+    @property
+    def revision(self) -> str:
+        return self.inner.revision
+
+    def complete(self, loaded: list[Splits]) -> list[Splits]:
+        return self.inner.complete(loaded)
+
+    def start(self) -> Runtime:
+        return self.inner.start()
+
+    def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
+        return self.inner.try_out(tasks, runtime)
+
+    def prepare(self, loaded: list[Splits], given: Any, folder: Path) -> ViaLearner:
+        """Learn the sources; what they gave is the checkpoint of the learner to go on with."""
+        checkpoint, told = self.inner.checkpoint, []
+        for number, group in enumerate(sources_of(self.config), 1):
+            home = folder / VIA / f"{number}-{group[0].name}"
+            log.info(f"Via {', '.join(source.shown for source in group)}")
+            learnt = learn_sources(self.config, group, checkpoint, home, loaded[0])
+            checkpoint, entry = self._between(checkpoint, learnt, loaded, home)
+            told.append(entry)
+        return replace(self, inner=replace(self.inner, checkpoint=checkpoint), told=tuple(told))
+
+    def learn(self, context: RunContext, folder: Path) -> Learned:
+        learned = self.inner.learn(context, folder)
+        return replace(learned, facts={**learned.facts, VIA: {"sources": list(self.told)}})
+
+    def _between(
+        self, before: Checkpoint, learnt: Learnt, loaded: list[Splits], home: Path
+    ) -> tuple[Checkpoint, dict[str, Any]]:
+        """The checkpoint between before and after a source, and what is told of it."""
+        after = open_checkpoint(str(learnt.folder))
+        share, losses = self.config.via.interpolation, dict[str, dict[str, float]]()
+        if share is None:
+            judge = Judge.of(self.config, before, loaded[0], learnt.held_out)
+            share, losses = best_share(before, after, judge)
+        told = {**learnt.told, "interpolation": share, "losses": losses}
+        if share == 0:
+            log.warning(
+                f"What was learned from {learnt.told['source']} does not help on rows that it did not see: it is left "
+                "out, and the task is learned as if it were not there"
+            )
+            return before, told
+        return write_between(before, after, share, home / "encoder", learnt.told), told
