@@ -10,6 +10,7 @@ from typing import Any
 from nlptl.config.run import RunConfig
 from nlptl.config.strategies import ViaConfig
 from nlptl.evaluation.significance import over_rows
+from nlptl.runs.artifact import STRAIGHT
 from nlptl.runs.card import write_card
 from nlptl.runs.lineage import VIA
 from nlptl.runs.test_rows import rows_right
@@ -17,8 +18,6 @@ from nlptl.storage.json_files import read_json, write_json
 from nlptl.strategies import pipeline
 
 log = logging.getLogger("nlptl")
-STRAIGHT = "straight"
-"""Where a run that went via other data keeps the run that did not."""
 
 
 def compare_straight(config: RunConfig, folder: Path, given: Any = None) -> None:

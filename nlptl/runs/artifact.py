@@ -13,6 +13,8 @@ log.txt           what the run said
 heads/TASK/       with several tasks: each one's task.yaml, decision.json and predictions.csv, instead of those above
 alone/TASK/       with `multi_task.compare`: the run of each task by itself
 baselines/NAME/   with `baseline.compare`: the run of each baseline on the same rows
+via/NUMBER-NAME/  with `via.sources`: the training on each source, and the encoder that it gave
+straight/         with `via.compare`: the run of the same task without them
 manifest.json     format, checkpoint, digests; written last: a folder without it is unfinished
 state/            only while training: what a resumed run goes on from
 """
@@ -39,6 +41,8 @@ ALONE = "alone"
 """Where a multi-task run keeps the runs of its tasks alone."""
 BASELINE_RUNS = "baselines"
 """Where a run keeps the baselines that it was compared with."""
+STRAIGHT = "straight"
+"""Where a run that went via other data keeps the run that did not."""
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ from nlptl.models.modes import Mode
 from nlptl.runs.artifact import (
     ALONE,
     BASELINE_RUNS,
+    STRAIGHT,
     Artifact,
     Head,
     head_folder,
     load_artifact,
     open_folder,
 )
-from nlptl.runs.lineage import lineage_of
+from nlptl.runs.lineage import VIA, lineage_of
 from nlptl.runs.manifest import FORMAT, MODEL, digests_of
 from nlptl.runs.packages import packages_of
 from nlptl.storage.json_files import write_json
@@ -141,7 +142,7 @@ def merge_artifact(folder: Path, output: Path) -> Path:
 
 def _write_merged(artifact: Artifact, aside: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
-    left_out = {MODEL, "manifest.json", "state", "README.md", ALONE, BASELINE_RUNS}
+    left_out = {MODEL, "manifest.json", "state", "README.md", ALONE, BASELINE_RUNS, STRAIGHT, VIA}
     # Only at the top: a task may have any of these names, and its folder in heads/ too.
     shutil.copytree(artifact.folder, aside, ignore=lambda at, _: left_out if Path(at) == artifact.folder else set())
     artifact.mode.merge(artifact.classifier)
