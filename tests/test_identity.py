@@ -25,7 +25,7 @@ from nlptl.config.run import RunConfig
 from nlptl.data import cached_tokens
 from nlptl.data.encoding import encode
 from nlptl.errors import NlptlError
-from nlptl.strategies import job, stages
+from nlptl.strategies import encoding, stages
 
 # Values where the type does not suggest one. A setting that cannot stand alone brings what it needs.
 CHANGED: dict[str, dict[str, Any]] = {
@@ -134,7 +134,7 @@ def _other_weights(checkpoint: str, folder: Path) -> Path:
 def compared(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """From now on whatever comes from the cache is compared with what is computed without; how often it was."""
     counts = {"tokens": 0, "features": 0, "heads": 0}
-    features_of, fit_cached, encode_cached = stages.features_of, stages.fit_cached, job.encode_cached
+    features_of, fit_cached, encode_cached = stages.features_of, stages.fit_cached, encoding.encode_cached
 
     def features(runtime, classifier, encoded, pad_id, store):
         found, computed = features_of(runtime, classifier, encoded, pad_id, store)
@@ -165,7 +165,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setattr(cached_tokens, "WORTH_CACHING", 1)
     monkeypatch.setattr(stages, "features_of", features)
     monkeypatch.setattr(stages, "fit_cached", head)
-    monkeypatch.setattr(job, "encode_cached", tokens)
+    monkeypatch.setattr(encoding, "encode_cached", tokens)
     monkeypatch.setattr(stages, "fit", stop)
     return counts
 

@@ -63,7 +63,8 @@ def _job(root: Path, case: Row) -> Any:
     """Both domains read, cut and tokenised once, for all methods."""
     from nlptl.config.overrides import load_config
     from nlptl.data.domains import load_domains
-    from nlptl.strategies.job import RunContext, encode_rows, task_rows
+    from nlptl.strategies.encoding import encode_rows
+    from nlptl.strategies.job import RunContext, task_rows
     from nlptl.strategies.pipeline import EncoderLearner
     from nlptl.tasks import load_task
     from nlptl.training.timing import Clock

@@ -19,13 +19,33 @@ class ModelConfig(Record):
     weights: Literal["pretrained", "random"] = "pretrained"
     """random: the checkpoint's architecture and tokenizer, but nothing of what it learned: the control that shows what
     transfer is worth. Mode full only."""
-    max_length: Annotated[int, Field(ge=4)] = Field(default=256, json_schema_extra=NOT_FEATURES)
-    """Tokens kept per text; never more than the checkpoint has positions."""
+    max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(default=256, json_schema_extra=NOT_FEATURES)
+    """Tokens that the encoder reads at once; never more than the checkpoint has positions. auto: as many as 99 of 100
+    training texts have, or as the checkpoint allows (at most 512 where it sets no limit)."""
+    long_text: Literal["truncate", "head_tail", "windows"] = Field(default="truncate", json_schema_extra=NOT_FEATURES)
+    """What becomes of a text that is longer: truncate reads its first tokens; head_tail its first quarter of
+    `max_length` and its last three (Sun et al. 2019); windows all of it, in pieces of `max_length` that overlap."""
+    window_overlap: Annotated[float, Field(ge=0, le=0.9)] = Field(default=0.25, json_schema_extra=NOT_FEATURES)
+    """Share of a window that the next one repeats, at least: what is said at the edge of one is whole in another."""
+    window_pooling: Literal["mean", "max", "attention", "max_logits"] = Field(
+        default="mean", json_schema_extra=NOT_FEATURES
+    )
+    """How a text's windows become one answer. mean: of their features and, the head being linear, of their logits;
+    max: the largest value of each feature; attention: the mean weighed by learned scores; max_logits: for each label
+    the window that speaks most for it. A frozen encoder takes mean or max."""
+    max_windows: Positive = Field(default=16, json_schema_extra=NOT_FEATURES)
+    """Windows of one text that a training step learns from, spread evenly over it: what bounds a step's memory.
+    Everything else (frozen features, validation, test, predictions) reads all windows."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
     """Dropout inside the encoder and before the head. None: the mode's default."""
     head_start: Literal["probe", "random", "keep"] | None = Field(default=None, json_schema_extra=NOT_FEATURES)
     """Start the head from a linear probe on frozen features, from noise, or (keep) from the head of the run that is the
     checkpoint: labels that it knows keep their rows, new ones get new rows. None: the mode's default."""
+
+    @property
+    def in_windows(self) -> bool:
+        """Whether a long text is read in windows."""
+        return self.long_text == "windows"
 
 
 class LoraSettings(Record):

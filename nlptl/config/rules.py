@@ -193,6 +193,18 @@ RULES = (
         lambda s: s.starts_from_probe or s.head_start == "keep" or s.adapts or not s.trains_encoder,
         "no head is started from a probe in this run",
     ),
+    # Long texts.
+    Rule(
+        ("model.window_overlap", "model.window_pooling", "model.max_windows"),
+        lambda s: s.config.model.long_text == "windows",
+        "it belongs to model.long_text=windows",
+    ),
+    Rule(
+        ("model.max_windows",),
+        lambda s: s.trains_encoder,
+        "mode {mode} keeps the encoder frozen, and its features are computed from all windows",
+        harmless=True,
+    ),
     Rule(("lora.*",), lambda s: s.has_adapters, "mode {mode} has no adapters"),
     # Sections of one strategy.
     Rule(("contrastive.*",), lambda s: "contrastive" in s.sections, "it belongs to strategy contrastive"),

@@ -23,7 +23,8 @@ class TrainingConfig(Record):
     batch_size: Positive | None = None
     """Rows per optimizer step, over all processes and accumulation together."""
     micro_batch_size: Positive | None = None
-    """Rows per forward pass and process; a step's share above that is accumulated. None: no accumulation."""
+    """Rows per forward pass and process; a step's share above that is accumulated. None: no accumulation. Of long
+    texts in windows each window counts as a row, and None means as many as a step has rows."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of all optimizer steps in which the learning rate rises from zero."""

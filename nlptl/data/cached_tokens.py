@@ -12,6 +12,7 @@ import pandas as pd
 
 from nlptl.data.digest import rows_digest
 from nlptl.data.encoding import Encoded, encode
+from nlptl.data.long_texts import TRUNCATE, LongText
 from nlptl.storage.cache import Cache
 from nlptl.storage.identity import identity, versions
 
@@ -27,6 +28,7 @@ def encode_cached(
     max_length: int,
     track: Callable[[Iterable[int]], Iterable[int]],
     cache: Cache,
+    long_text: LongText = TRUNCATE,
 ) -> Encoded:
     """`encode`, read from the cache where the same texts met the same tokenizer before.
 
@@ -34,7 +36,7 @@ def encode_cached(
     what such a tokenizer does, its own code decides, of which nothing here can tell whether it is still the same.
 
     Args:
-        frame, tokenizer, max_length, track: as `encode`.
+        frame, tokenizer, max_length, track, long_text: as `encode`.
         cache: where the result is looked for and left.
 
     Raises:
@@ -42,14 +44,20 @@ def encode_cached(
     """
     described = None if len(frame) < WORTH_CACHING else describe_tokenizer(tokenizer)
     if described is None:
-        return encode(frame, tokenizer, max_length, track)
-    name = identity(tokenizer=described, max_length=max_length, texts=rows_digest(frame, TEXTS), versions=versions())
+        return encode(frame, tokenizer, max_length, track, long_text)
+    name = identity(
+        tokenizer=described,
+        max_length=max_length,
+        long_text=vars(long_text),
+        texts=rows_digest(frame, TEXTS),
+        versions=versions(),
+    )
     place = cache.place(KIND, name)
-    found = _read(cache, place, "token_type_ids" in tokenizer.model_input_names)
+    found = _read(cache, place, "token_type_ids" in tokenizer.model_input_names, long_text.in_windows)
     if found is not None and len(found) == len(frame):
         cache.touch(place)
         return found
-    encoded = encode(frame, tokenizer, max_length, track)
+    encoded = encode(frame, tokenizer, max_length, track, long_text)
     cache.discard(place)  # where it was there, it was not what its name says
     cache.write(place, {name: np.asarray(value) for name, value in vars(encoded).items() if value is not None})
     return encoded
@@ -76,12 +84,15 @@ def describe_tokenizer(tokenizer: Any) -> dict[str, Any] | None:
     }
 
 
-def _read(cache: Cache, place: Path, with_types: bool) -> Encoded | None:
-    names = ("tokens", "offsets", "cut")
-    arrays = cache.read(place, (*names, "types") if with_types else names)
+def _read(cache: Cache, place: Path, with_types: bool, in_windows: bool) -> Encoded | None:
+    optional = [name for name, there in (("types", with_types), ("windows", in_windows)) if there]
+    arrays = cache.read(place, ("tokens", "offsets", "cut", "lost", *optional))
     if arrays is None:
         return None
     offsets = arrays["offsets"][:]
-    found = Encoded(arrays["tokens"], offsets, arrays.get("types"), int(arrays["cut"]))
+    windows = arrays["windows"][:] if in_windows else None
+    counts = int(arrays["cut"]), int(arrays["lost"])
+    found = Encoded(arrays["tokens"], offsets, arrays.get("types"), *counts, windows)
     whole = len(offsets) and offsets[-1] == len(found.tokens)
+    whole = whole and (windows is None or (len(windows) and windows[-1] == len(offsets) - 1))
     return found if whole and (found.types is None or len(found.types) == len(found.tokens)) else None

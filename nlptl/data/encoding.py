@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-CHUNK = 10_000
+from nlptl.data.long_texts import TRUNCATE, LongText, Pieces, spread
+from nlptl.data.tokenising import Tokenised, chunk_starts
+
 FILLERS = 16
 """Texts of padding in rounded batches; several, so that none is longer than positions go."""
 LONGEST_FILLER = 257
@@ -20,28 +22,86 @@ LONGEST = [128 * 4**i for i in range(8)]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of many texts end to end: text i is `tokens[offsets[i]:offsets[i + 1]]`."""
+    """Token ids of many texts end to end; row i is `tokens[offsets[i]:offsets[i + 1]]`.
+
+    A text is one row or, where long texts are read in windows, as many as it has windows.
+    """
 
     tokens: np.ndarray
     """(total tokens,) int32"""
     offsets: np.ndarray
-    """(texts + 1,) int64"""
+    """(rows + 1,) int64"""
     types: np.ndarray | None
     """(total tokens,) uint8, which text of a pair each token belongs to; None where the encoder has no such input."""
     cut: int = 0
     """How many texts were longer than the encoder reads, and lost what lay beyond."""
+    lost: int = 0
+    """Tokens that these texts lost."""
+    windows: np.ndarray | None = None
+    """(texts + 1,) int64, text i is rows `windows[i]` to `windows[i + 1]`; None: each text is one row."""
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.offsets if self.windows is None else self.windows) - 1
 
     @property
     def lengths(self) -> np.ndarray:
         """(texts,) tokens per text."""
-        return np.diff(self.offsets)
+        return np.diff(self.offsets if self.windows is None else self.offsets[self.windows])
 
-    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+    def lengths_of(self, texts: np.ndarray) -> np.ndarray:
         """(B,) tokens of some texts, without counting those of all."""
-        return np.asarray(self.offsets[rows + 1] - self.offsets[rows])
+        if self.windows is None:
+            return np.asarray(self.offsets[texts + 1] - self.offsets[texts])
+        return np.asarray(self.offsets[self.windows[texts + 1]] - self.offsets[self.windows[texts]])
+
+    @property
+    def by_row(self) -> Encoded:
+        """The same rows, each a text of its own."""
+        return self if self.windows is None else replace(self, windows=None)
+
+    def counts_of(self, texts: np.ndarray) -> np.ndarray:
+        """(B,) rows of some texts."""
+        if self.windows is None:
+            return np.ones(len(texts), np.int64)
+        return np.asarray(self.windows[texts + 1] - self.windows[texts])
+
+    def rows_of(self, texts: np.ndarray) -> np.ndarray:
+        """(rows,) all rows of some texts, text by text."""
+        if self.windows is None:
+            return texts
+        return _stretches(self.windows[texts], self.counts_of(texts))
+
+    def some(self, rows: np.ndarray, counts: np.ndarray | None = None) -> Encoded:
+        """Some of the rows, in the order that is given.
+
+        Args:
+            rows: row numbers.
+            counts: (texts,) how many of them each text has; None: each is one.
+        """
+        lengths = self.by_row.lengths_of(rows)
+        flat = _stretches(self.offsets[rows], lengths)
+        types = None if self.types is None else self.types[flat]
+        windows = None if counts is None else _bounds(counts)
+        return Encoded(self.tokens[flat], _bounds(lengths), types, windows=windows)
+
+    def at_most(self, most: int) -> Encoded:
+        """The texts with at most so many of their windows, spread evenly; as it is where no text has more."""
+        every = np.arange(len(self))
+        counts = self.counts_of(every)
+        if self.windows is None or counts.max(initial=0) <= most:
+            return self
+        kept = [start + spread(int(n), most) for start, n in zip(self.windows[:-1], counts, strict=True)]
+        return self.some(np.concatenate(kept), np.minimum(counts, most))
+
+
+def _bounds(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _stretches(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """`start, start + 1, ...` of each length, one after the other."""
+    before = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths), np.int64)
 
 
 def encode(
@@ -49,46 +109,34 @@ def encode(
     tokenizer: Any,
     max_length: int,
     track: Callable[[Iterable[int]], Iterable[int]] = lambda chunks: chunks,
+    long_text: LongText = TRUNCATE,
 ) -> Encoded:
-    """Tokenise the texts (or pairs) of a frame, special tokens included, cut to `max_length`.
+    """Tokenise the texts (or pairs) of a frame, special tokens included, in inputs of at most `max_length`.
+
+    Memory beside the result is bounded, however long a text or the frame is.
 
     Args:
         frame: columns `text` and, for pairs, `text_pair`.
         tokenizer: a transformers tokenizer.
-        max_length: longest result in tokens.
+        max_length: longest input in tokens.
         track: wraps the chunks for a progress bar.
+        long_text: what becomes of longer texts; pairs are always truncated.
+
+    Raises:
+        ConfigError: no part of a text can be read by itself with this tokenizer.
     """
     with_types = "token_type_ids" in tokenizer.model_input_names
-    pieces: list[np.ndarray] = [np.zeros(0, np.int32)]
-    types: list[np.ndarray] = [np.zeros(0, np.uint8)]
-    lengths: list[int] = [0]
-    cut = 0
-    for start in track(range(0, len(frame), CHUNK)):
-        block = frame.iloc[start : start + CHUNK]
-        pairs = block["text_pair"].tolist() if "text_pair" in block else None
-        coded = tokenizer(
-            block["text"].tolist(),
-            pairs,
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=with_types,
-            verbose=False,
-        )
-        lengths += [len(ids) for ids in coded["input_ids"]]
-        cut += _count_cut(coded, max_length)
-        pieces += [np.asarray(ids, np.int32) for ids in coded["input_ids"]]
-        if with_types:
-            types += [np.asarray(ids, np.uint8) for ids in coded["token_type_ids"]]
-    offsets = np.cumsum(lengths, dtype=np.int64)
-    return Encoded(np.concatenate(pieces), offsets, np.concatenate(types) if with_types else None, cut)
-
-
-def _count_cut(coded: Any, max_length: int) -> int:
-    """Texts that the tokenizer cut; one written in Python does not say, so every text of full length counts there."""
-    if coded.encodings is not None:
-        return sum(bool(encoding.overflowing) for encoding in coded.encodings)
-    return sum(len(ids) >= max_length for ids in coded["input_ids"])
+    pieces = None if long_text.way == "truncate" else Pieces(tokenizer, max_length, long_text)
+    starts = chunk_starts(frame)
+    stops = dict(zip(starts, [*starts[1:], len(frame)], strict=False))
+    found = Tokenised()
+    for start in track(starts):
+        found.add(frame.iloc[start : stops[start]], tokenizer, max_length, pieces, with_types)
+    windows = _bounds(np.array(found.counts, np.int64)) if long_text.in_windows else None
+    offsets = _bounds(np.array([len(row) for row in found.rows], np.int64))
+    types = np.concatenate([np.zeros(0, np.uint8), *found.types]) if with_types else None
+    tokens = np.concatenate([np.zeros(0, np.int32), *found.rows])
+    return Encoded(tokens, offsets, types, found.cut, found.lost, windows)
 
 
 def collate(
@@ -114,21 +162,26 @@ def collate(
         `input_ids`, `attention_mask` and, where the encoder has them, `token_type_ids`: (B, L) int64. Packed, ids and
         types are (1, T), the mask is (B, L) bool, and there are `places` (T,) int64, where each token would stand in
         the flattened padded batch, and `offsets` (B + 1,) int32, where texts begin and the last one ends; fillers
-        come after the texts, and are not in the mask.
+        come after the texts, and are not in the mask. Of texts in windows each window is such a text, and there is
+        besides `windows` (B + 1,) int64: text i is windows `windows[i]` to `windows[i + 1]` of the batch.
     """
+    counts = None if encoded.windows is None else encoded.counts_of(rows)
+    encoded, rows = encoded.by_row, encoded.rows_of(rows)
     inputs = _pack(encoded, rows, pad_id, rounded) if packed else _pad(encoded, rows, pad_id)
+    if counts is not None:
+        inputs["windows"] = _bounds(counts)
     return {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
 
 
 def _pad(encoded: Encoded, rows: np.ndarray, pad_id: int) -> dict[str, np.ndarray]:
-    starts, lengths = encoded.offsets[rows], encoded.lengths[rows]
+    starts, lengths = encoded.offsets[rows], encoded.lengths_of(rows)
     columns = np.arange(max(int(lengths.max(initial=0)), 1))
     mask = columns < lengths[:, None]
     return {**_tokens(encoded, starts[:, None] + columns, mask, pad_id), "attention_mask": mask.astype(np.int64)}
 
 
 def _pack(encoded: Encoded, rows: np.ndarray, pad_id: int, rounded: bool) -> dict[str, np.ndarray]:
-    starts, lengths = encoded.offsets[rows], encoded.lengths[rows]
+    starts, lengths = encoded.offsets[rows], encoded.lengths_of(rows)
     # A text without any token is fed as one padding token: every text needs a first one.
     fed = np.maximum(lengths, 1)
     longest = int(fed.max(initial=1))

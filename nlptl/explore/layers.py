@@ -67,7 +67,7 @@ def probe_layers(config: RunConfig, given: Any = None, run: Path | None = None, 
     runtime = local_runtime(config.runtime.precision, config.runtime.progress)
     material = load_material(config, given, most, task)
     classifier = frozen_classifier(checkpoint, material, "mean", runtime, config)
-    reader = Reader.of(checkpoint, classifier, config, runtime)
+    reader = Reader.of(checkpoint, classifier, config, runtime, material)
     before = _layers(reader, classifier.encoder, material)
     after: Layers | None = None
     if artifact is not None:

@@ -14,6 +14,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
+from nlptl.data.tokenising import usual_length
 from nlptl.errors import CheckpointError
 from nlptl.kernels import KernelSettings, enable
 from nlptl.models.classifier import Classifier, build_classifier
@@ -86,14 +87,25 @@ class Reader:
     max_length: int
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, classifier: Classifier, config: RunConfig, runtime: Runtime) -> Reader:
+    def of(
+        cls, checkpoint: Checkpoint, classifier: Classifier, config: RunConfig, runtime: Runtime, material: Material
+    ) -> Reader:
         """The checkpoint's tokenizer and as many tokens as training would keep.
+
+        Args:
+            checkpoint: that is looked into.
+            classifier: on its encoder.
+            config: says `model.max_length`.
+            runtime: device and precision.
+            material: whose train rows say how long texts are, where `model.max_length` is auto.
 
         Raises:
             CheckpointError: tokenizer and encoder do not fit together, or cannot compute a text.
         """
         tokenizer = open_tokenizer(checkpoint.path, classifier.config)
         length = longest_input(tokenizer, classifier.config, config.model.max_length)
+        if config.model.max_length == "auto":
+            length = min(length, usual_length(material.frames["train"], tokenizer))
         reason = try_out(classifier, tokenizer, length, runtime.device, runtime.dtype)
         if reason is not None:
             raise CheckpointError(

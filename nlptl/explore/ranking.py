@@ -65,7 +65,7 @@ def _judged(name: str, checkpoint: Any, config: RunConfig, material: Material, r
     started = time.perf_counter()
     pooling = config.model.pooling or checkpoint.pooling
     classifier = frozen_classifier(checkpoint, material, pooling, runtime, config)
-    reader = Reader.of(checkpoint, classifier, config, runtime)
+    reader = Reader.of(checkpoint, classifier, config, runtime, material)
     width, splits = classifier.head.in_features, ("train", "validation")
     features = reader.read(classifier.features, width, material, checkpoint.path.name, splits)
     head = probe_of(features, material, config)

@@ -14,11 +14,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.errors import ArtifactError, CheckpointError, ConfigError
 from nlptl.kernels import packing
 from nlptl.kernels.inputs import Inputs
 from nlptl.models.encoder import EncoderModel, write_pooling
 from nlptl.models.opening import drop_pooler, encoder_class, encoder_config, open_model, quiet
+from nlptl.models.window_pooling import WindowPooling
+
+WINDOWS = "windows.safetensors"
+"""What is learned of pooling over windows, beside a sequence classifier's own file."""
 
 
 class Classifier(EncoderModel):
@@ -31,22 +35,84 @@ class Classifier(EncoderModel):
     continued: tuple[Any, ...] | list[Any] = ()
     """The PEFT model around the encoder, where an earlier run's adapter is trained on; not a module of its own."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows: WindowPooling | None = None
+        """How the windows of a text become one answer; None: each text is one input."""
+
     @property
     def head(self) -> nn.Linear:
         """The last linear layer, (H -> C)."""
         raise NotImplementedError
 
     def features(self, inputs: Inputs) -> Tensor:
-        """What the last linear layer sees: (B, H)."""
-        raise NotImplementedError
+        """What the last linear layer sees: (B, H); of texts in windows, pooled."""
+        return self.outputs(inputs)[0] if "windows" in inputs else self._features(inputs)
 
     def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Features (B, H) and logits (B, C) of one forward pass."""
-        raise NotImplementedError
+        """Features (B, H) and logits (B, C) of one forward pass; of texts in windows, pooled."""
+        if "windows" not in inputs:
+            return self._outputs(inputs)
+        rows = {name: tensor for name, tensor in inputs.items() if name != "windows"}
+        features, logits = self._outputs(rows)
+        return self._pooling_of_windows.outputs(features, logits, inputs["windows"], self._classify)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Logits (B, C)."""
+        return self.outputs(inputs)[1] if "windows" in inputs else self._logits(inputs)
+
+    def pool_windows(self, way: str | None) -> None:
+        """From now on take texts in windows too (`nlptl.data.encoding.collate`).
+
+        Args:
+            way: of `WindowPooling`; None: do not.
+        """
+        if way is None:
+            return
+        self.windows = WindowPooling(way, self.head.in_features)
+        self.own |= {f"windows.{name}": parameter for name, parameter in self.windows.named_parameters()}
+
+    @property
+    def window_width(self) -> int:
+        """Columns of `window_outputs`, H + C."""
+        return self.head.in_features + self.head.out_features
+
+    def window_outputs(self, inputs: Inputs) -> Tensor:
+        """Features and logits side by side of inputs that are windows: (W, H + C), for `pooled_logits`."""
+        return torch.cat([part.float() for part in self._outputs(inputs)], 1)
+
+    def pooled_features(self, features: Tensor, bounds: Tensor) -> Tensor:
+        """(B, H) of the features (W, H) of windows; text i is windows `bounds[i]` to `bounds[i + 1]`."""
+        return self._pooling_of_windows.features(features, bounds)
+
+    def pooled_logits(self, outputs: Tensor, bounds: Tensor) -> Tensor:
+        """(B, C) of what `window_outputs` gave for all windows of B texts."""
+        width = self.head.in_features
+        features, logits = outputs[:, :width], outputs[:, width:]
+        return self._pooling_of_windows.outputs(features, logits, bounds, self._classify)[1]
+
+    @property
+    def _pooling_of_windows(self) -> WindowPooling:
+        if self.windows is None:
+            raise ConfigError("This classifier reads no windows: it was not built with model.long_text=windows.")
+        return self.windows
+
+    def _features(self, inputs: Inputs) -> Tensor:
+        """`features` of inputs that are whole texts, or windows by themselves."""
         raise NotImplementedError
+
+    def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """`outputs` of the same."""
+        raise NotImplementedError
+
+    def _logits(self, inputs: Inputs) -> Tensor:
+        """`forward` of the same."""
+        raise NotImplementedError
+
+    def _classify(self, features: Tensor) -> Tensor:
+        """Logits (B, C) of features (B, H)."""
+        logits: Tensor = self.head(features)
+        return logits
 
     def save(self, folder: Path) -> None:
         """Write encoder and head so that `load_classifier` gives them back."""
@@ -83,19 +149,19 @@ class NativeClassifier(Classifier):
     def head(self) -> nn.Linear:
         return self._head[0]
 
-    def features(self, inputs: Inputs) -> Tensor:
-        return self.outputs(inputs)[0]
+    def _features(self, inputs: Inputs) -> Tensor:
+        return self._outputs(inputs)[0]
 
-    def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         try:
-            logits = self.forward(inputs)
+            logits = self._logits(inputs)
         finally:
             hook.remove()
         return seen[0], logits
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def _logits(self, inputs: Inputs) -> Tensor:
         logits: Tensor = self.model(**packing.arguments(self.config, inputs)).logits
         return logits
 
@@ -106,6 +172,8 @@ class NativeClassifier(Classifier):
     def save(self, folder: Path) -> None:
         with quiet():
             self.model.save_pretrained(folder)
+        if self.windows is not None and self.windows.query is not None:
+            save_file({"query": self.windows.query.detach().cpu()}, folder / WINDOWS)
 
 
 class MeanPoolingClassifier(Classifier):
@@ -137,16 +205,20 @@ class MeanPoolingClassifier(Classifier):
     def head(self) -> nn.Linear:
         return self._head
 
-    def features(self, inputs: Inputs) -> Tensor:
+    def _features(self, inputs: Inputs) -> Tensor:
         mean = mean_states(packing.token_states(self._encoder, inputs), inputs["attention_mask"])
         return nn.functional.normalize(mean, dim=1) if self.pooling == "unit_mean" else mean
 
-    def outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        features = self.features(inputs)
-        return features, self._head(self.dropout(features))
+    def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        features = self._features(inputs)
+        return features, self._classify(features)
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        return self.outputs(inputs)[1]
+    def _logits(self, inputs: Inputs) -> Tensor:
+        return self._outputs(inputs)[1]
+
+    def _classify(self, features: Tensor) -> Tensor:
+        logits: Tensor = self._head(self.dropout(features))
+        return logits
 
     def save(self, folder: Path) -> None:
         with quiet():
@@ -170,6 +242,7 @@ def build_classifier(
     multi_label: bool,
     dropout: float | None,
     random_weights: bool = False,
+    window_pooling: str | None = None,
 ) -> Classifier:
     """A classifier on a checkpoint's encoder with a fresh head.
 
@@ -180,14 +253,19 @@ def build_classifier(
         multi_label: several labels may hold at once.
         dropout: replaces every dropout of the checkpoint; None keeps them.
         random_weights: the checkpoint's architecture alone, initialised from torch's global generator.
+        window_pooling: how the windows of a long text become one answer; None: each text is one input.
 
     Raises:
         CheckpointError: the folder cannot be opened as an encoder.
     """
     config = _config(checkpoint, labels, multi_label, dropout)
+    classifier: Classifier
     if pooling == NativeClassifier.pooling:
-        return _native(checkpoint, config, random_weights)[0]
-    return _mean_pooling(checkpoint, pooling, config, 0.1 if dropout is None else dropout, random_weights)
+        classifier, _ = _native(checkpoint, config, random_weights)
+    else:
+        classifier = _mean_pooling(checkpoint, pooling, config, 0.1 if dropout is None else dropout, random_weights)
+    classifier.pool_windows(window_pooling)
+    return classifier
 
 
 def _native(checkpoint: Path, config: Any, random_weights: bool) -> tuple[Classifier, set[str]]:
@@ -211,7 +289,9 @@ def _mean_pooling(
     return MeanPoolingClassifier(encoder, pooling, config.num_labels, dropout, fresh)
 
 
-def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: bool) -> Classifier:
+def load_classifier(
+    folder: Path, pooling: str, labels: list[str], multi_label: bool, window_pooling: str | None = None
+) -> Classifier:
     """What `Classifier.save` wrote.
 
     Raises:
@@ -224,11 +304,15 @@ def load_classifier(folder: Path, pooling: str, labels: list[str], multi_label: 
     config = _config(inner, labels, multi_label, None)
     if not native:
         pooled = _mean_pooling(inner, pooling, config, 0.1, False)
+        pooled.pool_windows(window_pooling)
         load_head(pooled, folder)
         return pooled
     classifier, fresh = _native(inner, config, False)
     if fresh:
         raise ArtifactError(f"The weights in {inner} do not fit this task: it lacks {', '.join(sorted(fresh))}.")
+    classifier.pool_windows(window_pooling)
+    if classifier.windows is not None and classifier.windows.query is not None:
+        _put(folder / WINDOWS, {"query": classifier.windows.query})
     return classifier
 
 
@@ -245,14 +329,17 @@ def load_head(classifier: Classifier, folder: Path) -> None:
     Raises:
         ArtifactError: the file is missing, damaged, or for another shape.
     """
-    file = folder / "head.safetensors"
+    _put(folder / "head.safetensors", classifier.own)
+
+
+def _put(file: Path, own: dict[str, nn.Parameter]) -> None:
+    """Read a file's tensors into parameters of the same names."""
     try:
         saved = load_file(file)
     except (OSError, ValueError, RuntimeError) as error:
         raise ArtifactError(f"{file} cannot be read: {error}") from error
     except Exception as error:  # safetensors raises its own type without a public base
         raise ArtifactError(f"{file} is damaged: {error}") from error
-    own = classifier.own
     if {n: p.shape for n, p in own.items()} != {n: t.shape for n, t in saved.items()}:
         raise ArtifactError(f"{file} does not fit this task and checkpoint.")
     with torch.no_grad():

@@ -35,6 +35,9 @@ NUMBERED_FROM_PADDING = (
 """Architectures whose positions start at padding id + 1, so that fewer tokens fit than they have positions."""
 FEWEST_TOKENS = 3
 """A text needs room for one token between a first and a last special one."""
+NO_END = 512
+"""Tokens that are read of a text where neither tokenizer nor positions set a limit, and the run neither."""
+UNLIMITED = 10**9
 _ADVICE = {
     "AutoModelForSequenceClassification": ("sequence classifier", "Use --set model.pooling=mean."),
     "AutoModelForMaskedLM": ("masked-LM model", "Use another --objective, or another checkpoint."),
@@ -122,12 +125,20 @@ def fit_inputs(tokenizer: Any, config: Any) -> None:
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
 
 
-def longest_input(tokenizer: Any, config: Any, wanted: int) -> int:
+def longest_input(tokenizer: Any, config: Any, wanted: int | str) -> int:
     """Tokens per text: what was asked for, but no more than tokenizer and positions allow.
+
+    Args:
+        tokenizer: of the checkpoint.
+        config: its encoder's.
+        wanted: tokens; or `auto`: as many as are allowed, `NO_END` where nothing says how many.
 
     Raises:
         CheckpointError: no text would fit.
     """
+    if isinstance(wanted, str):
+        longest = longest_input(tokenizer, config, UNLIMITED)
+        return NO_END if longest == UNLIMITED else longest
     positions = getattr(config, "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:  # relative positions, which have no end
         positions = wanted

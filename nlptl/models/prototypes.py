@@ -47,8 +47,24 @@ class PrototypeModel(EncoderModel):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Logits (B, C) float32."""
-        features = F.normalize(self.classifier.features(inputs).float(), dim=1)
-        return features @ F.normalize(self.prototypes, dim=1).T / self.temperature
+        return self._cosines(self.classifier.features(inputs))
+
+    @property
+    def window_width(self) -> int:
+        """As `Classifier.window_width`."""
+        return self.classifier.window_width
+
+    def window_outputs(self, inputs: Inputs) -> Tensor:
+        """As `Classifier.window_outputs`."""
+        return self.classifier.window_outputs(inputs)
+
+    def pooled_logits(self, outputs: Tensor, bounds: Tensor) -> Tensor:
+        """As `Classifier.pooled_logits`."""
+        features = outputs[:, : self.prototypes.shape[1]]
+        return self._cosines(self.classifier.pooled_features(features, bounds))
+
+    def _cosines(self, features: Tensor) -> Tensor:
+        return F.normalize(features.float(), dim=1) @ F.normalize(self.prototypes, dim=1).T / self.temperature
 
     def as_head(self, length: float) -> LinearHead:
         """The prototypes as a linear head on raw features.

@@ -16,6 +16,7 @@ from typing import Any
 from nlptl.checkpoints import FOLDER, MANIFEST, Checkpoint, Place, checkpoint_at, is_run, locate
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
+from nlptl.data.long_texts import TRUNCATE, LongText
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.evaluation.wording import lineage_sentence
 from nlptl.models.classifier import Classifier, build_classifier, load_classifier
@@ -109,12 +110,18 @@ def open_classifier(
     """
     several = len(tasks) == 1 and tasks[0].kind == "multi_label"
     labels, mode = joint_labels(tasks), MODES.get(config.mode)()
+    windows = str(manifest.get("window_pooling", "mean")) if long_text_of(manifest).in_windows else None
     if manifest["whole"]:
-        return load_classifier(folder / MODEL, manifest["pooling"], labels, several), mode
+        return load_classifier(folder / MODEL, manifest["pooling"], labels, several, windows), mode
     checkpoint = find_checkpoint(manifest["checkpoint"], folder)
-    classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0)
+    classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0, window_pooling=windows)
     mode.load(classifier, folder / MODEL)
     return classifier, mode
+
+
+def long_text_of(manifest: Mapping[str, Any]) -> LongText:
+    """How a run reads long texts; those of before there was a choice were truncated, and say nothing of it."""
+    return LongText(manifest.get("long_text", TRUNCATE.way), float(manifest.get("window_overlap", 0.0)))
 
 
 def lineage_of(checkpoint: Checkpoint) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
@@ -51,6 +51,9 @@ class _Manifest(BaseModel):
     whole: bool = False
     pooling: str = "cls"
     max_length: StrictInt = 1
+    long_text: Literal["truncate", "head_tail", "windows"] = "truncate"
+    window_overlap: float = 0.0
+    window_pooling: Literal["mean", "max", "attention", "max_logits"] = "mean"
     checkpoint: _Checkpoint | None = None
     packages: list[_Part] = []
     files: dict[str, str] = {}

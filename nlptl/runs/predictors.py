@@ -12,12 +12,13 @@ import pandas as pd
 
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, encode
+from nlptl.data.long_texts import TRUNCATE, LongText
 from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
 from nlptl.models.classifier import Classifier
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.models.opening import fit_inputs, load_tokenizer
-from nlptl.runs.lineage import open_classifier
+from nlptl.runs.lineage import long_text_of, open_classifier
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec
 from nlptl.training.forward import features_of, logits_of
@@ -76,6 +77,7 @@ class EncoderPredictor:
     max_length: int
     mode: Mode
     title: str
+    long_text: LongText = TRUNCATE
     _rounded: Classifier | None = field(default=None, repr=False)
     needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
 
@@ -96,7 +98,7 @@ class EncoderPredictor:
         fit_inputs(tokenizer, classifier.config)
         start = "" if config.model.weights == "pretrained" else ", from random weights"
         title = f"{config.mode}, {config.checkpoint}{start}"
-        return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title)
+        return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title, long_text_of(manifest))
 
     def settle(self, runtime: Runtime) -> None:
         self.classifier.to(runtime.device)
@@ -106,7 +108,7 @@ class EncoderPredictor:
         self._rounded = for_prediction(self.classifier, runtime.dtype)
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
-        return encode(frame, self.tokenizer, self.max_length)
+        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text)
 
     def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
         model, pad_id = self._rounded or self.classifier, self.tokenizer.pad_token_id

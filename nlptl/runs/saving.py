@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.records import write_yaml
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, collate
+from nlptl.data.long_texts import LongText
 from nlptl.errors import ArtifactError
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
@@ -33,6 +35,7 @@ from nlptl.runs.manifest import FORMAT, MODEL, digests_of
 from nlptl.runs.packages import packages_of
 from nlptl.storage.json_files import write_json
 
+VERIFIED_WINDOWS = 4
 TOLERANCE = 1e-4
 """Of logits after reloading, relative to the largest: the same arithmetic on the same numbers, but for rounding."""
 
@@ -62,6 +65,7 @@ class SavedEncoder:
     mode_name: str
     tokenizer: Any
     max_length: int
+    long_text: LongText
     checkpoint: Checkpoint
     sample: Encoded
     """A few texts whose logits must be the same after reloading."""
@@ -73,9 +77,17 @@ class SavedEncoder:
             "whole": self.mode.saves_encoder,
             "pooling": self.classifier.pooling,
             "max_length": self.max_length,
+            **self._long_text(),
             "checkpoint": self.checkpoint.record(folder),
             "lineage": lineage_of(self.checkpoint),
         }
+
+    def _long_text(self) -> dict[str, Any]:
+        windows = self.classifier.windows
+        if windows is None:
+            return {"long_text": self.long_text.way}
+        overlap = self.long_text.overlap
+        return {"long_text": self.long_text.way, "window_overlap": overlap, "window_pooling": windows.way}
 
     def write(self, folder: Path) -> None:
         self.mode.save(self.classifier, folder)
@@ -149,9 +161,8 @@ def _write_merged(artifact: Artifact, aside: Path) -> None:
     artifact.classifier.save(aside / MODEL)
     artifact.tokenizer.save_pretrained(aside / MODEL)
     manifest = {**artifact.manifest, "whole": True, "merged": True, "files": digests_of(aside / MODEL)}
-    text = artifact.tokenizer(["a text to compare", "and another, longer one"], truncation=True)["input_ids"]
-    offsets = np.cumsum([0, *map(len, text)])
-    sample = Encoded(np.concatenate([np.asarray(ids, np.int32) for ids in text]), offsets, None)
+    sample = artifact.predictor.prepare(pd.DataFrame({"text": ["a text to compare", "and a longer one " * 200]}))
+    sample = sample.at_most(VERIFIED_WINDOWS)
     reopened = open_folder(aside, artifact.config, manifest)
     _refuse(aside, _compare_encoders(artifact.classifier, reopened, artifact.tokenizer, sample))
     write_json(aside / "manifest.json", manifest)

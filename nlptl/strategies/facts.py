@@ -8,6 +8,7 @@ import torch
 
 from nlptl.strategies.fine_tune import examples_of
 from nlptl.strategies.job import Job, Trained
+from nlptl.strategies.long_texts import long_texts_of
 from nlptl.training.examples.labelled import LabelledExamples
 from nlptl.training.examples.mixed import MixedExamples
 from nlptl.training.loop import measure_padding
@@ -15,7 +16,7 @@ from nlptl.training.profile import encoder_flops, matmul_peak, peak_memory
 
 
 def facts_of(job: Job, trained: Trained) -> dict[str, Any]:
-    """The sections training, model, runtime and time, and whatever the strategy adds."""
+    """The sections training, model, long_texts, runtime and time, and whatever the strategy adds."""
     parameters = list(trained.classifier.parameters())
     trainable = [p for p in parameters if p.requires_grad] or list(trained.classifier.head.parameters())
     progress = trained.progress
@@ -35,6 +36,7 @@ def facts_of(job: Job, trained: Trained) -> dict[str, Any]:
             "pooling": job.pooling,
             "max_length": job.max_length,
         },
+        "long_texts": long_texts_of(job),
         "runtime": {
             "device": job.runtime.device.type,
             "precision": job.runtime.precision,

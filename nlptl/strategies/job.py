@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -13,18 +12,16 @@ import numpy as np
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun
-from nlptl.data.cached_tokens import encode_cached
 from nlptl.data.encoding import LONGEST_FILLER, Encoded
 from nlptl.data.loading import Splits, label_targets
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, packing
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import ADAPTER, Mode
-from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
+from nlptl.models.opening import encoder_config
 from nlptl.registry import MODES
 from nlptl.runs.manifest import MODEL
 from nlptl.runs.saving import SavedModel
-from nlptl.storage.cache import open_cache
 from nlptl.tasks import TaskSpec
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.resume.states import Progress
@@ -33,6 +30,7 @@ from nlptl.training.timing import Clock
 
 log = logging.getLogger("nlptl")
 VERIFIED_ROWS = 16
+VERIFIED_WINDOWS = 4
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Job(RunContext):
     checkpoint: Checkpoint
     tokenizer: Any
     max_length: int
-    """Tokens kept per text."""
+    """Tokens of the longest input."""
 
     @property
     def encoded(self) -> dict[str, Encoded]:
@@ -132,6 +130,11 @@ class Job(RunContext):
     def pooling(self) -> str:
         """How token states become one vector."""
         return self.config.model.pooling
+
+    @property
+    def window_pooling(self) -> str | None:
+        """How a text's windows become one answer; None: each text is one input."""
+        return self.config.model.window_pooling if self.config.model.in_windows else None
 
     @property
     def pad_id(self) -> int:
@@ -150,7 +153,9 @@ class Job(RunContext):
         encoder = encoder_config(self.checkpoint.path)
         pays = packing.pays(encoder, self.runtime.device, self.runtime.dtype, self.config.model.dropout)
         fillers_fit = getattr(encoder, "max_position_embeddings", 0) > LONGEST_FILLER + 1
-        return KernelSettings.for_training(self.config.runtime, pays, fillers_fit and not self.runtime.is_sharded)
+        # Steps over windows have another number of inputs each, so that their shapes do not recur.
+        recurs = fillers_fit and not self.runtime.is_sharded and not self.config.model.in_windows
+        return KernelSettings.for_training(self.config.runtime, pays, recurs)
 
     def fresh_mode(self) -> Mode:
         """The run's mode, not applied to any model yet."""
@@ -170,54 +175,12 @@ class Job(RunContext):
         return replace(self, config=self.config.model_copy(update={"training": training}))
 
 
-def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint) -> Job:
-    """Tokenise the rows of every task with the checkpoint's tokenizer."""
-    encoder = encoder_config(checkpoint.path)
-    tokenizer = open_tokenizer(checkpoint.path, encoder)
-    max_length = longest_input(tokenizer, encoder, config.model.max_length)
-
-    def bar(split: str) -> Callable[[Iterable[int]], Iterable[int]]:
-        return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")
-
-    cache = open_cache(config.runtime.cache_limit)
-    with context.clock.measure("data"):
-        parts = [
-            replace(
-                part,
-                encoded={
-                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache)
-                    for name, frame in part.splits.frames().items()
-                },
-            )
-            for part in context.parts
-        ]
-    _tell_what_is_cut(parts, config.model.max_length, max_length)
-    mode = MODES.get(config.mode)()
-    return Job(config, parts, context.runtime, context.clock, mode, checkpoint, tokenizer, max_length)
-
-
-def _tell_what_is_cut(parts: list[TaskRows], asked: int, max_length: int) -> None:
-    """Say how many texts of each split lose their end, and count them with what the audit found."""
-    if max_length < asked:
-        log.info(f"Texts are read up to {max_length} tokens instead of {asked}: the checkpoint takes no more")
-    for part in parts:
-        for split, encoded in part.encoded.items():
-            part.splits.audit.warn(
-                f"{split}_texts_cut",
-                encoded.cut,
-                f"{split}: {encoded.cut} of {len(encoded)} texts are longer than {max_length} tokens and are cut "
-                "(model.max_length)",
-            )
-            if encoded.cut:
-                log.warning(part.splits.audit.warnings[-1])
-
-
 def sample_of(job: Job) -> Encoded:
     """A few test texts of each task, whose logits must be the same once the run was saved and opened again."""
     samples = []
     for part in job.parts:
         test = part.encoded["test"]
-        samples.append(subset(test, np.arange(min(VERIFIED_ROWS, len(test)))))
+        samples.append(subset(test, np.arange(min(VERIFIED_ROWS, len(test)))).at_most(VERIFIED_WINDOWS))
     return reduce(concatenate, samples)
 
 

@@ -26,12 +26,13 @@ from nlptl.runs.claims import inputs_of
 from nlptl.runs.folder import buffered_log, finished_folder, run_folder
 from nlptl.runs.lineage import open_checkpoint, revision_of
 from nlptl.runs.saving import SavedEncoder
-from nlptl.strategies import continued, multi_task
+from nlptl.strategies import continued, long_texts, multi_task
 from nlptl.strategies.catalogue import usual_strategy
 from nlptl.strategies.dry_run import try_checkpoint
+from nlptl.strategies.encoding import encode_rows
 from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
-from nlptl.strategies.job import Job, Learned, RunContext, encode_rows, sample_of, task_rows, tell_rows
+from nlptl.strategies.job import Job, Learned, RunContext, sample_of, task_rows, tell_rows
 from nlptl.strategies.saving import save_run
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
@@ -160,8 +161,8 @@ class EncoderLearner:
         the strategy's, else the mode's. Several tasks have no task's defaults, since they could differ.
 
         Raises:
-            ConfigError: an unknown name, a mode that the strategy cannot take, a setting it needs that is missing, or
-                an architecture that cannot be packed where the run asks for it.
+            ConfigError: an unknown name, a mode that the strategy cannot take, a setting it needs that is missing, an
+                architecture that cannot be packed where the run asks for it, or long texts that cannot be read so.
             CheckpointError: the checkpoint cannot be had.
         """
         checkpoint = open_checkpoint(config.checkpoint or tasks[0].checkpoint)
@@ -192,6 +193,7 @@ class EncoderLearner:
             {"model.pooling": mode.pools.get(checkpoint.pooling, checkpoint.pooling)},
             mode.defaults,
         )
+        long_texts.check(resolved, tasks, mode.trains_encoder)
         return cls(resolved, checkpoint)
 
     @property
@@ -219,7 +221,9 @@ class EncoderLearner:
 
         Raises:
             CheckpointError: it cannot be used; one sentence says why.
+            ConfigError: sharded weights, and texts in windows.
         """
+        long_texts.check_sharding(self.config, runtime.is_sharded)
         return try_checkpoint(self.config, self.checkpoint, tasks, runtime)
 
     def learn(self, context: RunContext, folder: Path) -> Learned:
@@ -236,6 +240,7 @@ class EncoderLearner:
             self.config.mode,
             job.tokenizer,
             job.max_length,
+            long_texts.long_text_of(self.config),
             self.checkpoint,
             sample_of(job),
         )

@@ -50,7 +50,7 @@ def fresh_classifier(job: Job) -> Classifier:
     labels = joint_labels([part.task for part in job.parts])
     model = job.config.model
     classifier = build_classifier(
-        job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random"
+        job.checkpoint.path, job.pooling, labels, several, model.dropout, model.weights == "random", job.window_pooling
     )
     if job.adapter is not None:
         continue_adapter(classifier, job.adapter)
@@ -117,7 +117,7 @@ def frozen_features(
         store = _store_of(job, classifier)
         for split in splits:
             features[split], computed = features_of(job.runtime, classifier, part.encoded[split], job.pad_id, store)
-            known = len(features[split]) - computed
+            known = len(part.encoded[split].offsets) - 1 - computed
             log.debug(f"Features of {split}: {computed} texts encoded, {known} from the cache")
     return features
 
@@ -190,7 +190,11 @@ def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> Labelle
         targets = np.concatenate([targets, part.targets["validation"]])
     # CUDA graphs want batches of as many tokens each, and packed ones have no padding to save.
     return LabelledExamples(
-        encoded, targets, job.pad_id, objective_of(job, part), by_length=not job.kernels.cuda_graphs
+        encoded.at_most(job.config.model.max_windows),
+        targets,
+        job.pad_id,
+        objective_of(job, part),
+        by_length=not job.kernels.cuda_graphs,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -17,6 +17,9 @@ from nlptl.kernels.inputs import Inputs
 from nlptl.models.cached_features import FeatureStore, feature_key
 from nlptl.models.classifier import Classifier
 from nlptl.training.runtime import Runtime
+
+WINDOWS = 32_768
+"""Windows whose outputs are kept at once before they are pooled: 50 MB of them for H = 384."""
 
 
 def forward_all(
@@ -79,19 +82,52 @@ def logits_of(runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, class
     """Logits (texts, classes) float32 in eval mode; the module, wrapped for training or not, is left as it was."""
     was_training = model.training
     model.eval()
-    logits = _through(runtime, model, model, encoded, pad_id, classes, what)
+    if encoded.windows is None:
+        logits = _through(runtime, model, model, encoded, pad_id, classes, what)
+    else:
+        logits = _logits_over_windows(runtime, model, encoded, pad_id, classes, what)
     model.train(was_training)
     return logits
+
+
+def _logits_over_windows(
+    runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, classes: int, what: str
+) -> np.ndarray:
+    """Each window by itself, as if it were a text, then the logits of each text: no pass grows with a text's length."""
+    logits = np.zeros((len(encoded), classes), np.float32)
+    for texts, block in _blocks(encoded):
+        rows = _through(runtime, model, model.window_outputs, block.by_row, pad_id, model.window_width, what)
+        tensors = torch.from_numpy(rows).to(runtime.device), _window_bounds(block).to(runtime.device)
+        with runtime.measuring(), runtime.autocast():
+            logits[texts] = model.pooled_logits(*tensors).float().cpu().numpy()
+    return logits
+
+
+def _window_bounds(block: Encoded) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(block.windows, np.int64))
+
+
+def _blocks(encoded: Encoded) -> Iterator[tuple[slice, Encoded]]:
+    """Consecutive texts with at most `WINDOWS` windows together, or one text with more."""
+    assert encoded.windows is not None  # as the callers have seen
+    start = 0
+    while start < len(encoded):
+        stop = int(np.searchsorted(encoded.windows, encoded.windows[start] + WINDOWS, side="right")) - 1
+        stop = min(max(stop, start + 1), len(encoded))
+        yield slice(start, stop), subset(encoded, np.arange(start, stop))
+        start = stop
 
 
 def features_of(
     runtime: Runtime, classifier: Classifier, encoded: Encoded, pad_id: int, store: FeatureStore | None
 ) -> tuple[np.ndarray, int]:
-    """Frozen features of every text, from the store where it has them.
+    """Frozen features of every text, from the store where it has them; of texts in windows, pooled over them.
 
     Returns:
-        (texts, H) float32, and how many texts had to be computed.
+        (texts, H) float32, and how many texts or windows had to be computed.
     """
+    if encoded.windows is not None:
+        return _features_over_windows(runtime, classifier, encoded, pad_id, store)
     classifier.eval()
     width = classifier.head.in_features
     if store is None:
@@ -121,6 +157,22 @@ def features_of(
     return features, len(todo)
 
 
+def _features_over_windows(
+    runtime: Runtime, classifier: Classifier, encoded: Encoded, pad_id: int, store: FeatureStore | None
+) -> tuple[np.ndarray, int]:
+    features = np.zeros((len(encoded), classifier.head.in_features), np.float32)
+    computed = 0
+    for texts, block in _blocks(encoded):
+        rows, new = features_of(runtime, classifier, block.by_row, pad_id, store)
+        computed += new
+        with torch.inference_mode():
+            pooled = classifier.pooled_features(
+                torch.from_numpy(rows).to(runtime.device), _window_bounds(block).to(runtime.device)
+            )
+        features[texts] = pooled.cpu().numpy()
+    return features, computed
+
+
 def _through(
     runtime: Runtime,
     model: Any,
@@ -144,11 +196,7 @@ def _keys(encoded: Encoded) -> list[bytes]:
 
 def subset(encoded: Encoded, rows: np.ndarray) -> Encoded:
     """Some of the texts, in the order of `rows`."""
-    lengths = encoded.lengths[rows]
-    places = [np.arange(a, a + n) for a, n in zip(encoded.offsets[rows], lengths, strict=True)]
-    flat = np.concatenate(places) if places else np.zeros(0, np.int64)
-    types = None if encoded.types is None else encoded.types[flat]
-    return Encoded(encoded.tokens[flat], np.concatenate([[0], np.cumsum(lengths)]), types)
+    return encoded.some(encoded.rows_of(rows), None if encoded.windows is None else encoded.counts_of(rows))
 
 
 def concatenate(first: Encoded, second: Encoded) -> Encoded:
@@ -157,4 +205,7 @@ def concatenate(first: Encoded, second: Encoded) -> Encoded:
     if first.types is not None and second.types is not None:
         types = np.concatenate([first.types, second.types])
     offsets = np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]])
-    return Encoded(np.concatenate([first.tokens, second.tokens]), offsets, types)
+    windows = None
+    if first.windows is not None and second.windows is not None:
+        windows = np.concatenate([first.windows, second.windows[1:] + first.windows[-1]])
+    return Encoded(np.concatenate([first.tokens, second.tokens]), offsets, types, windows=windows)

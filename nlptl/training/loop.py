@@ -158,7 +158,8 @@ def measure_padding(
     """Share of padding tokens in the first epoch; of packed batches, which are padded only where they are rounded."""
     parts = [step[r::processes] for step in rows.plan(batch_size, seed, 0) for r in range(processes)]
     if not rounded:
-        return padding_share(rows.encoded.lengths, parts)
+        encoded = rows.encoded
+        return padding_share(encoded.by_row.lengths, [encoded.rows_of(part) for part in parts])
     real = np.array([rows.encoded.lengths[part].sum() for part in parts])
     fillers = sum(int(filler_lengths(int(tokens)).sum()) for tokens in real)
     return fillers / (fillers + int(real.sum()))
@@ -226,4 +227,5 @@ def _make_ready(
     size, complete = min(progress.micro_batch_size or size, size), True
     if runtime.processes > 1:
         size, complete = try_memory(runtime, losses, optimizer, config, seed, size)
-    return OptimizerStep(runtime, replicate(runtime, losses, complete, row), optimizer, config, size, complete)
+    prepared = replicate(runtime, losses, complete, row)
+    return OptimizerStep(runtime, prepared, optimizer, config, size, complete, losses.rows.inputs_of)

@@ -59,7 +59,7 @@ def try_memory(
     with torch.random.fork_rng([runtime.device] if runtime.device.type == "cuda" else []):
         while True:
             torch.manual_seed(seed)
-            parts = split(rows, most, micro_batch_size)
+            parts = split(rows, most, micro_batch_size, losses.rows.inputs_of(rows))
             largest = max(parts, key=lambda part: _tokens(losses, part))
             # Two moments, unless a resumed training has them already; a bucket; gradients of earlier micro-batches.
             copies = (0 if optimizer.state else 2) + 1 + (len(parts) > 1)
@@ -80,7 +80,8 @@ def halve(runtime: Runtime, micro_batch_size: int) -> int:
         torch.accelerator.empty_cache()
     if micro_batch_size == 1:
         raise NlptlError(
-            "Memory does not suffice for one row per forward pass. Try a smaller model.max_length, "
+            "Memory does not suffice for one row per forward pass. Try a smaller model.max_length (with "
+            "model.long_text=windows, a smaller model.max_windows), "
             "--set runtime.gradient_checkpointing=true, a smaller checkpoint, or mode lora."
         )
     half = micro_batch_size // 2
@@ -102,15 +103,25 @@ def share(config: ResolvedTraining, runtime: Runtime) -> int:
     return -(-config.batch_size // runtime.processes)
 
 
-def split(rows: np.ndarray, most: int, micro_batch_size: int) -> list[np.ndarray]:
+def split(rows: np.ndarray, most: int, micro_batch_size: int, inputs: np.ndarray | None = None) -> list[np.ndarray]:
     """One process's rows of a step in as many parts as each step has; the last parts of a short step are empty.
 
     Args:
         rows: row numbers.
         most: of any step.
         micro_batch_size: most rows per part.
+        inputs: (B,) of the encoder that each row is; where one is several (windows), parts end at so many inputs
+            instead, or hold a single row, and each step has as many parts as that takes.
     """
-    return np.array_split(rows, -(-most // micro_batch_size))
+    if inputs is None or not len(rows) or inputs.max() == 1:
+        return np.array_split(rows, -(-most // micro_batch_size))
+    parts, start, held = [], 0, 0
+    for place, count in enumerate(inputs):
+        if place > start and held + count > micro_batch_size:
+            parts.append(rows[start:place])
+            start, held = place, 0
+        held += int(count)
+    return [*parts, rows[start:]]
 
 
 def trained_by(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
@@ -151,4 +162,6 @@ def _largest_share(runtime: Runtime, losses: RowLosses, config: ResolvedTraining
 def _tokens(losses: RowLosses, rows: np.ndarray) -> int:
     """Tokens of one forward pass, with its padding."""
     lengths = losses.rows.lengths_of(rows)
-    return int(lengths.sum() if losses.model.packs else len(rows) * lengths.max(initial=0))
+    if losses.model.packs or losses.rows.inputs_of(rows).max(initial=1) > 1:
+        return int(lengths.sum())
+    return int(len(rows) * lengths.max(initial=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,7 @@ class OptimizerStep:
         config: resolved settings.
         micro_batch_size: rows per forward pass and process. In one process it shrinks when memory runs out.
         complete: whether each trainable parameter gets a gradient in every backward pass.
+        inputs_of: row numbers (B,) to how many inputs of the encoder each is (`Examples.inputs_of`); None: one.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class OptimizerStep:
         config: ResolvedTraining,
         micro_batch_size: int,
         complete: bool = True,
+        inputs_of: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self._runtime, self._losses, self._optimizer = runtime, losses, optimizer
         self._clip = config.clip or float("inf")
@@ -63,6 +66,7 @@ class OptimizerStep:
         self._parameters = trained_by(optimizer)
         self._replicated = runtime.processes > 1 and not runtime.is_sharded
         self._complete = complete
+        self._inputs_of = inputs_of
         self._asked = config.micro_batch_size or self._share
 
     @property
@@ -109,7 +113,9 @@ class OptimizerStep:
         With several processes, the gradients are the sums over them: they are exchanged inside the last backward pass.
         """
         runtime = self._runtime
-        parts = split(step_rows[runtime.rank :: runtime.processes], self._share, self.micro_batch_size)
+        mine = step_rows[runtime.rank :: runtime.processes]
+        inputs = None if self._inputs_of is None else self._inputs_of(mine)
+        parts = split(mine, self._share, self.micro_batch_size, inputs)
         # Gradients are averaged over processes, and sharded ones over micro-batches; the sum over rows is wanted.
         factor = runtime.processes * (len(parts) if runtime.is_sharded else 1)
         total = torch.zeros((), device=runtime.device)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.data import encoding
+from nlptl.data import tokenising
 from nlptl.data.encoding import Encoded, collate, encode
 from nlptl.models.opening import load_tokenizer
 
@@ -104,7 +104,7 @@ def test_a_text_without_tokens_is_packed_as_one_padding_token():
 
 def test_chunks_make_no_difference(tokenizer, frame, monkeypatch):
     whole = encode(frame, tokenizer, 32)
-    monkeypatch.setattr(encoding, "CHUNK", 2)
+    monkeypatch.setattr(tokenising, "CHUNK", 2)
     seen = []
     parts = encode(frame, tokenizer, 32, lambda chunks: (seen.append(c) or c for c in chunks))
     assert seen == [0, 2, 4]

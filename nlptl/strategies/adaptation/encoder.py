@@ -41,7 +41,8 @@ def align_encoder(job: Job, state: StateFolder, method: str) -> Trained:
     """
     alignment = ALIGNMENTS[method]
     classifier, mode = _started(job)
-    both = concatenate(job.encoded["train"], job.encoded["target"])
+    most = job.config.model.max_windows
+    both = concatenate(*(job.encoded[split].at_most(most) for split in ("train", "target")))
     weight = job.config.adaptation.weight
     rows = PairedExamples(
         inputs=lambda numbers, device: collate(both, numbers, job.pad_id, device, packed=classifier.packs),
@@ -50,6 +51,7 @@ def align_encoder(job: Job, state: StateFolder, method: str) -> Trained:
         objective=objective_of(job, job.part),
         weight=alignment.weight if weight is None else weight,
         distance=alignment.distance,
+        counts=both.counts_of(np.arange(len(both))),
     )
     model = AlignedClassifier(classifier, alignment.distance is None, classifier.head.in_features)
     progress = train(job, model, rows, state, judge_of(job, classifier), job.task.metric, on_step=rows.note)
@@ -76,7 +78,9 @@ def self_train_encoder(job: Job, state: StateFolder, first: Trained) -> Trained:
             f"Self-training, round {number}: {len(pseudo_labelled)} of {len(probabilities)} target rows pseudo_labelled"
         )
         rows = labelled_examples(job, job.part)
-        encoded = concatenate(rows.encoded, subset(job.encoded["target"], pseudo_labelled))
+        encoded = concatenate(
+            rows.encoded, subset(job.encoded["target"], pseudo_labelled).at_most(job.config.model.max_windows)
+        )
         targets = np.concatenate([rows.targets, probabilities[pseudo_labelled].argmax(1)])
         classifier, mode = _started(job)
         rows = replace(rows, encoded=encoded, targets=targets)

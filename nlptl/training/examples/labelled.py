@@ -31,6 +31,9 @@ class Examples(Protocol):
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         """(B,) tokens of some rows: what a forward pass over them costs."""
 
+    def inputs_of(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) inputs of the encoder that each of some rows is: its windows, or one."""
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         """Losses (B,) float32 of some rows; the loop sums them and divides by the rows of the step."""
 
@@ -76,6 +79,9 @@ class LabelledExamples:
 
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         return self.encoded.lengths_of(rows)
+
+    def inputs_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.encoded.counts_of(rows)
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds_shapes)

@@ -62,6 +62,9 @@ class MixedExamples:
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         return self.encoded.lengths_of(rows)
 
+    def inputs_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.encoded.counts_of(rows)
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         logits = model(collate(self.encoded, rows, self.parts[0].pad_id, device, model.packs, model.rounds_shapes))
         losses = torch.zeros(len(rows), device=device)

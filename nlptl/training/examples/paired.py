@@ -39,6 +39,8 @@ class PairedExamples:
     """Of the alignment beside the mean classification loss."""
     distance: Distance | None = None
     """Between features (S, H) and (T, H); None: the discriminator's losses, its gradient reversed."""
+    counts: np.ndarray | None = None
+    """(rows of both,) inputs of the encoder per row; None: one."""
     tokens: ClassVar[None] = None
     done: float = 0.0
     """Share of all steps that lies behind; sets the strength of the reversal."""
@@ -61,6 +63,9 @@ class PairedExamples:
 
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.lengths[rows])
+
+    def inputs_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.ones(len(rows), np.int64) if self.counts is None else np.asarray(self.counts[rows])
 
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         strength = reversal_strength(self.done) if self.distance is None else 0.0

@@ -45,6 +45,9 @@ class UnlabelledExamples:
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         return self.encoded.lengths_of(rows % len(self.encoded))
 
+    def inputs_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.ones(len(rows), np.int64)
+
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         raise NotImplementedError
 

@@ -1,0 +1,45 @@
+"""From the rows of a run to token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from nlptl.checkpoints import Checkpoint
+from nlptl.config.run import ResolvedRun
+from nlptl.data.cached_tokens import encode_cached
+from nlptl.models.opening import encoder_config, open_tokenizer
+from nlptl.registry import MODES
+from nlptl.storage.cache import open_cache
+from nlptl.strategies import long_texts
+from nlptl.strategies.job import Job, RunContext
+
+
+def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint) -> Job:
+    """Tokenise the rows of every task with the checkpoint's tokenizer.
+
+    Raises:
+        ConfigError: long texts cannot be read as the settings say.
+    """
+    encoder = encoder_config(checkpoint.path)
+    tokenizer = open_tokenizer(checkpoint.path, encoder)
+
+    def bar(split: str) -> Callable[[Iterable[int]], Iterable[int]]:
+        return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")
+
+    cache, long_text = open_cache(config.runtime.cache_limit), long_texts.long_text_of(config)
+    with context.clock.measure("data"):
+        max_length = long_texts.input_length(config, tokenizer, encoder, context.parts)
+        parts = [
+            replace(
+                part,
+                encoded={
+                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache, long_text)
+                    for name, frame in part.splits.frames().items()
+                },
+            )
+            for part in context.parts
+        ]
+    mode = MODES.get(config.mode)()
+    long_texts.tell(parts, config, max_length, mode.trains_encoder)
+    return Job(config, parts, context.runtime, context.clock, mode, checkpoint, tokenizer, max_length)
