@@ -54,6 +54,10 @@ CHANGED: dict[str, dict[str, Any]] = {
     "baseline.features": {"baseline.features": ["words"]},
     "model.pooling": {"model.pooling": "mean"},
     "model.max_length": {"model.max_length": 8},
+    "model.long_text": {"model.long_text": "head_tail", "model.max_length": 8},
+    "model.window_overlap": {"model.long_text": "windows", "model.max_length": 8, "model.window_overlap": 0.5},
+    "model.window_pooling": {"model.long_text": "windows", "model.max_length": 8, "model.window_pooling": "max"},
+    "model.max_windows": {"model.long_text": "windows", "model.max_length": 8},
     "model.head_start": {"model.head_start": "random"},
     "lora.targets": {"lora.targets": ["query"], "mode": "lora"},
     "probe.regularisation": {"probe.regularisation": [0.5, 2.0], "mode": "feature_extraction"},
@@ -152,9 +156,10 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         counts["heads"] += 1
         return found
 
-    def tokens(frame, tokenizer, max_length, track, cache):
-        found, plain = encode_cached(frame, tokenizer, max_length, track, cache), encode(frame, tokenizer, max_length)
-        for name in ("tokens", "offsets", "types", "cut"):
+    def tokens(frame, tokenizer, max_length, track, cache, long_text):
+        found = encode_cached(frame, tokenizer, max_length, track, cache, long_text)
+        plain = encode(frame, tokenizer, max_length, long_text=long_text)
+        for name in ("tokens", "offsets", "types", "cut", "lost", "windows"):
             np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
         counts["tokens"] += 1
         return found

@@ -130,3 +130,23 @@ def comparison_sentences(facts: dict[str, Any]) -> str:
         said.append("{}, not tested: {} and {}.".format(metric, *map(shown, values)))
     said.append(f"McNemar's exact test over {found.rows} test rows, one seed: other seeds may differ.")
     return " ".join(said)
+
+
+def long_text_sentence(facts: dict[str, Any], test: dict[str, Any]) -> str:
+    """What a run reads of texts that are longer than one input of its encoder.
+
+    Args:
+        facts: the section `long_texts` of `metrics.json`.
+        test: what that says of the test split.
+    """
+    tokens, some = facts["max_length"], f"{test['longer']} of {test['texts']} test texts"
+    if facts["way"] == "windows":
+        return (
+            f"Texts longer than {tokens} tokens ({some}) are read whole, in windows of {tokens} tokens that share at "
+            f"least {facts['window_overlap']:.0%} with the next one and are pooled by {facts['window_pooling']}"
+        )
+    read = {"truncate": "their beginning is", "head_tail": "their beginning and end are"}[facts["way"]]
+    return (
+        f"Of texts longer than {tokens} tokens ({some}) only {read} read: {test['unread_share']:.0%} of all "
+        "test tokens are not"
+    )

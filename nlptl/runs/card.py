@@ -11,6 +11,7 @@ from nlptl.evaluation.wording import (
     adaptation_sentence,
     comparison_sentences,
     forgetting_sentences,
+    long_text_sentence,
     shown,
     via_sentences,
 )
@@ -39,7 +40,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 
 - Labels ({count}): {labels}
 - Data: {source}; {train} training, {validation} validation, {test} test rows; seed {seed}
-- {origin}{lineage}
+{long_texts}- {origin}{lineage}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
 {adaptation}{via}{forgetting}{comparison}
@@ -91,6 +92,7 @@ def write_card(folder: Path) -> Path:
         validation=data["validation"],
         test=data["test"],
         seed=config.seed,
+        long_texts=_long_texts(metrics.get("long_texts")),
         trainable=model["trainable_parameters"],
         parameters=model["parameters"],
         versions=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),
@@ -137,6 +139,11 @@ def _forgetting_section(facts: dict[str, Any]) -> str:
 ## What was forgotten
 {forgetting_sentences(facts)}
 """
+
+
+def _long_texts(facts: dict[str, Any] | None) -> str:
+    """A line of the model card; runs of before it was measured, and baselines, which read texts whole, have none."""
+    return f"- {long_text_sentence(facts, facts['splits']['test'])}\n" if facts else ""
 
 
 def _adaptation_section(facts: dict[str, Any], metric: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
-from nlptl.evaluation.wording import shown
+from nlptl.evaluation.wording import long_text_sentence, shown
 from nlptl.runs.artifact import head_folder
 from nlptl.runs.lineage import lineage_line
 from nlptl.storage.json_files import read_json
@@ -63,7 +63,9 @@ def write_joint_card(folder: Path) -> Path:
         checkpoint=model["checkpoint"]["name"],
         sampling=config.multi_task.sampling,
         rows="\n".join(_row(name, metrics["tasks"][name]) for name in names),
-        tasks="\n".join(_about(folder, name, config, metrics["tasks"][name]["data"]) for name in names),
+        tasks="\n".join(
+            _about(folder, name, config, metrics["tasks"][name]["data"], metrics.get("long_texts")) for name in names
+        ),
         source=model["checkpoint"]["source"],
         revision=model["checkpoint"]["revision"],
         pooling=model["pooling"],
@@ -86,11 +88,12 @@ def _row(name: str, facts: dict[str, Any]) -> str:
     return f"| {name} | {metric} | {' | '.join(cells)} | {shown(facts.get('forgetting'))} |"
 
 
-def _about(folder: Path, name: str, config: RunConfig, data: dict[str, Any]) -> str:
+def _about(folder: Path, name: str, config: RunConfig, data: dict[str, Any], long_texts: dict[str, Any] | None) -> str:
     task = read_record(TaskSpec, head_folder(folder, name, tasks=2) / "task.yaml")
     labels = task.label_list()
+    read = f". {long_text_sentence(long_texts, long_texts['tasks'][name]['test'])}" if long_texts else ""
     return (
         f"- {name}: {task.description} Labels ({len(labels)}): {', '.join(labels[:100])}. Data: "
         f"{config.multi_task.sources.get(name, 'sample')}; {data['train']} training, {data['validation']} validation, "
-        f"{data['test']} test rows. Decision policy: `{task.decision.policy}`"
+        f"{data['test']} test rows. Decision policy: `{task.decision.policy}`{read}"
     )

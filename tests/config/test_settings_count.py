@@ -43,6 +43,10 @@ CHANGED: Settings = {
     "data.leaks": "keep",
     "model.pooling": "cls",
     "model.max_length": 5,
+    "model.long_text": "windows",
+    "model.window_overlap": 0.6,
+    "model.window_pooling": "max",
+    "model.max_windows": 1,
     "model.dropout": 0.4,
     "model.head_start": "random",
     "baseline.features": ["frequent_words"],
@@ -203,6 +207,11 @@ NOT_SEEN = {
 }
 # What must also be set for a setting to be tried at all.
 BESIDE: dict[str, Settings] = {
+    "model.long_text": {"model.max_length": 6},
+    **{
+        f"model.{name}": {"model.long_text": "windows", "model.max_length": 6}
+        for name in ("window_overlap", "window_pooling", "max_windows")
+    },
     "multi_task.temperature": {"multi_task.sampling": "temperature"},
     "data.leaks": {"data.test": "held_out.csv"},
 }
