@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.run import RunConfig
@@ -33,7 +33,7 @@ def adapt(
     epochs: int | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
-    max_length: int | None = None,
+    max_length: int | Literal["auto"] | None = None,
     precision: str | None = None,
     seed: int | None = None,
     tasks_dir: str | Path | None = None,
@@ -106,7 +106,7 @@ def adapt_matrix(
     epochs: int | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
-    max_length: int | None = None,
+    max_length: int | Literal["auto"] | None = None,
     precision: str | None = None,
     seed: int | None = None,
     tasks_dir: str | Path | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.run import RunConfig
@@ -27,7 +27,7 @@ def probe(
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
     shots: int | None = None,
-    max_length: int | None = None,
+    max_length: int | Literal["auto"] | None = None,
     rows: int = 2000,
     precision: str | None = None,
     seed: int | None = None,
@@ -42,7 +42,7 @@ def probe(
         checkpoint: a name, Hub id or folder.
         run: a finished run instead: its layers after training beside those of its checkpoint before, on the task and
             the data that it was trained on, unless other data are given.
-        max_length: tokens kept per text.
+        max_length: tokens that are read of a text at once; auto: as many as 99 of 100 training texts have.
         rows: of each split that are used, drawn with the seed.
         seed: of splits, shots and the draw.
         settings: any other setting by dotted key, for example `{"probe.regularisation": [1.0]}`.
@@ -82,7 +82,7 @@ def rank(
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
     shots: int | None = None,
-    max_length: int | None = None,
+    max_length: int | Literal["auto"] | None = None,
     rows: int = 2000,
     precision: str | None = None,
     seed: int | None = None,
@@ -95,7 +95,7 @@ def rank(
         task: name of a registered task.
         checkpoints: names, Hub ids or folders.
         data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
-        max_length: tokens kept per text.
+        max_length: tokens that are read of a text at once; auto: as many as 99 of 100 training texts have.
         rows: of each split that are used, drawn with the seed.
         seed: of splits, shots and the draw.
         settings: any other setting by dotted key.

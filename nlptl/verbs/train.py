@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nlptl.baselines.comparison import check_comparison
 from nlptl.baselines.comparison import compare as compare_baselines
@@ -47,7 +47,7 @@ def train(
     epochs: int | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
-    max_length: int | None = None,
+    max_length: int | Literal["auto"] | None = None,
     precision: str | None = None,
     seed: int | None = None,
     tasks_dir: str | Path | None = None,
@@ -82,7 +82,7 @@ def train(
         epochs: passes over the training rows.
         learning_rate: highest learning rate of the encoder.
         batch_size: rows per optimizer step.
-        max_length: tokens kept per text.
+        max_length: tokens that are read of a text at once; auto: as many as 99 of 100 training texts have.
         precision: auto, bf16, fp16 or fp32.
         seed: of splits, shots, initialisation, order and dropout.
         tasks_dir: a folder with tasks of your own.

@@ -72,6 +72,17 @@ def kitchen(path: Path) -> None:
     sample("sentiment", "test", 48).to_csv(path, index=False)
 
 
+def emails(path: Path) -> None:
+    """Each of several messages, one after the other, so that few are shorter than 256 tokens."""
+    rows = sample("fraud-text", "train", 480)
+    mails = [
+        {"body": " ".join(texts.iloc[start : start + 10]), "kind": {"legitimate": "ham", "fraud": "spam"}[str(label)]}
+        for label, texts in rows.groupby("label")["text"]
+        for start in range(0, len(texts), 10)
+    ]
+    pd.DataFrame(mails).to_csv(path, index=False)
+
+
 def tickets(path: Path) -> None:
     rows = sample("chatbot-intent", "train", 10_000)
     teams = dict(zip(sorted(rows["label"].unique()), ("accounts", "billing", "support"), strict=False))
@@ -91,6 +102,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "kitchen.csv": kitchen,
     "tickets.csv": tickets,
     "this-year.csv": this_year,
+    "emails.csv": emails,
 }
 """Name in the page's folder -> what makes it there."""
 
