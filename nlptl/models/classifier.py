@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nlptl.errors import ArtifactError, CheckpointError, ConfigError
 from nlptl.kernels import packing
 from nlptl.kernels.inputs import Inputs
 from nlptl.models.encoder import EncoderModel, write_pooling
+from nlptl.models.head_files import load_head, read_into, save_head
 from nlptl.models.opening import drop_pooler, encoder_class, encoder_config, open_model, quiet
 from nlptl.models.window_pooling import WindowPooling
 
@@ -312,39 +313,8 @@ def load_classifier(
         raise ArtifactError(f"The weights in {inner} do not fit this task: it lacks {', '.join(sorted(fresh))}.")
     classifier.pool_windows(window_pooling)
     if classifier.windows is not None and classifier.windows.query is not None:
-        _put(folder / WINDOWS, {"query": classifier.windows.query})
+        read_into(folder / WINDOWS, {"query": classifier.windows.query})
     return classifier
-
-
-def save_head(classifier: Classifier, folder: Path) -> None:
-    """Write what the checkpoint did not bring to `head.safetensors`."""
-    head = {name: p.detach().cpu().contiguous() for name, p in classifier.own.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(head, folder / "head.safetensors")
-
-
-def load_head(classifier: Classifier, folder: Path) -> None:
-    """Read what `save_head` wrote.
-
-    Raises:
-        ArtifactError: the file is missing, damaged, or for another shape.
-    """
-    _put(folder / "head.safetensors", classifier.own)
-
-
-def _put(file: Path, own: dict[str, nn.Parameter]) -> None:
-    """Read a file's tensors into parameters of the same names."""
-    try:
-        saved = load_file(file)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{file} cannot be read: {error}") from error
-    except Exception as error:  # safetensors raises its own type without a public base
-        raise ArtifactError(f"{file} is damaged: {error}") from error
-    if {n: p.shape for n, p in own.items()} != {n: t.shape for n, t in saved.items()}:
-        raise ArtifactError(f"{file} does not fit this task and checkpoint.")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(saved[name])
 
 
 def _config(checkpoint: Path, labels: list[str], multi_label: bool, dropout: float | None) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Protocol
 
 from nlptl.config.model import LoraSettings
 from nlptl.errors import ArtifactError, ConfigError
-from nlptl.models.classifier import Classifier, load_head, save_head
+from nlptl.models.classifier import Classifier
+from nlptl.models.head_files import load_head, save_head
 
 ADAPTER = "adapter"
 """The folder of an adapter, below a run's model."""

@@ -74,11 +74,11 @@ def kitchen(path: Path) -> None:
 
 def emails(path: Path) -> None:
     """Each of several messages, one after the other, so that few are shorter than 256 tokens."""
-    rows = sample("fraud-text", "train", 480)
+    rows = sample("fraud-text", "train", 960)
     mails = [
-        {"body": " ".join(texts.iloc[start : start + 10]), "kind": {"legitimate": "ham", "fraud": "spam"}[str(label)]}
+        {"body": " ".join(texts.iloc[start : start + 20]), "kind": {"legitimate": "ham", "fraud": "spam"}[str(label)]}
         for label, texts in rows.groupby("label")["text"]
-        for start in range(0, len(texts), 10)
+        for start in range(0, len(texts), 20)
     ]
     pd.DataFrame(mails).to_csv(path, index=False)
 
