@@ -25,7 +25,8 @@ from studies import Comparison, compared, mean_and_spread
 SVM = "tfidf"
 WINDOWS = {"model.long_text": "windows"}
 METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    SVM: ("TF-IDF, linear SVM", "", {}),
+    SVM: ("TF-IDF of words, linear SVM", "", {"baseline.features": ["words"]}),
+    "tfidf_letters": ("TF-IDF of words, or of letters too, linear SVM", "", {}),
     "truncate": ("frozen, `truncate`", "feature_extraction", {}),
     "head_tail": ("frozen, `head_tail`", "feature_extraction", {"model.long_text": "head_tail"}),
     "auto": ("frozen, `truncate`, `max_length: auto`", "feature_extraction", {"model.max_length": "auto"}),
@@ -137,7 +138,7 @@ def measure(root: Path, dataset: str, fold: int, method: str) -> Row:
     settings = {"runtime.progress": False, "data.duplicates": "drop", **chosen}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "run"
-        if method == SVM:
+        if not mode:
             run = nlptl.train_baseline(data.task, model="linear_svm", output=output, settings=settings, **given)
         else:
             run = nlptl.train(data.task, mode=mode, output=output, settings=settings, **given)

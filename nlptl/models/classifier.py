@@ -98,17 +98,15 @@ class Classifier(EncoderModel):
             raise ConfigError("This classifier reads no windows: it was not built with model.long_text=windows.")
         return self.windows
 
-    def _features(self, inputs: Inputs) -> Tensor:
-        """`features` of inputs that are whole texts, or windows by themselves."""
+    def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """`outputs` of inputs that are whole texts, or windows by themselves."""
         raise NotImplementedError
 
-    def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """`outputs` of the same."""
-        raise NotImplementedError
+    def _features(self, inputs: Inputs) -> Tensor:
+        return self._outputs(inputs)[0]
 
     def _logits(self, inputs: Inputs) -> Tensor:
-        """`forward` of the same."""
-        raise NotImplementedError
+        return self._outputs(inputs)[1]
 
     def _classify(self, features: Tensor) -> Tensor:
         """Logits (B, C) of features (B, H)."""
@@ -149,9 +147,6 @@ class NativeClassifier(Classifier):
     @property
     def head(self) -> nn.Linear:
         return self._head[0]
-
-    def _features(self, inputs: Inputs) -> Tensor:
-        return self._outputs(inputs)[0]
 
     def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []
@@ -213,9 +208,6 @@ class MeanPoolingClassifier(Classifier):
     def _outputs(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         features = self._features(inputs)
         return features, self._classify(features)
-
-    def _logits(self, inputs: Inputs) -> Tensor:
-        return self._outputs(inputs)[1]
 
     def _classify(self, features: Tensor) -> Tensor:
         logits: Tensor = self._head(self.dropout(features))

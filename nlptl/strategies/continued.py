@@ -33,6 +33,7 @@ from nlptl.registry import MODES
 from nlptl.runs.lineage import find_checkpoint, open_classifier
 from nlptl.runs.manifest import MODEL, read_manifest, task_homes, tasks_of
 from nlptl.storage.cache import open_cache
+from nlptl.strategies import long_texts
 from nlptl.strategies.job import Job, Trained
 from nlptl.strategies.stages import frozen_features
 from nlptl.tasks import TaskSpec
@@ -157,7 +158,8 @@ def forgetting(job: Job, trained: Trained) -> dict[str, Any]:
     names = table["label"].map(str)
     targets = label_targets(pd.DataFrame({"label": names}), job.task.label_list())
     cache = open_cache(job.config.runtime.cache_limit)
-    encoded = encode_cached(texts, job.tokenizer, job.max_length, lambda chunks: chunks, cache)
+    long_text = long_texts.long_text_of(job.config)
+    encoded = encode_cached(texts, job.tokenizer, job.max_length, lambda chunks: chunks, cache, long_text)
     width = job.parts[-1].columns.stop
     logits = logits_of(job.runtime, trained.classifier, encoded, job.pad_id, width, "evaluating the earlier test rows")
     after = (logits.argmax(1) == targets).astype(np.float64)

@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 import nlptl
 from nlptl import cli
+from nlptl.config.overrides import load_config
 from nlptl.errors import ConfigError
+from nlptl.strategies.long_texts import check, check_sharding
+from nlptl.tasks import TaskSpec
 
 WINDOWS = {"model.long_text": "windows", "model.max_length": 8}
 LONG = "a good film and more of it and more of it in round 0 " * 40
@@ -93,3 +96,15 @@ def test_a_way_that_cannot_be_learned_is_refused_before_anything_is_read(setting
     with pytest.raises(ConfigError, match=said):
         nlptl.train("sentiment", data=obvious, output=tmp_path / "run", settings=given)
     assert not (tmp_path / "run").exists()
+
+
+def test_pairs_are_only_truncated_and_sharded_weights_read_no_windows(tiny):
+    pairs = TaskSpec(name="twins", description="made here", text_columns=["a", "b"])
+    for settings, refused in (
+        ({"model.long_text": "head_tail"}, lambda config: check(config, [pairs], True)),
+        ({"model.long_text": "windows"}, lambda config: check_sharding(config, True)),
+    ):
+        config = load_config(task="sentiment", checkpoint=tiny["bert"], **settings)
+        with pytest.raises(ConfigError, match=r"model\.long_text="):
+            refused(config)
+        check_sharding(config, False)
