@@ -151,12 +151,13 @@ def _pretrain(config: ResolvedRun, rows: pd.DataFrame, checkpoint: Checkpoint, h
     folder = home / "pretrained"
     if folder.exists():
         return folder
+    length = config.model.max_length
     asked = PretrainConfig(
         objective="simcse",
         checkpoint=checkpoint.name,
         seed=config.seed,
         output=str(folder),
-        corpus=CorpusConfig(max_length=config.model.max_length),
+        corpus=CorpusConfig() if length == "auto" else CorpusConfig(max_length=length),
         runtime=config.runtime,
     )
     return pretrain_config(asked, rows["text"].tolist())
