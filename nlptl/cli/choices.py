@@ -86,6 +86,7 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
+    "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},
     "tasks": _tasks,
     "checkpoints": _checkpoints,
     "configs": _configs,

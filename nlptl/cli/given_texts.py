@@ -6,7 +6,7 @@ import codecs
 import sys
 from typing import NamedTuple
 
-from nlptl.errors import ConfigError, DataError
+from nlptl.errors import ConfigError, DataError, shortened
 
 STANDARD_INPUT = "-"
 
@@ -66,7 +66,10 @@ def pairs_of(given: Given) -> list[tuple[str, ...]]:
     """Texts of a pair task: two after each other, or on one line of standard input with a tab between."""
     if not given.lines:
         if len(given.texts) % 2:
-            raise DataError(f"This run takes pairs of texts; {len(given.texts)} texts leave one without its partner.")
+            raise DataError(
+                f"This run takes pairs of texts, two after each other; of {len(given.texts)} the last has no partner: "
+                f"{shortened(given.texts[-1])!r}. Write: nlptl predict RUN FIRST SECOND"
+            )
         return list(zip(given.texts[::2], given.texts[1::2], strict=True))
     for number, line in enumerate(given.texts, 1):
         if line.count("\t") != 1:

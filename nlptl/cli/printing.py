@@ -38,7 +38,7 @@ def print_predictions(
     if style == "table":
         letters = SHOWN
         if width is not None:
-            names = ["label", *(str(prediction.label) for prediction in predictions), *(gold or [])]
+            names = ["label", *(_label(run, prediction.label) for prediction in predictions), *(gold or [])]
             letters = max(width - 2 * max(map(len, names)) - 16, 20)
         beside = ["label", "score", *(["gold"] if gold else []), *(run.labels if all_scores else [])]
         table = Table("text", *beside, box=None, pad_edge=False)
@@ -46,7 +46,7 @@ def print_predictions(
             extra = [gold[i]] if gold else []
             extra += [f"{p:.4f}" for p in probabilities[i]] if all_scores else []
             shown = str(text) if len(str(text)) <= letters else str(text)[: letters - 3] + "..."
-            table.add_row(shown, str(prediction.label), f"{prediction.score:.4f}", *extra)
+            table.add_row(shown, _label(run, prediction.label) or "(none)", f"{prediction.score:.4f}", *extra)
         out.print(table)
         return
     for i, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
@@ -57,9 +57,14 @@ def print_predictions(
                 record["scores"] = dict(zip(run.labels, scores, strict=True))
             print(json.dumps(record, ensure_ascii=False))
         else:
-            label = prediction.label if isinstance(prediction.label, str) else "|".join(prediction.label)
+            label = _label(run, prediction.label)
             parts = text if isinstance(text, tuple) else (text,)
             print(*map(_cell, (label, round(prediction.score, 6), *scores, *parts)), sep="\t")
+
+
+def _label(run: Any, label: str | list[str]) -> str:
+    """A decided label; several as the cells of the task's label column have them."""
+    return label if isinstance(label, str) else str(run.label_separator.join(label))
 
 
 def _cell(value: Any) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from nlptl.cli.choices import completing
 from nlptl.cli.console import program
 from nlptl.cli.help import DATA, LEARN, OTHER, WHERE, Command, Group
-from nlptl.cli.options import Delimiter, Encoding, LabelColumn, Quotes, TasksDir, option, out
+from nlptl.cli.options import Delimiter, Encoding, Quotes, TasksDir, option, out
 from nlptl.config.data import DataConfig
 from nlptl.config.records import validate
 from nlptl.errors import ConfigError
@@ -56,9 +56,33 @@ def new_task(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case name for the task.", rich_help_panel=LEARN)],
     data: Annotated[Path, option(panel=DATA, metavar="FILE", help="Labelled texts: CSV, TSV, JSONL or Parquet.")],
     text_column: Annotated[
-        str | None, option(panel=DATA, metavar="COLUMN", help="Default: the one with the longest texts.")
+        list[str] | None,
+        option(
+            panel=DATA,
+            metavar="COLUMN",
+            help="Twice for a pair. Default: the one with the longest texts.",
+            show_default=False,
+        ),
     ] = None,
-    label_column: LabelColumn = None,
+    label_column: Annotated[
+        list[str] | None,
+        option(
+            panel=DATA,
+            metavar="COLUMN",
+            help="The labels; several times for columns of 0 and 1, one for each label. Default: found in the file.",
+            show_default=False,
+        ),
+    ] = None,
+    label_separator: Annotated[
+        str | None,
+        option(
+            panel=DATA, metavar="TEXT", help="Between several labels of a cell. Default: found in the file, else |."
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        option(panel=DATA, among="kinds", help="Labels a text: <kinds>. Default: what the label column shows."),
+    ] = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     quotes: Quotes = None,
@@ -76,9 +100,7 @@ def new_task(
         DataConfig, {"encoding": encoding, "delimiter": delimiter, "quotes": quotes}, "How the file is written"
     )
     dialect = Dialect(asked.encoding, asked.delimiter, asked.quotes, OPTIONS)
-    task = draft_task(name, data, tasks_dir, text_column, label_column, dialect)
-    out.print(
-        f"Wrote {tasks_dir / name}/task.yaml: text {task.text_columns[0]!r}, label {task.label_column!r}, labels:"
-    )
-    out.print("  " + ", ".join(task.label_list()), highlight=False)
+    draft = draft_task(name, data, tasks_dir, text_column or (), label_column or (), dialect, kind, label_separator)
+    out.print(f"Wrote {tasks_dir / name}/task.yaml: {draft.read_as}, labels:")
+    out.print("  " + ", ".join(draft.task.label_list()), highlight=False)
     out.print(f"Train it: {program()} train {name} --tasks-dir {tasks_dir}")

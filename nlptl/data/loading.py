@@ -11,6 +11,7 @@ import pandas as pd
 from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
+from nlptl.data.label_columns import gather_label_columns
 from nlptl.data.labels import form_fault, label_name, label_of
 from nlptl.data.sources import Source, check_text_columns, column_fault, open_source
 from nlptl.data.splits import cut, draw_shots
@@ -55,6 +56,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     """
     source = open_source(task, config, given)
     audit = Audit(warnings=list(source.notes))
+    gather_label_columns(source, task, config.bad_rows == "drop", audit)
     _left_out_unlabelled(source, task, config, audit)
     frames = audited(source, task, config, audit)
     audit.stop_if_faulty()
@@ -127,6 +129,7 @@ def audited(
         DataError: the columns asked for cannot be those of the task.
     """
     check_text_columns(source.text_columns, task)
+    gather_label_columns(source, task, config.bad_rows == "drop", audit)  # nothing is left to do for `load_splits`
     asked = [*source.text_columns, source.label_column]
     if len(set(asked)) < len(asked):
         raise DataError(
@@ -141,7 +144,7 @@ def audited(
             columns["label"] = source.label_column
         missing = [
             column_fault(raw, source.text_columns, origin, "--text-column"),
-            column_fault(raw, [source.label_column], origin, "--label-column") if labelled else None,
+            _label_column_fault(raw, source.label_column, origin, task) if labelled else None,
         ]
         if any(missing):
             audit.faults += filter(None, missing)
@@ -160,6 +163,13 @@ def audited(
             audit.faults.append(f"{origin} has no rows")
         frames[split] = frame
     return frames
+
+
+def _label_column_fault(raw: pd.DataFrame, column: str, origin: str, task: TaskSpec) -> str | None:
+    fault = column_fault(raw, [column], origin, "--label-column")
+    if fault and task.kind == "multi_label" and isinstance(task.labels, str):
+        fault += " Columns of 0 and 1 are read where the task lists its labels, which are the names of these columns."
+    return fault
 
 
 def _with_label_names(

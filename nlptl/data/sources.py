@@ -73,7 +73,8 @@ def check_text_columns(columns: list[str], task: TaskSpec) -> None:
     if len(columns) != len(task.text_columns):
         raise DataError(
             f"The task {task.name!r} takes {len(task.text_columns)} text column(s), but {len(columns)} are given: "
-            f"{', '.join(columns)}. A task of pairs names two text_columns in its task.yaml."
+            f"{', '.join(columns)}. A task of pairs names two text_columns in its task.yaml; nlptl tasks new drafts "
+            "it: --text-column A --text-column B."
         )
 
 

@@ -9,7 +9,7 @@ from nlptl.data.text_keys import keys_of
 
 
 def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cut a share of the rows off, label by label.
+    """Cut a share of the rows off, label by label (for several labels a row: by the rarest of them).
 
     Rows with the same text (see `text_key`) stay together. A label with two or more texts has at least one on each
     side; a label with a single text stays whole in the larger part.
@@ -23,7 +23,7 @@ def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, 
         (the rest, the part cut off), both in the frame's order.
     """
     keys = keys_of(frame).to_numpy()
-    labels = frame["label"].map(str).to_numpy()
+    labels = _strata(frame["label"])
     rng = np.random.default_rng([seed, 1])
     first_rows = pd.DataFrame({"key": keys, "label": labels}).drop_duplicates("key")
     chosen: set[str] = set()
@@ -38,10 +38,18 @@ def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, 
 
 
 def draw_shots(frame: pd.DataFrame, shots: int, seed: int) -> pd.DataFrame:
-    """At most `shots` rows of each label, drawn with the seed, in the frame's order."""
+    """At most `shots` rows of each label (each rarest label of a row), drawn with the seed, in the frame's order."""
     rng = np.random.default_rng([seed, 2])
-    labels = frame["label"].map(str).to_numpy()
+    labels = _strata(frame["label"])
     keep: list[int] = []
     for label in sorted(set(labels)):
         keep.extend(rng.permutation(np.flatnonzero(labels == label))[:shots])
     return frame.iloc[sorted(keep)]
+
+
+def _strata(labels: pd.Series) -> np.ndarray:
+    """Each row's label; of several, the rarest, so that combinations that occur once are cut like all others."""
+    if not len(labels) or not isinstance(labels.iloc[0], list):
+        return np.asarray(labels.map(str))
+    count = labels.explode().value_counts()
+    return np.array([min(names, key=lambda name: (count[name], name), default="") for names in labels], dtype=object)

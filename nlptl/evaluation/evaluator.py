@@ -111,11 +111,7 @@ def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decisio
     predicted = _most_probable(probabilities, targets)
     report: dict[str, Any] = {"rows": len(targets), **quick_metrics(task, logits, targets)}
     ids = list(range(len(labels)))
-    precision, recall, f1, support = sk.precision_recall_fscore_support(targets, predicted, labels=ids, zero_division=0)
-    report["per_class"] = {
-        name: {"precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
-        for name, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)
-    }
+    report["per_class"] = _by_label(labels, targets, predicted)
     if targets.ndim == 1:
         report["confusion_matrix"] = sk.confusion_matrix(targets, predicted, labels=ids).tolist()
     report["decided"] = _decided(labels, targets, decision.apply(probabilities, labels)[0], decision)
@@ -150,10 +146,23 @@ def _decided(labels: list[str], targets: np.ndarray, decided: list[Any], decisio
             f"{how}_f1": float(sk.f1_score(targets > 0.5, table, average=how, zero_division=0)) if right else 0.0
             for how in ("macro", "micro")
         }
+        result["per_class"] = _by_label(labels, targets, table.astype(np.float32))
     else:
         there = sorted(set(wanted))
         result["macro_f1"] = float(sk.f1_score(wanted, decided, average="macro", labels=there, zero_division=0))
     return {**result, **decision.measures(wanted, decided), **({"note": decision.note} if decision.note else {})}
+
+
+def _by_label(labels: list[str], targets: np.ndarray, predicted: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Precision, recall, F1 and number of rows of each label; (N,) ids or (N, C) 0/1."""
+    from sklearn import metrics as sk
+
+    ids = list(range(len(labels)))
+    precision, recall, f1, support = sk.precision_recall_fscore_support(targets, predicted, labels=ids, zero_division=0)
+    return {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
+        for name, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)
+    }
 
 
 def _most_probable(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -104,6 +104,11 @@ class Run:
         return self._head.task.label_list()
 
     @property
+    def label_separator(self) -> str:
+        """What stands between several labels of a row in one cell."""
+        return self._head.task.label_separator
+
+    @property
     def text_columns(self) -> int:
         """Texts per row: one, or two for a pair task."""
         return len(self._head.task.text_columns)
@@ -255,8 +260,7 @@ class Run:
     def _answers(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:
         """The columns that predictions add to a table."""
         predictions = self.decide(probabilities, decision)
-        separator = self._head.task.label_separator
-        labels = [p.label if isinstance(p.label, str) else separator.join(p.label) for p in predictions]
+        labels = [p.label if isinstance(p.label, str) else self.label_separator.join(p.label) for p in predictions]
         columns: dict[str, Any] = {"predicted": labels, "score": [round(p.score, 6) for p in predictions]}
         if all_scores:
             rounded = probabilities.astype(float).round(6)

@@ -26,7 +26,7 @@ def results_table(metrics: dict[str, Any]) -> Table:
             table.add_row(name, *(shown(metrics[split].get(name)) for split in splits))
     policy = metrics[splits[-1]].get("decided")
     if policy and policy["policy"] != "argmax":
-        for name in ("accuracy", "macro_f1", "in_scope_kept", "out_of_scope_recall"):
+        for name in ("accuracy", "macro_f1", "micro_f1", "in_scope_kept", "out_of_scope_recall"):
             if policy.get(name) is not None:
                 label = f"{name} as decided ({policy['policy']})"
                 table.add_row(label, *(shown(metrics[split]["decided"].get(name)) for split in splits))
@@ -69,7 +69,7 @@ def time_table(metrics: dict[str, Any]) -> Table:
 
 
 def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
-    """Precision, recall and F1 of each label, the lowest F1 first.
+    """Precision, recall and F1 of each label, the lowest F1 first; for several labels a text, as decided.
 
     Args:
         report: the metrics of one split.
@@ -78,7 +78,8 @@ def per_class_table(report: dict[str, Any], most: int = 20) -> Table:
     table = Table(title=f"Labels, lowest F1 first (at most {most})", title_justify="left", box=None, pad_edge=False)
     for column in ("label", "precision", "recall", "f1", "rows"):
         table.add_column(column, justify="left" if column == "label" else "right")
-    worst = sorted(report["per_class"].items(), key=lambda item: item[1]["f1"])
+    labels = report["decided"].get("per_class", report["per_class"])
+    worst = sorted(labels.items(), key=lambda item: item[1]["f1"])
     for label, values in worst[:most]:
         table.add_row(label, *(shown(values[name]) for name in ("precision", "recall", "f1", "rows")))
     return table

@@ -110,7 +110,7 @@ def test_pairs_on_standard_input_stand_on_one_line(pairs):
     assert "Line 2 holds 1" in refused("predict", pairs.folder, "-", given="a film\tthe film\na film\n")
     assert "Line 1 holds 3" in refused("predict", pairs.folder, given="a\tb\tc\n")
     assert [r["label"] for r in records(pairs, "a film", "the film")] == [expected[0].label]
-    assert "without its partner" in refused("predict", pairs.folder, "a film")
+    assert "has no partner: 'a film'" in refused("predict", pairs.folder, "a film")
 
 
 def test_tsv_has_one_line_a_text_and_every_score(run):

@@ -68,11 +68,64 @@ def test_scores_are_no_names(cells):
     assert "holds scores" in form_fault(cells, SEVERAL, {})
 
 
-@pytest.mark.parametrize("cells", [["['joy', 'anger']", "['joy']"], ['["joy"]', "[]"], ["{'joy'}"]], ids=str)
-def test_lists_written_out_are_no_names(cells):
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("['joy', 'anger']", ["joy", "anger"]),
+        ('["joy", "\\u00e9"]', ["joy", "é"]),
+        ("('joy',)", ["joy"]),
+        ("{'b', 'a'}", ["a", "b"]),
+        (" [] ", []),
+        ("[3, 17]", ["3", "17"]),
+        ("a|b", ["a", "b"]),
+        ("|a||", ["a"]),
+        (["a", "b", "a"], ["a", "b"]),
+        (None, []),
+        ("", []),
+    ],
+)
+def test_several_labels_of_a_cell(cell, names):
+    assert form_fault([cell], SEVERAL, {}) is None
+    assert label_of(cell, SEVERAL, {}) == names
+
+
+@pytest.mark.parametrize(
+    "cell", ["['joy' 'anger']", "[joy, anger]", "[sic]", "{'joy': 1}", "[['a']]", "[" * 9000 + "]"]
+)
+def test_what_looks_like_a_list_and_is_none(cell):
+    assert "looks like a list, but neither JSON nor Python" in form_fault([cell, "a"], SEVERAL, {})
+
+
+def test_a_label_may_look_like_a_list_where_the_task_says_so():
+    task = TaskSpec(name="tags", description="d", kind="multi_label", labels=["[x]", "['y']"])
+    assert form_fault(["[x]", "['y']"], task, {}) is None
+    assert label_of("['y']", task, {}) == ["['y']"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "other"),
+    [
+        (["a;b", "a", "b;c"], "';'"),
+        (["a, b", "b", "a"], "','"),
+        (["a|b", "c", "b;c", "a"], "';'"),
+    ],
+)
+def test_another_separator_than_the_tasks_is_told(cells, other):
     fault = form_fault(cells, SEVERAL, {})
-    assert "is a list written out as text" in fault
-    assert "a|b" in fault
+    assert f"with {other} between them, but the task's label_separator is '|'" in fault
+    assert f"label_separator: {other}" in fault
+
+
+@pytest.mark.parametrize("cells", [["Austin, TX", "Salem, OR"], ["a|b", "b|c"], ["a; b", "a; c"], ["a", "b"]], ids=str)
+def test_other_signs_in_names_are_no_separators(cells):
+    assert form_fault(cells, SEVERAL, {}) is None
+
+
+def test_known_labels_tell_a_separator_from_a_letter():
+    task = TaskSpec(name="tags", description="d", kind="multi_label", labels=["a", "b", "a;b"])
+    assert form_fault(["a;b"], task, {}) is None
+    assert "with ';' between" in form_fault(["b;a"], task, {})
+    assert form_fault(["a;x"], task, {}) is None  # an unknown label, which the audit tells
 
 
 @pytest.mark.parametrize(

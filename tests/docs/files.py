@@ -14,6 +14,7 @@ import pandas as pd
 
 from nlptl.storage.paths import bundled
 from tests.conftest import sample
+from tests.docs import written
 
 CUT = {"train": 64, "validation": 32, "test": 32}
 """Rows of a cut sample."""
@@ -90,6 +91,25 @@ def tickets(path: Path) -> None:
     pd.DataFrame({"subject_line": rows["text"], "team": rows["label"].map(teams)}).to_csv(path, index=False)
 
 
+def answers(path: Path) -> None:
+    written.pairs().to_csv(path, index=False)
+
+
+def new_answers(path: Path) -> None:
+    written.pairs(12)[["question", "answer"]].to_csv(path, index=False)
+
+
+def topics(path: Path) -> None:
+    texts, found = written.mentions(400)
+    pd.DataFrame({"review": texts, "topics": [";".join(names) for names in found]}).to_csv(path, index=False)
+
+
+def topic_columns(path: Path) -> None:
+    texts, found = written.mentions(400)
+    states = {topic: [int(topic in names) for names in found] for topic in written.MENTIONED}
+    pd.DataFrame({"review": texts, **states}).to_csv(path, index=False)
+
+
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "reviews.csv": reviews,
     "new_reviews.csv": new_reviews,
@@ -103,6 +123,10 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "tickets.csv": tickets,
     "this-year.csv": this_year,
     "emails.csv": emails,
+    "answers.csv": answers,
+    "new_answers.csv": new_answers,
+    "topics.csv": topics,
+    "topic_columns.csv": topic_columns,
 }
 """Name in the page's folder -> what makes it there."""
 

@@ -189,14 +189,36 @@ def test_several_labels():
     assert scores.tolist() == [0.6, 0.3]
 
 
-def test_threshold_of_several_labels_maximises_micro_f1():
+def test_each_of_several_labels_has_the_threshold_of_its_best_f1():
     probabilities, targets = scored(3, several=True)
+    decision = fit_decision(task("threshold", kind="multi_label"), probabilities, targets)
+
+    def f1(label, cut):
+        return f1_score(targets[:, label], probabilities[:, label] >= cut)
+
+    for i, label in enumerate(LABELS):
+        best = max(f1(i, cut) for cut in probabilities[:, i])
+        assert f1(i, decision.thresholds[label]) == pytest.approx(best)
+    assert decision.note is None
+
+
+def test_thresholds_of_labels_are_what_predicts():
+    decision = EveryLabel(threshold=0.5, thresholds={"b": 0.2})
+    assert decision.apply(np.array([[0.4, 0.3], [0.6, 0.1]]), ["a", "b"])[0] == [["b"], ["a"]]
+
+
+def test_a_label_with_few_rows_has_the_common_threshold_which_maximises_micro_f1():
+    probabilities, targets = scored(3, several=True)
+    targets[np.flatnonzero(targets[:, 2])[FEWEST_ROWS - 1 :], 2] = 0.0
     decision = fit_decision(task("threshold", kind="multi_label"), probabilities, targets)
 
     def f1(cut):
         return f1_score(targets.ravel(), probabilities.ravel() >= cut)
 
-    assert f1(decision.threshold) == pytest.approx(max(f1(cut) for cut in probabilities.ravel()))
+    candidates = np.quantile(probabilities, np.linspace(0, 1, 99))
+    assert f1(decision.threshold) >= max(f1(cut) for cut in candidates)
+    assert set(decision.thresholds) == {"no", "yes"}
+    assert decision.note.startswith("'other': decided by the common threshold")
 
 
 def test_several_labels_without_enough_positives_stay_at_a_half():
@@ -215,7 +237,7 @@ def test_labels_that_validation_lacks_have_no_say_in_the_common_threshold():
     decision = fit_decision(task("threshold", kind="multi_label"), probabilities, targets)
     two = fit_decision(task("threshold", LABELS[:2], kind="multi_label"), probabilities[:, :2], targets[:, :2])
     assert decision.threshold == two.threshold < 0.9
-    assert "No validation row has 'other'" in decision.note
+    assert "'other': decided by the common threshold" in decision.note
     assert two.note is None
 
 
@@ -235,6 +257,7 @@ def test_a_threshold_of_zero_is_not_the_default():
         Threshold(threshold=0.5, label="yes", note="too few rows"),
         OutOfScope(threshold=1 / 3, label="é"),
         EveryLabel(threshold=0.5),
+        EveryLabel(threshold=0.5, thresholds={"é": 0.25}),
     ],
 )
 def test_json_round_trip(decision):
@@ -289,6 +312,8 @@ def test_every_fitted_policy_decides_the_same_after_json(name, kind):
         {"policy": "argmax", "note": ["a", "b"]},
         {"policy": "threshold", "threshold": float("nan")},
         {"policy": "threshold", "threshold": None, "label": "yes", "extra": 1},
+        {"policy": "multi_label", "threshold": 0.5, "thresholds": [0.5]},
+        {"policy": "multi_label", "threshold": 0.5, "thresholds": {"yes": "high"}},
     ],
 )
 def test_a_damaged_decision_is_refused(values):

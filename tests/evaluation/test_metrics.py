@@ -153,6 +153,9 @@ def test_report_of_several_labels():
     assert report["macro_f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
     assert set(report["per_class"]) == {"a", "b", "c"}
     decided = (scores >= 0.3).astype(int)
+    by_label = report["decided"].pop("per_class")
+    f1 = sk.f1_score(targets, decided, average=None)
+    assert [by_label[label]["f1"] for label in "abc"] == pytest.approx(f1)
     assert report["decided"] == {
         "policy": "multi_label",
         "threshold": 0.3,

@@ -43,7 +43,7 @@ def test_groups_are_the_intents_and_the_draft_becomes_a_task(chats, tmp_path):
         intent = gold[group.examples[0]]
         assert any(word in " ".join(INTENTS[intent]) for word in group.words[:3])
         assert group.name in (tmp_path / "out" / "groups.md").read_text()
-    task = draft_task("chats", tmp_path / "out" / "draft.csv", tmp_path / "tasks")
+    task = draft_task("chats", tmp_path / "out" / "draft.csv", tmp_path / "tasks").task
     assert task.label_list() == sorted(group.name for group in found.groups)
     assert (task.text_columns, task.label_column) == (["text"], "label")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from nlptl.errors import ArtifactError
 from nlptl.evaluation.decisions.policy import Decision
 from nlptl.tasks import TaskSpec
 
@@ -36,12 +38,15 @@ class Argmax(Decision):
 
 @dataclass(frozen=True, kw_only=True)
 class EveryLabel(Decision):
-    """Every label whose probability reaches the threshold: what policies come to for several labels at once.
+    """Every label whose probability reaches its threshold: what policies come to for several labels at once.
 
     It has no entry in the registry: a task asks for `argmax` (0.5) or `threshold` (fitted).
     """
 
     policy: ClassVar[str] = "multi_label"
+
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Label -> threshold of its own; the others have the common `threshold`."""
 
     @classmethod
     def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
@@ -50,6 +55,18 @@ class EveryLabel(Decision):
     def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
         import numpy as np
 
-        chosen = probabilities >= (0.5 if self.threshold is None else self.threshold)
+        common = 0.5 if self.threshold is None else self.threshold
+        chosen = probabilities >= np.array([self.thresholds.get(label, common) for label in labels])
         names = [[labels[i] for i in np.flatnonzero(row)] for row in chosen]
         return names, probabilities.max(1, initial=0.0)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        own = values.get("thresholds", {})
+        if not isinstance(own, dict) or not all(_is_number(number) for number in own.values()):
+            raise ArtifactError(f"decision.json is damaged: thresholds is {own!r}, not a number for each label.")
+        return super().from_json(values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

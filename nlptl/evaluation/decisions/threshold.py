@@ -20,9 +20,12 @@ HALF = 0.5
 class Threshold(Decision):
     """The positive label where its probability reaches the threshold, else the most probable of the others.
 
-    For several labels at once: every label that reaches one common threshold. The threshold is the one with the best F1
-    of the positive label (of all label decisions together, for several labels) on validation. It stays at 0.5 where
-    validation has fewer than `FEWEST_ROWS` rows with the label or without it: fitted on so few it is an accident.
+    The threshold is the one with the best F1 of the positive label on validation. It stays at 0.5 where validation has
+    fewer than `FEWEST_ROWS` rows with the label or without it: fitted on so few it is an accident.
+
+    For several labels at once: every label that reaches its own threshold, the one with its best F1. A label with fewer
+    than `FEWEST_ROWS` rows on either side has the common threshold, the one with the best F1 of all label decisions
+    together; where even these are too few, 0.5.
     """
 
     policy: ClassVar[str] = "threshold"
@@ -57,18 +60,27 @@ class Threshold(Decision):
 
 
 def _of_several(labels: list[str], probabilities: np.ndarray, wanted: np.ndarray) -> EveryLabel:
-    """One threshold for all labels, from the labels that validation has at all."""
+    """A threshold for each label with enough rows, and a common one for the others, from all that validation has."""
     import numpy as np
 
     seen = np.asarray(wanted.any(0))
-    unseen = [label for label, there in zip(labels, seen.tolist(), strict=True) if not there]
-    wanted, scores = wanted[:, seen].ravel(), probabilities[:, seen].ravel()
-    lacking = _lacking(wanted, "labels given to rows", "labels not given to rows")
+    pooled, scores = wanted[:, seen].ravel(), probabilities[:, seen].ravel()
+    lacking = _lacking(pooled, "labels given to rows", "labels not given to rows")
     if lacking:
         return EveryLabel(threshold=HALF, note=lacking)
-    named = ", ".join(map(repr, unseen[:10])) + (f" and {len(unseen) - 10} more" if len(unseen) > 10 else "")
-    note = f"No validation row has {named}: the common threshold was fitted without these labels." if unseen else None
-    return EveryLabel(threshold=best_f1_threshold(scores, wanted), note=note)
+    common = best_f1_threshold(scores, pooled)
+    positives = wanted.sum(0)
+    enough = np.minimum(positives, len(wanted) - positives) >= FEWEST_ROWS
+    own = {labels[i]: best_f1_threshold(probabilities[:, i], wanted[:, i]) for i in np.flatnonzero(enough)}
+    few = [label for label in labels if label not in own]
+    named = ", ".join(map(repr, few[:10])) + (f" and {len(few) - 10} more" if len(few) > 10 else "")
+    note = (
+        f"{named}: decided by the common threshold {common:.2f}, since validation has fewer than the {FEWEST_ROWS} "
+        "rows with the label, or without it, that fitting one of its own needs."
+        if few
+        else None
+    )
+    return EveryLabel(threshold=common, thresholds=own, note=note)
 
 
 def _lacking(wanted: np.ndarray, with_it: str, without_it: str) -> str | None:
