@@ -42,8 +42,9 @@ def main() -> None:
                     write(RESULTS, rows)
     for method in METHODS:
         scores = [100 * row["test_accuracy"] for row in rows if row["method"] == method]
-        if len(scores) > 1:
-            print(f"| {method} | {statistics.mean(scores):.1f} ± {statistics.stdev(scores):.1f} |")
+        if scores:
+            spread = f" ± {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
+            print(f"| {method} | {statistics.mean(scores):.1f}{spread} | {len(scores)} seed(s) |")
 
 
 def measure(method: str, seed: int, corpus: Path) -> Row:
