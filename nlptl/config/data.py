@@ -47,6 +47,9 @@ class DataConfig(Record):
     """Label in the data -> label of the task; empty (`3=`, or None in Python) leaves rows with that label out."""
     shots: Positive | None = None
     """Keep this many rows per label, drawn with the seed: of train, and of validation where the data bring one."""
+    label_names: bool | None = None
+    """Learn from each label's name too, as one more training text (of `card_arrival`: card arrival). None: with
+    `shots`, one label and one text to a row. Names that are no words, such as `LABEL_0`, are left aside."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation where there is none (twice that with `shots`)."""
     test_fraction: Fraction = 0.2

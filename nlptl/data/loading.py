@@ -12,6 +12,7 @@ from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
 from nlptl.data.label_columns import gather_label_columns
+from nlptl.data.label_names import with_label_names
 from nlptl.data.labels import form_fault, label_name, label_of
 from nlptl.data.sources import Source, check_text_columns, column_fault, open_source
 from nlptl.data.splits import cut, draw_shots
@@ -80,6 +81,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         if frames[split].empty:
             audit.faults.append(f"the {split} split has no rows")
     audit.stop_if_faulty()
+    frames["train"] = with_label_names(frames, task, config.label_names, bool(config.shots))
     train, validation, test = (frames[name].reset_index(drop=True) for name in ("train", "validation", "test"))
     read_as = {
         "text_columns": source.text_columns,

@@ -52,6 +52,7 @@ RULES = (
         "the texts are those of a task (data.source, data.text_columns, data.encoding)",
     ),
     Rule(("data.*",), lambda c: c.task is not None, "it belongs to the texts of a task (task)"),
+    Rule(("data.label_names",), lambda c: False, "labels' names are learned from beside labelled texts (nlptl train)"),
     Rule(
         ("data.target", "data.target_test"),
         lambda c: False,

@@ -55,7 +55,8 @@ class TextSource:
 
     def _task_texts(self) -> list[str]:
         task = load_task(str(self.config.task), self.config.tasks_dir)
-        train = load_splits(task, self.config.data, self.config.seed, self.given).train
+        data = self.config.data.model_copy(update={"label_names": False})
+        train = load_splits(task, data, self.config.seed, self.given).train
         columns = [name for name in ("text", "text_pair") if name in train]
         return [text for name in columns for text in train[name]]
 

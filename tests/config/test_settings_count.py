@@ -123,6 +123,7 @@ ELSEWHERE = {
     "data.target": "tests/data/test_domains.py",
     "data.target_test": "tests/data/test_domains.py",
     "data.label_map": "tests/data/test_loading.py",
+    "data.label_names": "tests/data/test_label_names.py",
     "data.bad_rows": "tests/data/test_loading.py",
     "data.delimiter": "tests/data/files/test_delimited.py",
     "data.quotes": "tests/data/files/test_delimited.py",

@@ -73,7 +73,7 @@ def test_fractions():
 
 
 def test_shots_take_validation_from_themselves():
-    splits = load(table(200), shots=10)
+    splits = load(table(200), shots=10, label_names=False)
     assert splits.sizes() == {"train": 16, "validation": 4, "test": 40}
     assert splits.train["label"].value_counts().to_dict() == {"bad": 8, "good": 8}
     assert texts(splits)["test"] == texts(load(table(200)))["test"]
@@ -82,7 +82,7 @@ def test_shots_take_validation_from_themselves():
 def test_shots_hold_for_a_validation_split_that_the_data_bring():
     given = {"train": table(100), "validation": table(60).assign(text=lambda t: "v " + t["text"]), "test": table(30)}
     given["test"]["text"] = "t " + given["test"]["text"]
-    splits = load(given, shots=8)
+    splits = load(given, shots=8, label_names=False)
     assert splits.sizes() == {"train": 16, "validation": 16, "test": 30}
     assert splits.validation["label"].value_counts().to_dict() == {"bad": 8, "good": 8}
 

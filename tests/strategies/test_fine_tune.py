@@ -197,9 +197,10 @@ def test_few_shots_are_refitted_on_train_and_validation(train, tiny, obvious, tm
     monkeypatch.setattr(steps, "fit", counting)
     settings = {"data.shots": 8, "training.epochs": 6, "training.learning_rate": 1e-2}
     run = train("sentiment", obvious, tmp_path / "run", settings, mode="full", checkpoint=tiny["roberta"]).run
-    assert run.metrics["data"]["train"] == 16
+    rows = 16 + 2  # and the names of both labels
+    assert run.metrics["data"]["train"] == rows
     assert run.metrics["training"]["best_epoch"] > 0
-    assert sizes == [16, 16 + 16]
+    assert sizes == [rows, rows + 16]
 
 
 def test_bf16_runs_and_is_saved_in_float32(train, tiny, obvious, tmp_path):
