@@ -25,7 +25,7 @@ from typing import Any
 
 from measuring import HERE, markdown
 from records import Row, in_order, is_measured, put_into, read, surroundings, versions_and_dates, write
-from studies import Comparison, compared, mean_and_spread
+from studies import mean_and_spread
 
 FRAUD = {"truthful": "legitimate", "deceptive": "fraud", "ham": "legitimate", "spam": "fraud", "smishing": "fraud"}
 CORPORA: dict[str, dict[str, Any]] = {
@@ -64,7 +64,8 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     },
 }
 """Name -> settings beside those of before."""
-REFERENCE = "before"
+REFERENCE, SEEDS = "before", 3
+WHOLE = len(CORPORA) * len(SIZES) * len(CANDIDATES) * SEEDS
 MARKER = "schedule"
 PACKAGES = ("nlptl", "torch", "transformers", "scikit-learn")
 RESULTS = HERE / "results" / "schedule.json"
@@ -95,7 +96,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="training rows")
     parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
-    parser.add_argument("--seeds", type=int, default=3, help=f"seeds from {FIRST_SEED} up (default 3)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds from {FIRST_SEED} up (default {SEEDS})")
     parser.add_argument("--output", type=Path, default=RESULTS, help="default: schedule.json in benchmarks/results")
     parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
     parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
@@ -189,7 +190,7 @@ def table(rows: list[Row]) -> str:
     for cell in cells:
         there = {name: [row for row in rows if row["candidate"] == name and shown(row) == cell] for name in candidates}
         lines.append([cell, *(mean_and_spread([row["score"] for row in there[name]]) for name in candidates)])
-    said = [f"- {sentence}" for sentence in compared(comparisons(rows, candidates))]
+    said = [f"- {sentence}" for sentence in over_corpora(rows, candidates)]
     return "\n".join([markdown(["corpus, rows", *candidates], lines), "", "; ".join(notes(rows)) + ".", "", *said])
 
 
@@ -198,27 +199,30 @@ def shown(row: Row) -> str:
     return f"{row['corpus']}, {row['size']}"
 
 
-def comparisons(rows: list[Row], candidates: list[str]) -> list[Comparison]:
-    """Each candidate against the reference; one pair per corpus, the mean of its draws of all sizes that both have."""
+def over_corpora(rows: list[Row], candidates: list[str]) -> list[str]:
+    """Each candidate against the reference: the mean difference over corpora, of all draws that both have."""
+    from nlptl.evaluation.significance import corrected, over_seeds, p_text
+
     scores = {(row["candidate"], row["corpus"], row["size"], row["seed"]): row["score"] for row in rows}
-    found = []
-    for name in candidates:
-        pairs: dict[str, list[tuple[float, float]]] = {}
-        for (candidate, *place), score in scores.items():
-            before = scores.get((REFERENCE, *place))
-            if candidate == name != REFERENCE and before is not None:
-                pairs.setdefault(str(place[0]), []).append((score, before))
-        if pairs:
-            sides = ([statistics.mean(pair[side] for pair in each) for each in pairs.values()] for side in (0, 1))
-            found.append(Comparison(f"{name} over {len(pairs)} corpora", next(sides), REFERENCE, next(sides)))
-    return found
+    differences: dict[str, dict[str, list[float]]] = {name: {} for name in candidates if name != REFERENCE}
+    for (candidate, *place), score in scores.items():
+        before = scores.get((REFERENCE, *place))
+        if candidate != REFERENCE and before is not None:
+            differences[candidate].setdefault(str(place[0]), []).append(score - before)
+    means = {name: [statistics.mean(each) for each in found.values()] for name, found in differences.items() if found}
+    tests = corrected([over_seeds(each, [0.0] * len(each)) for each in means.values()])
+    return [
+        f"{name} against {REFERENCE}: {100 * test.mean:+.2f} over {len(differences[name])} corpora "
+        f"({'too few to test' if test.p is None else p_text(test.p)})"
+        for name, test in zip(means, tests, strict=True)
+    ]
 
 
 def notes(rows: list[Row]) -> list[str]:
     """Below the table: what a cell says, machine, versions, date."""
     return [
         "Percent of the development rows (macro F1 for op_spam and sms_phishing): mean ± standard deviation over draws",
-        "draws: " + str(len({row["seed"] for row in rows})),
+        f"{len(rows)} of the {WHOLE} cases of the whole study; draws: {len({row['seed'] for row in rows})}",
         "machine: " + " / ".join(in_order(f"{row['machine']} ({row['device']}, {row['precision']})" for row in rows)),
         *versions_and_dates(rows),
     ]
