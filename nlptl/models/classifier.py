@@ -33,8 +33,6 @@ class Classifier(EncoderModel):
     """
 
     pooling: str
-    continued: tuple[Any, ...] | list[Any] = ()
-    """The PEFT model around the encoder, where an earlier run's adapter is trained on; not a module of its own."""
 
     def __init__(self) -> None:
         super().__init__()

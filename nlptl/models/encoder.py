@@ -41,6 +41,9 @@ class Trainable(nn.Module):
 class EncoderModel(Trainable):
     """A transformer encoder and what stands on it."""
 
+    continued: tuple[Any, ...] | list[Any] = ()
+    """The PEFT model around the encoder, where an earlier run's adapter is trained on; not a module of its own."""
+
     @property
     def encoder(self) -> Any:
         """The transformer, a transformers PreTrainedModel."""

@@ -26,6 +26,7 @@ ANY = {
     "runtime.progress",
     "runtime.cache_limit",
     "baseline.compare",
+    "via.compare",
 }
 
 
