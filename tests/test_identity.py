@@ -64,7 +64,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "multi_task.sources": {"multi_task.sources": {}},
     "multi_task.label_maps": {"multi_task.label_maps": {}},
     "multi_task.weights": {"multi_task.weights": {}},
-    "via.sources": {"via.sources": ["other.csv"]},
+    "via.sources": {"via.sources": ["{rows}/train.csv"]},
     "via.text_columns": {"via.text_columns": ["other"]},
     "via.label_column": {"via.label_column": "other"},
     "runtime.precision": {"runtime.precision": "bf16"},
@@ -198,6 +198,8 @@ def reach_training(places: dict[str, str], tmp_path: Path, monkeypatch: pytest.M
         }
         named = {**places, "new": str(tmp_path / "elsewhere")}
         values = {k: v.format(**named) if isinstance(v, str) else v for k, v in values.items()}
+        if "via.sources" in values:
+            values["via.sources"] = [source.format(**named) for source in values["via.sources"]]
         with suppress(_Learning):
             train_config(load_config(None, **values))
 
