@@ -21,7 +21,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return importlib.import_module
 
 
-@pytest.mark.parametrize("name", ["accuracy", "samples"])
+@pytest.mark.parametrize("name", ["accuracy", "samples", "schedule"])
 def test_the_page_shows_the_table_of_the_measured_rows(script, name):
     benchmark = script(name)
     rows = benchmark.read(ROOT / "benchmarks" / "results" / f"{name}.json")
