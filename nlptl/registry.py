@@ -195,6 +195,10 @@ STRATEGIES: Registry[Any] = Registry(
             "for few labels: draw texts to learned prototypes of their labels",
         ),
         "soup": ("nlptl.strategies.catalogue:SOUP", "average the weights of several seeds (Wortsman et al. 2022)"),
+        "distillation": (
+            "nlptl.strategies.catalogue:DISTILLATION",
+            "several models, runs or seeds, teach one (Hinton et al. 2015)",
+        ),
         "domain_adaptation": (
             "nlptl.strategies.catalogue:DOMAIN_ADAPTATION",
             "labels of one domain, texts alone of another",

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from nlptl.config.run import RunConfig
 
-SECTION_OF_STRATEGY = {"contrastive": ("contrastive",), "soup": ("soup",), "domain_adaptation": ("adaptation",)}
+SECTION_OF_STRATEGY = {
+    "contrastive": ("contrastive",),
+    "soup": ("soup",),
+    "distillation": ("distillation",),
+    "domain_adaptation": ("adaptation",),
+}
 """The sections that only one strategy reads. An outside strategy names those that it reads as `sections`."""
 ALIGNING = ("coral", "mmd", "dann")
 
@@ -120,7 +125,18 @@ RULES = (
         harmless=True,
     ),
     Rule(
-        ("mode", "strategy", "checkpoint", "model.*", "lora.*", "probe.*", "contrastive.*", "soup.*", "adaptation.*"),
+        (
+            "mode",
+            "strategy",
+            "checkpoint",
+            "model.*",
+            "lora.*",
+            "probe.*",
+            "contrastive.*",
+            "soup.*",
+            "distillation.*",
+            "adaptation.*",
+        ),
         lambda s: not s.is_baseline,
         "the baseline {baseline} has no encoder",
     ),
@@ -208,6 +224,17 @@ RULES = (
     Rule(("lora.*",), lambda s: s.has_adapters, "mode {mode} has no adapters"),
     # Sections of one strategy.
     Rule(("contrastive.*",), lambda s: "contrastive" in s.sections, "it belongs to strategy contrastive"),
+    Rule(("distillation.*",), lambda s: "distillation" in s.sections, "it belongs to strategy distillation"),
+    Rule(
+        ("distillation.members",),
+        lambda s: not s.config.distillation.teachers,
+        "the teachers are named (distillation.teachers)",
+    ),
+    Rule(
+        ("distillation.layers",),
+        lambda s: not s.has_adapters,
+        "mode {mode} saves its adapters alone, and the checkpoint has all layers",
+    ),
     Rule(("soup.*",), lambda s: "soup" in s.sections, "it belongs to strategy soup"),
     Rule(
         ("adaptation.*", "data.target", "data.target_test"),

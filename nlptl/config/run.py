@@ -15,7 +15,14 @@ from nlptl.config.data import DataConfig
 from nlptl.config.model import LoraSettings, ModelConfig, ProbeConfig
 from nlptl.config.records import NOTHING, Record, validate
 from nlptl.config.runtime import RuntimeConfig
-from nlptl.config.strategies import AdaptationConfig, ContrastiveConfig, MultiTaskConfig, SoupConfig, ViaConfig
+from nlptl.config.strategies import (
+    AdaptationConfig,
+    ContrastiveConfig,
+    DistillationConfig,
+    MultiTaskConfig,
+    SoupConfig,
+    ViaConfig,
+)
 from nlptl.config.training import ResolvedTraining, TrainingConfig
 from nlptl.errors import unknown
 from nlptl.registry import STRATEGIES
@@ -50,8 +57,8 @@ class RunConfig(Record):
     mode: str = "full"
     """full, lora or feature_extraction; `baseline` in the run.yaml of a baseline, which trains no encoder."""
     strategy: str | None = None
-    """fine_tune, contrastive, soup or domain_adaptation. None: contrastive in mode full with `data.shots` up to 50
-    and one label per text, else fine_tune."""
+    """fine_tune, contrastive, soup, distillation or domain_adaptation. None: contrastive in mode full with `data.shots`
+    up to 50 and one label per text, else fine_tune."""
     checkpoint: str | None = None
     """A checkpoint's name, a Hub id (optionally `id@revision`), or a folder: of a checkpoint, a pre-training, or a
     finished run, whose encoder it then is. None: the task's."""
@@ -69,6 +76,7 @@ class RunConfig(Record):
     training: TrainingConfig = TrainingConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
     soup: SoupConfig = SoupConfig()
+    distillation: DistillationConfig = DistillationConfig()
     multi_task: MultiTaskConfig = MultiTaskConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     via: ViaConfig = ViaConfig()

@@ -97,3 +97,20 @@ class ViaConfig(Record):
     """Of the sources. None: `label`."""
     compare: bool = Field(default=True, json_schema_extra=NOTHING)
     """Also learn the task straight from the checkpoint, with the same seed and rows, and report the difference."""
+
+
+class DistillationConfig(Record):
+    """`strategy: distillation` (Hinton et al. 2015): several models teach one."""
+
+    teachers: list[str] = []
+    """Finished runs of any kind, with the same labels. None named: trainings of other seeds within this run."""
+    members: Positive = 3
+    """Where no teachers are named: trainings with seeds `seed`, `seed` + 1, ... that teach."""
+    texts: str | None = None
+    """A file or folder of texts without labels, of which the teachers' answers are learned as well."""
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Logits are divided by it, so that what the teachers think of the other labels counts more."""
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the teachers' answers in the loss of a row with a label; the rest is the label's."""
+    layers: Positive | None = None
+    """Layers of the checkpoint's encoder that the student keeps, evenly spaced; mode full only. None: all."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nlptl.errors import ConfigError
 from nlptl.kernels import OFF, KernelSettings, packing
 from nlptl.storage.json_files import write_json
 
@@ -105,6 +106,32 @@ def put_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in weights.items():
             own[name].copy_(tensor)
+
+
+def keep_layers(model: EncoderModel, layers: int) -> None:
+    """Let an encoder keep so many of its layers, evenly spaced, the first and the last among them (Sanh et al. 2019).
+
+    Args:
+        model: changed in place.
+        layers: from 1 to as many as it has.
+
+    Raises:
+        ConfigError: more layers than there are, or an architecture whose layers are no plain list.
+    """
+    depth = model.depth
+    homes = [
+        (parent, name, child)
+        for parent in model.encoder.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.ModuleList) and len(child) == depth
+    ]
+    if layers > depth or len(homes) != 1:
+        what = f"has {depth} layers" if layers > depth else "does not hold its layers in one list"
+        raise ConfigError(f"{layers} layers are to be kept (distillation.layers), but the encoder {what}.")
+    ((parent, name, child),) = homes
+    kept = torch.linspace(0, depth - 1, layers).round().long().tolist() if layers > 1 else [0]
+    setattr(parent, name, nn.ModuleList(child[i] for i in kept))
+    model.config.num_hidden_layers = layers
 
 
 def write_pooling(folder: Path, pooling: str, width: int) -> None:

@@ -63,6 +63,7 @@ CONTRASTIVE = Strategy(
     trains_encoder=True,
     defaults={"full": {"training.epochs": 6, "training.learning_rate": 2e-4}, "lora": {"training.epochs": 6}},
 )
+DISTILLATION = Strategy("nlptl.strategies.distillation", trains_encoder=True)
 SOUP = Strategy("nlptl.strategies.soup", trains_encoder=True)
 DOMAIN_ADAPTATION = Strategy(
     "nlptl.strategies.adaptation.domain_adaptation",

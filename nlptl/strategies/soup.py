@@ -42,10 +42,10 @@ def learn(job: Job, state: StateFolder) -> Trained:
     members, runs = [], []
     for number, seed in enumerate(seeds, 1):
         log.info(f"Soup: member {number} of {len(seeds)}, seed {seed}")
-        weights, progress = _member(job, head, state, seed)
+        weights, progress = train_member(job, head, state, seed)
         members.append(weights)
         runs.append(progress)
-    classifier, mode = _started(job, head)
+    classifier, mode = started(job, head)
     chosen, notes = _compose(job, classifier, members)
     validation = split_logits(job, classifier, "validation")
     if job.config.training.refit:
@@ -54,7 +54,7 @@ def learn(job: Job, state: StateFolder) -> Trained:
         members = [
             _again(job, head, StateFolder(state.folder / f"member-{seeds[i]}"), runs[i], seeds[i]) for i in chosen
         ]
-        classifier, mode = _started(job, head)
+        classifier, mode = started(job, head)
         put_weights(classifier, average(members))
     if head is not None:
         notes["probe_regularisation"] = head.regularisation
@@ -68,20 +68,21 @@ def average(members: list[Weights]) -> Weights:
     return {name: torch.stack([weights[name] for weights in members]).mean(0) for name in members[0]}
 
 
-def _started(job: Job, head: LinearHead | None) -> tuple[Classifier, Mode]:
+def started(job: Job, head: LinearHead | None) -> tuple[Classifier, Mode]:
+    """A fresh classifier with its head, in its mode."""
     classifier, mode = fresh_classifier(job), job.fresh_mode()
     start(job, classifier, head, mode)
     return classifier, mode
 
 
-def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) -> tuple[Weights, Progress]:
+def train_member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) -> tuple[Weights, Progress]:
     """One training's best weights; from the run folder where it was finished before."""
     finished = StateFolder(state.folder / f"finished-{seed}")
     before = finished.load_finished()
     job.runtime.barrier()  # before anybody writes there
     if before is not None:
         return before
-    classifier, _ = _started(job, head)
+    classifier, _ = started(job, head)
     ongoing, rows = StateFolder(state.folder / f"member-{seed}"), labelled_examples(job, job.part)
     progress = train(job, classifier, rows, ongoing, judge_of(job, classifier), job.task.metric, seed)
     weights = trainable_weights(classifier)
@@ -93,7 +94,7 @@ def _member(job: Job, head: LinearHead | None, state: StateFolder, seed: int) ->
 
 
 def _again(job: Job, head: LinearHead | None, state: StateFolder, progress: Progress, seed: int) -> Weights:
-    classifier, _ = _started(job, head)
+    classifier, _ = started(job, head)
     train_again(job, classifier, labelled_examples(job, job.part, "both"), state, progress, job.task.metric, seed)
     return trainable_weights(classifier)
 

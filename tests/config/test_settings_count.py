@@ -116,6 +116,10 @@ ELSEWHERE = {
             "compare",
         )
     },
+    **{
+        f"distillation.{name}": "tests/strategies/test_distillation.py"
+        for name in ("teachers", "members", "texts", "temperature", "weight", "layers")
+    },
     "decision.reject": "tests/evaluation/test_decision_settings.py",
     "decision.keep": "tests/evaluation/test_decision_settings.py",
     "output": "tests/test_api.py::test_python_data_is_as_good_as_files",
