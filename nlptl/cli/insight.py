@@ -132,36 +132,56 @@ def rank(
             panel=HOW,
             among="checkpoints",
             metavar="NAME|ID|DIR[,...]",
-            help="The candidates: names, Hub ids or folders. Can be repeated.",
+            help="The candidates: names, Hub ids or folders, also of finished runs. Can be repeated.",
+        ),
+    ] = None,
+    sources: Annotated[
+        list[str] | None,
+        option(
+            "--source",
+            "--sources",
+            panel=HOW,
+            metavar="FILE|DIR[,...]",
+            help="Other data that might be learned first (train --via), ranked by the nearness of their texts. Can be "
+            "repeated.",
         ),
     ] = None,
     seed: Seed = None,
     settings: Settings = None,
     output: Output = None,
 ) -> None:
-    """Rank candidate checkpoints for a task before training any: linear probe and LogME on frozen features.
+    """Rank checkpoints and other data for a task before training any, on frozen features.
+
+    Checkpoints by a linear probe and LogME; other data by the nearness of their texts.
 
     Examples:
 
       nlptl rank sentiment --checkpoints minilm,bert-base,my-encoder/
 
+      nlptl rank chatbot-intent --data mine/ --sources clinc150/,banking77/
+
       nlptl rank fraud-text --checkpoint minilm --checkpoint roberta-base --data sms.csv --label-map ham=legitimate
     """
-    candidates = listed(checkpoints)
+    candidates, named = listed(checkpoints), listed(sources)
     refuse_loose_words("nlptl rank", "--checkpoints", candidates, [task, *(words or [])], tasks_dir)
-    if not candidates:
-        raise ConfigError("There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A,B,C")
+    if not candidates and not named:
+        raise ConfigError(
+            "There is no checkpoint to rank. Write: nlptl rank TASK --checkpoints A,B,C (or --sources DATA,DATA)"
+        )
     from nlptl.verbs.look_request import LOOKED_AT
 
     asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
     chosen = {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked}
     config = configured(None, settings, chosen, reads=(*LOOKED_AT, "model.pooling"))
-    from nlptl.explore.ranking import rank_checkpoints
     from nlptl.reports.tables import rows_table
     from nlptl.storage.json_files import write_json
+    from nlptl.verbs.insight import rank_candidates
 
-    ranking = rank_checkpoints(config, candidates, None, rows)
-    out.print(rows_table(ranking.rows, f"Candidates, most promising first (probe: {ranking.metric} on validation)"))
+    ranking = rank_candidates(config, candidates, named, None, rows)
+    if ranking.rows:
+        out.print(rows_table(ranking.rows, f"Candidates, most promising first (probe: {ranking.metric} on validation)"))
+    if ranking.sources:
+        out.print(rows_table(ranking.sources, "Other data, the nearest texts first (cosine of the mean vectors)"))
     if output is not None:
-        write_json(output, {"metric": ranking.metric, "candidates": ranking.rows})
+        write_json(output, {"metric": ranking.metric, "candidates": ranking.rows, "sources": ranking.sources})
         out.print(f"Written to {output}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nlptl.config.run import RunConfig
@@ -24,6 +24,8 @@ class Ranking:
     rows: list[dict[str, Any]]
     """A row per candidate: checkpoint, probe (the metric on validation), loss (of the probe on validation), log_me,
     parameters and seconds."""
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    """A row per data set that might be learned first, the nearest first: `nlptl.explore.sources.rank_sources`."""
 
     @property
     def order(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,9 @@ from nlptl.config.run import RunConfig
 from nlptl.data.given import data_of_one_task
 from nlptl.explore.layers import LayerReport, probe_layers
 from nlptl.explore.ranking import Ranking, rank_checkpoints
+from nlptl.explore.sources import rank_sources
 from nlptl.inference.predictor import Run
+from nlptl.tasks import load_task
 from nlptl.verbs.look_request import LOOKED_AT, of_run
 from nlptl.verbs.request import checked_config, present
 
@@ -77,6 +80,7 @@ def rank(
     task: str | None = None,
     checkpoints: str | Path | Sequence[str | Path] = (),
     *,
+    sources: str | Path | Sequence[str | Path] = (),
     data: Any = None,
     text_column: str | int | Sequence[str | int] | None = None,
     label_column: str | int | None = None,
@@ -93,7 +97,9 @@ def rank(
 
     Args:
         task: name of a registered task.
-        checkpoints: names, Hub ids or folders.
+        checkpoints: names, Hub ids or folders, also of finished runs.
+        sources: files or folders of other data, ranked as what might be learned first (`via` of `nlptl.train`); see
+            `nlptl.explore.sources.rank_sources`.
         data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
         max_length: tokens that are read of a text at once; auto: as many as 99 of 100 training texts have.
         rows: of each split that are used, drawn with the seed.
@@ -115,8 +121,25 @@ def rank(
         "tasks_dir": tasks_dir,
     }
     values, faults = settings_by_key(keywords, settings)
-    sources, given = data_of_one_task(data)
+    paths, given = data_of_one_task(data)
     reads = (*LOOKED_AT, "model.pooling")
-    config = checked_config(None, {**values, **sources}, reads=reads, faults=faults)
-    named = [checkpoints] if isinstance(checkpoints, str | Path) else checkpoints
-    return rank_checkpoints(config, [str(name) for name in named], given, rows)
+    config = checked_config(None, {**values, **paths}, reads=reads, faults=faults)
+    return rank_candidates(config, _names(checkpoints), _names(sources), given, rows)
+
+
+def rank_candidates(
+    config: RunConfig, checkpoints: Sequence[str], sources: Sequence[str], given: Any = None, rows: int = 2000
+) -> Ranking:
+    """Checkpoints and sources that are named, ranked each among themselves; see `rank`.
+
+    Raises:
+        NlptlError: nothing is named, or something cannot be used.
+    """
+    ranking = Ranking(load_task(config.task, config.tasks_dir).metric, [])
+    if checkpoints or not sources:
+        ranking = rank_checkpoints(config, checkpoints, given, rows)
+    return replace(ranking, sources=rank_sources(config, sources, given, rows) if sources else [])
+
+
+def _names(given: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(name) for name in ([given] if isinstance(given, str | Path) else given)]
