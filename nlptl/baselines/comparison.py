@@ -100,10 +100,6 @@ def _facts(folder: Path, metrics: dict[str, Any], metric: str) -> dict[str, Any]
         "right": {
             "run": float(run.mean()),
             "baseline": float(other.mean()),
-            "difference": found.mean,
-            "standard_error": found.standard_error,
-            "margin": found.margin,
-            "p": found.p,
-            "rows": found.rows,
+            **found.noted(),
         },
     }

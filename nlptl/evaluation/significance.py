@@ -7,8 +7,9 @@ side, and only from three seeds on: two differences say next to nothing of their
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,23 @@ class Difference:
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval; None where there is no spread to tell."""
         return None if self.margin is None else (self.mean - self.margin, self.mean + self.margin)
+
+    def noted(self) -> dict[str, Any]:
+        """What `metrics.json` keeps of a comparison of two models on the same rows; `of_rows` reads it."""
+        return {
+            "difference": self.mean,
+            "standard_error": self.standard_error,
+            "margin": self.margin,
+            "p": self.p,
+            "rows": self.rows,
+        }
+
+    @classmethod
+    def of_rows(cls, noted: Mapping[str, Any]) -> Difference:
+        """The comparison that `noted` gave."""
+        return cls(
+            noted["difference"], noted["standard_error"], noted["margin"], noted["p"], seeds=None, rows=noted["rows"]
+        )
 
     @property
     def outcome(self) -> str:

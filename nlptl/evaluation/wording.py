@@ -39,9 +39,7 @@ def forgetting_sentences(facts: dict[str, Any]) -> str:
     Args:
         facts: the section `forgetting` of `metrics.json`.
     """
-    found = Difference(
-        facts["difference"], facts["standard_error"], facts["margin"], facts["p"], seeds=None, rows=facts["rows"]
-    )
+    found = Difference.of_rows(facts)
     verdict = {WORSE: "clearly fewer are right: some was forgotten", BETTER: "clearly more are right"}
     evidence = "" if found.p is None else f" ({p_text(found.p)})"
     said = [
@@ -67,14 +65,7 @@ def via_sentences(facts: dict[str, Any]) -> str:
         facts: the section `via` of `metrics.json`, with its comparison.
     """
     compared = facts["comparison"]
-    found = Difference(
-        compared["difference"],
-        compared["standard_error"],
-        compared["margin"],
-        compared["p"],
-        seeds=None,
-        rows=compared["rows"],
-    )
+    found = Difference.of_rows(compared)
     used = [f"{each['source']} ({each['interpolation']:.0%} of the way)" for each in facts["sources"]]
     evidence = "" if found.p is None else f", {p_text(found.p)}"
     verdict = {BETTER: "the way via it helped", WORSE: "negative transfer: the way via it HURT"}
@@ -114,9 +105,7 @@ def comparison_sentences(facts: dict[str, Any]) -> str:
         facts: the section `comparison` of `metrics.json`.
     """
     right, metric = facts["right"], facts["metric"]
-    found = Difference(
-        right["difference"], right["standard_error"], right["margin"], right["p"], seeds=None, rows=right["rows"]
-    )
+    found = Difference.of_rows(right)
     evidence = [] if found.p is None else [p_text(found.p)]
     if found.interval is not None:
         evidence.insert(0, "95 % interval {:+.1f} to {:+.1f}".format(*(100 * end for end in found.interval)))

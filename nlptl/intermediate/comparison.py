@@ -43,11 +43,7 @@ def compare_straight(config: RunConfig, folder: Path, given: Any = None) -> None
     metrics[VIA]["comparison"] = {
         "via": {split: metrics[split]["accuracy"] for split in ("validation", "test")},
         "straight": {split: straight[split]["accuracy"] for split in ("validation", "test")},
-        "difference": found.mean,
-        "standard_error": found.standard_error,
-        "margin": found.margin,
-        "p": found.p,
-        "rows": found.rows,
+        **found.noted(),
     }
     write_json(folder / "metrics.json", metrics)
     write_card(folder)

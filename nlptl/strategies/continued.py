@@ -171,14 +171,10 @@ def forgetting(job: Job, trained: Trained) -> dict[str, Any]:
     return {
         "forgetting": {
             "run": str(earlier.run),
-            "rows": len(table),
             "left_out": int((~kept).sum()),
             "before": float(before.mean()),
             "after": float(after.mean()),
-            "difference": found.mean,
-            "standard_error": found.standard_error,
-            "margin": found.margin,
-            "p": found.p,
+            **found.noted(),
             "labels": {
                 str(label): {"rows": int(row["rows"]), "before": float(row["before"]), "after": float(row["after"])}
                 for label, row in lost.iterrows()
