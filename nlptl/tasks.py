@@ -75,7 +75,7 @@ class DecisionSpec(Record):
     """out_of_scope: the label given to texts below the cut-off."""
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """out_of_scope: share of in-scope validation rows that stays above the cut-off."""
-    reject: Literal["auto", "on", "off"] = "auto"
+    reject: Literal["auto", "always", "never"] = "auto"
     """out_of_scope: whether unsure texts are sent out of scope. auto: where validation has rows of the label, which
     show what that finds and costs; else the most probable label is the answer."""
     settings: dict[str, bool | int | float | str] = {}

@@ -205,7 +205,8 @@ def show_folder(run: Any) -> None:
     folder = shlex.quote(str(run.folder))
     out.print(f"Run folder: {run.folder} ({run.metrics['time']['total_seconds']:.0f} s)", highlight=False)
     nlptl = program()
-    text = '"your text"' if run.text_columns == 1 else '"your text" "its partner"'
+    first = run.task(run.tasks[0])
+    text = '"your text"' if first.text_columns == 1 else '"your text" "its partner"'
     out.print(f"Next: {nlptl} predict {folder}{flag} {text}", highlight=False)
     out.print(f"      {nlptl} evaluate {folder}{flag} --data FILE", highlight=False)
     is_control = "baseline" in run.metrics["model"]

@@ -300,8 +300,8 @@ RULES = (
     Rule(("decision.*",), lambda s: s.rejects, "no task of the run has the decision policy out_of_scope"),
     Rule(
         ("decision.keep",),
-        lambda s: s.config.decision.reject != "off",
-        "decision.reject=off answers with the most probable label",
+        lambda s: s.config.decision.reject != "never",
+        "decision.reject=never answers with the most probable label",
     ),
     # Data.
     Rule(

@@ -42,7 +42,7 @@ class BaselineConfig(Record):
 class DecisionConfig(Record):
     """How unsure texts are answered, where the task's decision policy is `out_of_scope`."""
 
-    reject: Literal["auto", "on", "off"] | None = None
+    reject: Literal["auto", "always", "never"] | None = None
     """Whether they are sent out of scope. auto: where validation has rows of that label, which show what it finds and
     costs; else the most probable label is the answer. None: as the task says."""
     keep: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -27,21 +27,21 @@ def test_data_without_out_of_scope_rows_are_answered_by_the_most_probable_label(
     run, decision = fitted(intents, tmp_path / "plain")
     assert decision["policy"] == "argmax"
     note = run.metrics["validation"]["decided"]["note"]
-    assert "--set decision.reject=on" in note
+    assert "--set decision.reject=always" in note
     assert note in (run.folder / "README.md").read_text()
-    rejecting, decision = fitted(intents, tmp_path / "rejecting", **{"decision.reject": "on"})
+    rejecting, decision = fitted(intents, tmp_path / "rejecting", **{"decision.reject": "always"})
     assert (decision["policy"], decision["label"]) == ("out_of_scope", "out_of_scope")
     lost = 1 - rejecting.metrics["validation"]["decided"]["in_scope_kept"]
     assert 0 < lost <= 0.05
-    stricter, decision = fitted(intents, tmp_path / "stricter", **{"decision.reject": "on", "decision.keep": 0.8})
+    stricter, decision = fitted(intents, tmp_path / "stricter", **{"decision.reject": "always", "decision.keep": 0.8})
     assert 1 - stricter.metrics["validation"]["decided"]["in_scope_kept"] > lost
 
 
 def test_a_task_with_another_policy_has_no_such_settings(tmp_path):
     with pytest.raises(ConfigError, match="decision.reject would have no effect: no task of the run has the decision"):
-        nlptl.train("sentiment", output=tmp_path / "run", settings={"decision.reject": "on"})
-    with pytest.raises(ConfigError, match="decision.keep would have no effect: decision.reject=off answers"):
+        nlptl.train("sentiment", output=tmp_path / "run", settings={"decision.reject": "always"})
+    with pytest.raises(ConfigError, match="decision.keep would have no effect: decision.reject=never answers"):
         nlptl.train(
-            "chatbot-intent", output=tmp_path / "run", settings={"decision.reject": "off", "decision.keep": 0.5}
+            "chatbot-intent", output=tmp_path / "run", settings={"decision.reject": "never", "decision.keep": 0.5}
         )
     assert not (tmp_path / "run").exists()

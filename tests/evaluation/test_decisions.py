@@ -125,26 +125,26 @@ def test_without_such_a_row_the_most_probable_label_is_the_answer_and_the_note_s
     assert decision.policy == "argmax"
     names, scores = decision.apply(probabilities, LABELS)
     assert names == [LABELS[i] for i in probabilities.argmax(1)]
-    rejecting = fit_decision(task("out_of_scope", label="elsewhere", reject="on"), probabilities, targets)
+    rejecting = fit_decision(task("out_of_scope", label="elsewhere", reject="always"), probabilities, targets)
     refused, right = scores < rejecting.threshold, probabilities.argmax(1) == targets
     told = f"would lose {refused[right].mean():.1%} of the rows answered right"
     if not right.all():
         told += f" and {refused[~right].mean():.1%} of those answered wrong"
     assert told in decision.note
-    assert "--set decision.reject=on (keep 95%)" in decision.note
+    assert "--set decision.reject=always (keep 95%)" in decision.note
     assert decision.note in caplog.text
     assert open_decision(json.loads(json.dumps(decision.to_json()))) == decision
 
 
 def test_rejection_is_off_where_it_is_asked_to_be():
     probabilities, targets = scored(3)
-    decision = fit_decision(task("out_of_scope", reject="off"), probabilities, targets)
+    decision = fit_decision(task("out_of_scope", reject="never"), probabilities, targets)
     assert (decision.policy, decision.note) == ("argmax", None)
 
 
 def test_out_of_scope_without_such_a_label_in_the_data_where_rejection_is_asked_for():
     probabilities, targets = scored(3)
-    decision = fit_decision(task("out_of_scope", label="elsewhere", reject="on"), probabilities, targets)
+    decision = fit_decision(task("out_of_scope", label="elsewhere", reject="always"), probabilities, targets)
     names, _ = decision.apply(probabilities, LABELS)
     assert np.mean([name != "elsewhere" for name in names]) >= 0.95
     assert "elsewhere" in names
@@ -172,7 +172,7 @@ def test_out_of_scope_with_too_few_in_scope_rows_rejects_nothing_and_says_so(kee
 
 def test_rejection_that_is_asked_for_says_where_validation_has_no_out_of_scope_row():
     probabilities, targets = scored(3)
-    decision = fit_decision(task("out_of_scope", reject="on"), probabilities[targets != 2], targets[targets != 2])
+    decision = fit_decision(task("out_of_scope", reject="always"), probabilities[targets != 2], targets[targets != 2])
     assert "no row labelled 'other'" in decision.note
     assert 0 < decision.threshold < 1
 

@@ -24,7 +24,7 @@ class OutOfScope(Decision):
     it, or than `FEWEST_ROWS`, it stays at 0, which sends no row out of scope.
 
     Without rows of `label` in validation nothing shows what the cut-off finds. Then the most probable label is the
-    answer, unless `decision.reject` is `on`; a note says what rejecting would cost.
+    answer, unless `decision.reject` is `always`; a note says what rejecting would cost.
     """
 
     policy: ClassVar[str] = "out_of_scope"
@@ -46,7 +46,7 @@ class OutOfScope(Decision):
         inside = np.ones(len(targets), bool) if outside is None else targets != outside
         in_scope = probabilities[inside]
         rows = len(in_scope)
-        if task.decision.reject == "off":
+        if task.decision.reject == "never":
             return Argmax()
         needed = max(FEWEST_ROWS, math.ceil(1 / (1 - keep) - 1e-9))
         if task.decision.reject == "auto" and inside.all():
@@ -104,8 +104,10 @@ def _offer(label: str, keep: float, scores: np.ndarray, right: np.ndarray, neede
         "probable label is the answer. "
     )
     if len(scores) < needed:
-        return f"{said}Rejection (--set decision.reject=on) needs {needed} validation rows; there are {len(scores)}."
+        return (
+            f"{said}Rejection (--set decision.reject=always) needs {needed} validation rows; there are {len(scores)}."
+        )
     refused = scores < _cut_off(scores, keep)
     cost = f"{refused[right].mean():.1%} of the rows answered right" if right.any() else "no row answered right"
     gain = f" and {refused[~right].mean():.1%} of those answered wrong" if not right.all() else ""
-    return f"{said}With --set decision.reject=on (keep {keep:.0%}) validation would lose {cost}{gain}."
+    return f"{said}With --set decision.reject=always (keep {keep:.0%}) validation would lose {cost}{gain}."
