@@ -1,8 +1,8 @@
 """How far to go towards what an intermediate task taught: weights between before and after (Wortsman et al. 2022).
 
 The share is the one under which linear probes, cross-validated, have the least loss on the task's own rows; where these
-are too few, on rows of labels that were held out of the source. At share 0 nothing is taken over, so that an
-intermediate task that harms is left out.
+are too few, on rows of labels that were held out of the source. A share whose loss is not clearly less than at 0 (paired
+test over the rows) is not taken: at 0 nothing is taken over, and an intermediate task that may harm is left out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from nlptl.config.run import ResolvedRun
 from nlptl.data.encoding import Encoded, encode
 from nlptl.data.loading import Splits, label_targets
 from nlptl.errors import CheckpointError
+from nlptl.evaluation.significance import BETTER, over_rows
 from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.encoder import write_pooling
 from nlptl.models.linear_probe import fit_probe
@@ -35,6 +36,8 @@ from nlptl.training.forward import features_of
 from nlptl.training.runtime import Runtime, local_runtime
 
 log = logging.getLogger("nlptl")
+STRENGTHS = (1.0, 10.0, 100.0)
+"""Inverse regularisation strengths of the probes, as in `fit_probe`."""
 SHARES = (0.0, 0.25, 0.5, 1.0)
 FOLDS = 3
 MOST_ROWS = 1000
@@ -85,42 +88,50 @@ class Judge:
         runtime = local_runtime(config.runtime.precision, config.runtime.progress)
         return cls(sets, config, runtime, int(tokenizer.pad_token_id))
 
-    def losses(self, classifier: Classifier) -> dict[str, float]:
-        """Mean log loss of linear probes on rows that they were not fitted on, for each set of rows."""
-        return {name: self._loss(classifier, judged) for name, judged in self.sets.items()}
+    def losses(self, classifier: Classifier) -> dict[str, np.ndarray]:
+        """(rows,) log losses of linear probes on rows that they were not fitted on, for each set of rows."""
+        return {name: self._losses(classifier, judged) for name, judged in self.sets.items()}
 
-    def _loss(self, classifier: Classifier, judged: Judged) -> float:
+    def _losses(self, classifier: Classifier, judged: Judged) -> np.ndarray:
+        """Those of the strength under which their mean is least: features that only lie farther apart gain nothing."""
         features, _ = features_of(self.runtime, classifier, judged.encoded, self.pad_id, None)
-        targets, total = judged.targets, 0.0
+        targets, found = judged.targets, np.zeros((len(STRENGTHS), len(judged.targets)))
         classes = int(targets.max()) + 1
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=self.config.seed)
         for learned, asked in folds.split(features, targets):
-            head = fit_probe(features[learned], targets[learned], classes, [self.config.probe.start])
-            logits = torch.from_numpy(head.logits(features[asked]))
-            total += float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets[asked]), reduction="sum"))
-        return total / len(targets)
+            goals = torch.from_numpy(targets[asked])
+            for number, strength in enumerate(STRENGTHS):
+                head = fit_probe(features[learned], targets[learned], classes, [strength])
+                logits = torch.from_numpy(head.logits(features[asked]))
+                found[number, asked] = torch.nn.functional.cross_entropy(logits, goals, reduction="none").numpy()
+        return np.asarray(found[found.mean(1).argmin()])
 
 
 def best_share(before: Checkpoint, after: Checkpoint, judge: Judge) -> tuple[float, dict[str, dict[str, float]]]:
     """The share of the way from before to after under which the judge's first set of rows has the least loss.
 
     Returns:
-        The share, 0 where nothing is better; and the losses of every share, by set.
+        The share, 0 where none is clearly better; and the mean losses of every share, by set.
 
     Raises:
         CheckpointError: the two encoders are not of one shape.
     """
-    losses: dict[str, dict[str, float]] = {}
+    found: dict[float, dict[str, np.ndarray]] = {}
     if not judge.sets:
         raise CheckpointError(
             "Too few rows of each label to choose how far to go (via.interpolation); give a share from 0 to 1."
         )
     for share, classifier in _between(before, after, judge.config.model.pooling):
-        losses[f"{share:g}"] = judge.losses(classifier)
-        said = ", ".join(f"{name} {loss:.4f}" for name, loss in losses[f"{share:g}"].items())
+        found[share] = judge.losses(classifier)
+        said = ", ".join(f"{name} {losses.mean():.4f}" for name, losses in found[share].items())
         log.info(f"  share {share:.2f} of the way: log loss of probes on unseen rows: {said}")
-    deciding = next(iter(judge.sets))
-    return float(min(losses, key=lambda share: losses[share][deciding])), losses
+    deciding = {share: losses[next(iter(judge.sets))] for share, losses in found.items()}
+    best = min(deciding, key=lambda share: float(deciding[share].mean()))
+    clear = over_rows(-deciding[best], -deciding[0.0]).outcome == BETTER
+    told = {
+        f"{share:g}": {name: float(each.mean()) for name, each in losses.items()} for share, losses in found.items()
+    }
+    return best if clear else 0.0, told
 
 
 def write_between(

@@ -87,8 +87,8 @@ class ViaLearner:
         told = {**learnt.told, "interpolation": share, "losses": losses}
         if share == 0:
             log.warning(
-                f"What was learned from {learnt.told['source']} does not help on rows that it did not see: it is left "
-                "out, and the task is learned as if it were not there"
+                f"What was learned from {learnt.told['source']} does not clearly help on rows that it did not see: it "
+                "is left out, and the task is learned as if it were not there"
             )
             return before, told
         return write_between(before, after, share, home / "encoder", learnt.told), told

@@ -88,7 +88,7 @@ def test_what_harms_is_left_out_and_the_run_is_then_the_straight_one(via, caplog
     assert told["sources"][0]["interpolation"] == 0
     losses = told["sources"][0]["losses"]
     assert set(losses["0"]) == {"task", "held_out_labels"}
-    assert "does not help on rows that it did not see: it is left out" in caplog.text
+    assert "does not clearly help on rows that it did not see: it is left out" in caplog.text
     assert told["comparison"]["difference"] == 0
     assert [step["kind"] for step in read_json(run.folder / "manifest.json")["lineage"]] == ["checkpoint"]
 
@@ -106,7 +106,7 @@ def test_the_share_is_the_one_whose_features_tell_unseen_rows_apart_best(tiny, o
     share, losses = best_share(good, useless, judge)
     assert share < 1
     assert losses["1"]["task"] == pytest.approx(0.693, abs=0.05)  # nothing can be told from equal features
-    assert min(losses, key=lambda each: losses[each]["task"]) == f"{share:g}"
+    assert best_share(good, good, judge)[0] == 0  # no clear difference
     assert best_share(useless, good, judge)[0] > 0
 
 
