@@ -1,8 +1,8 @@
 """How far to go towards what an intermediate task taught: weights between before and after (Wortsman et al. 2022).
 
 The share is the one under which linear probes, cross-validated, have the least loss on the task's own rows; where these
-are too few, on rows of labels that were held out of the source. A share whose loss is not clearly less than at 0 (paired
-test over the rows) is not taken: at 0 nothing is taken over, and an intermediate task that may harm is left out.
+are too few, on rows of labels that were held out of the source. A share whose loss is not clearly less than at 0, by a
+paired test over the rows, is not taken: at 0 nothing is taken over, and an intermediate task that may harm is left out.
 """
 
 from __future__ import annotations
