@@ -16,9 +16,10 @@ lint:
 audit:
 	$(PYTHON) .ci/audit.py
 
-# Each worker takes whole files: what a file's tests share is made once. The test runner's line comes last.
+# Each worker takes whole files, the longest first (tests/conftest.py): what a file's tests share is made once. The test
+# runner's line comes last.
 test:
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 
 # The documentation site, from docs/ and the code, so always as a whole; any warning fails.

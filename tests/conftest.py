@@ -34,6 +34,24 @@ LEARN = {"training.epochs": 2, "model.head_start": "random", "training.head_lear
 LEARN_TINY = {**LEARN, "training.epochs": 6, "training.learning_rate": 1e-2, "training.head_learning_rate": 1e-2}
 
 
+LONGEST_FIRST = (
+    "docs/test_blocks.py",
+    "test_samples.py",
+    "test_notebooks.py",
+    "training/resume/test_cut_off.py",
+    "config/test_settings_count.py",
+    "test_identity.py",
+    "strategies/test_fine_tune.py",
+)
+"""Files of few tests that take minutes: begun last, they would keep one worker busy while the others have nothing."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others stay in their order."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 @dataclass(frozen=True)
 class Trained:
     """A finished run as `nlptl.train` gave it, and the classifier as it was when training ended."""
