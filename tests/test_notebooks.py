@@ -72,6 +72,8 @@ def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     """On cut samples and for one epoch, which takes seconds; `notebooks/execute.py` makes the outputs that are kept."""
     lay_cut_samples(tmp_path / "bundled", ROWS)
     book = nbformat.read(path, as_version=4)
+    for cell in book.cells:  # one seed instead of three
+        cell.source = cell.source.replace("for seed in range(3)", "for seed in range(1)")
     book.cells.insert(0, nbformat.v4.new_code_cell(QUICK.format(root=str(tmp_path / "bundled" / "nlptl"))))
     done = executed(book, tmp_path)
     assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
