@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nlptl.checkpoints import Checkpoint
-from nlptl.config.run import ResolvedRun, RunConfig
+from nlptl.config.run import RunConfig
 from nlptl.data.loading import Splits
 from nlptl.intermediate.interpolation import Judge, best_share, write_between
 from nlptl.intermediate.sources import Learnt, learn_sources, sources_of
@@ -20,59 +20,40 @@ from nlptl.runs.lineage import VIA, open_checkpoint
 from nlptl.strategies.job import Learned, RunContext
 from nlptl.strategies.pipeline import EncoderLearner
 from nlptl.tasks import TaskSpec
-from nlptl.training.runtime import Runtime
 
 log = logging.getLogger("nlptl")
 
 
 @dataclass(frozen=True)
-class ViaLearner:
+class ViaLearner(EncoderLearner):
     """An `EncoderLearner` whose checkpoint learns the sources first."""
 
-    inner: EncoderLearner
     told: tuple[dict[str, Any], ...] = ()
     """What was learned from each source, once it was."""
 
     @classmethod
-    def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> ViaLearner:
+    def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> Self:
         """Find the checkpoint and the sources, and fill every open setting.
 
         Raises:
             NlptlError: as `EncoderLearner.of`, or a source that is not there.
         """
         sources_of(config)
-        return cls(EncoderLearner.of(config, tasks))
-
-    @property
-    def config(self) -> ResolvedRun:
-        return self.inner.config
-
-    @property
-    def revision(self) -> str:
-        return self.inner.revision
-
-    def complete(self, loaded: list[Splits]) -> list[Splits]:
-        return self.inner.complete(loaded)
-
-    def start(self) -> Runtime:
-        return self.inner.start()
-
-    def try_out(self, tasks: list[TaskSpec], runtime: Runtime) -> Runtime:
-        return self.inner.try_out(tasks, runtime)
+        return super().of(config, tasks)
 
     def prepare(self, loaded: list[Splits], given: Any, folder: Path) -> ViaLearner:
         """Learn the sources; what they gave is the checkpoint of the learner to go on with."""
-        checkpoint, told = self.inner.checkpoint, []
+        checkpoint, told = self.checkpoint, []
         for number, group in enumerate(sources_of(self.config), 1):
             home = folder / VIA / f"{number}-{group[0].name}"
             log.info(f"Via {', '.join(source.shown for source in group)}")
             learnt = learn_sources(self.config, group, checkpoint, home, loaded[0])
             checkpoint, entry = self._between(checkpoint, learnt, loaded, home)
             told.append(entry)
-        return replace(self, inner=replace(self.inner, checkpoint=checkpoint), told=tuple(told))
+        return replace(self, checkpoint=checkpoint, told=tuple(told))
 
     def learn(self, context: RunContext, folder: Path) -> Learned:
-        learned = self.inner.learn(context, folder)
+        learned = super().learn(context, folder)
         return replace(learned, facts={**learned.facts, VIA: {"sources": list(self.told)}})
 
     def _between(

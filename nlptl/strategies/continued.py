@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.checkpoints import Checkpoint
+from nlptl.checkpoints import MANIFEST, Checkpoint
 from nlptl.config.model import LoraSettings
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
@@ -31,8 +31,9 @@ from nlptl.models.linear_probe import LinearHead, fit_new_rows
 from nlptl.models.modes import ADAPTER
 from nlptl.registry import MODES
 from nlptl.runs.lineage import find_checkpoint, open_classifier
-from nlptl.runs.manifest import MODEL, read_manifest, task_homes, tasks_of
+from nlptl.runs.manifest import MODEL, task_homes, tasks_of
 from nlptl.storage.cache import open_cache
+from nlptl.storage.json_files import read_json
 from nlptl.strategies import long_texts
 from nlptl.strategies.job import Job, Trained
 from nlptl.strategies.stages import frozen_features
@@ -69,7 +70,7 @@ def earlier_of(checkpoint: Checkpoint, task: TaskSpec) -> Earlier:
             f"--head keep begins with the head of an earlier run, but the checkpoint {checkpoint.name} is no run. Give "
             "--checkpoint RUN, or leave --head out."
         )
-    manifest = read_manifest(checkpoint.run)
+    manifest = read_json(checkpoint.run / MANIFEST)
     tasks, homes, start = tasks_of(checkpoint.run, manifest), task_homes(checkpoint.run, manifest), 0
     for known, home in zip(tasks, homes, strict=True):
         columns = slice(start, start + len(known.label_list()))
@@ -89,7 +90,7 @@ def defaults_of(config: RunConfig, checkpoint: Checkpoint, task: TaskSpec) -> di
     if config.model.head_start != KEEP:
         return {}
     run = earlier_of(checkpoint, task).run
-    pooling = read_manifest(run)["pooling"]
+    pooling = read_json(run / MANIFEST)["pooling"]
     if config.model.pooling not in (None, pooling):
         raise ConfigError(f"--head keep: the head of {run} belongs to {pooling} pooling. Leave model.pooling out.")
     return {"model.pooling": pooling}
@@ -121,7 +122,7 @@ def kept_head(job: Job, classifier: Classifier) -> LinearHead:
         classifier: fresh. What the earlier one has between encoder and last layer, if anything, is put into it.
     """
     earlier = earlier_of(job.checkpoint, job.task)
-    manifest = read_manifest(earlier.run)
+    manifest = read_json(earlier.run / MANIFEST)
     config = read_record(RunConfig, earlier.run / "run.yaml")
     before, _ = open_classifier(earlier.run, config, tasks_of(earlier.run, manifest), manifest)
     weight, bias = (parameter.detach()[earlier.columns].clone() for parameter in before.head.parameters())
@@ -196,7 +197,7 @@ def continue_adapter(config: RunConfig, checkpoint: Checkpoint) -> tuple[RunConf
     Raises:
         ConfigError: the checkpoint is no run with an adapter, or other settings of adapters are asked for.
     """
-    manifest = read_manifest(checkpoint.run) if checkpoint.run is not None else {}
+    manifest = read_json(checkpoint.run / MANIFEST) if checkpoint.run is not None else {}
     if checkpoint.run is None or not (checkpoint.run / MODEL / ADAPTER).is_dir() or manifest["whole"]:
         raise ConfigError(
             f"lora.adapter=continue goes on with the adapter of a run of mode lora; {config.checkpoint} is none. Leave "

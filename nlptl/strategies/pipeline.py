@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
@@ -154,7 +154,7 @@ class EncoderLearner:
     checkpoint: Checkpoint
 
     @classmethod
-    def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> EncoderLearner:
+    def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> Self:
         """Find the checkpoint and fill every open setting.
 
         Settings that the user left open take the value that training from random weights needs, else the task's, else
