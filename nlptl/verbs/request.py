@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlptl.checkpoints import check_checkpoint
+from nlptl.checkpoints import check_checkpoint, is_run
 from nlptl.config.applicability import check_applicability, flattened
 from nlptl.config.overrides import merge_settings, validated
 from nlptl.config.records import plain, read_yaml
@@ -18,6 +18,7 @@ from nlptl.config.rules import SECTION_OF_STRATEGY, Situation, broken_rule
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError, NlptlError, joined
 from nlptl.registry import BASELINES, METRICS, MODES, STRATEGIES
+from nlptl.storage.paths import user_path
 from nlptl.strategies.catalogue import usual_strategy
 from nlptl.tasks import REJECTING, TaskSpec, load_task, task_names
 
@@ -97,6 +98,7 @@ def _name_faults(values: Mapping[str, Any], tasks: Sequence[TaskSpec]) -> list[N
         checkpoint = plain(values.get("checkpoint"))
         names = [checkpoint] if checkpoint else [task.checkpoint for task in tasks]
         checks += [(MODES.check, values.get("mode")), *((check_checkpoint, name) for name in names)]
+        checks += [(_check_teacher, name) for name in _teachers(values)]
     faults: dict[str, NlptlError] = {}
     for check, name in checks:
         try:
@@ -105,6 +107,17 @@ def _name_faults(values: Mapping[str, Any], tasks: Sequence[TaskSpec]) -> list[N
         except NlptlError as error:
             faults[str(error)] = error
     return list(faults.values())
+
+
+def _teachers(values: Mapping[str, Any]) -> list[Any]:
+    section = values.get("distillation")
+    named = section.get("teachers") if isinstance(section, Mapping) else None
+    return list(named) if isinstance(named, list | tuple) else []
+
+
+def _check_teacher(name: str) -> None:
+    if not is_run(user_path(name)):
+        raise ConfigError(f"The teacher {name} is no finished run (distillation.teachers). Name the folder of one.")
 
 
 def _count_faults(values: Mapping[str, Any], several: bool) -> list[NlptlError]:

@@ -124,3 +124,10 @@ def test_a_teacher_of_other_labels_is_refused(tiny, obvious, tmp_path):
             settings={**QUICK, "distillation.teachers": [str(other.folder)]},
         )  # fmt: skip
     assert not json.loads((other.folder / "metrics.json").read_text()).get("distillation")
+
+
+def test_a_teacher_that_is_not_there_is_refused_before_anything_is_written(obvious, tmp_path):
+    values = {"distillation.teachers": [str(tmp_path / "nobody")]}
+    with pytest.raises(NlptlError, match=r"The teacher .*nobody is no finished run \(distillation\.teachers\)"):
+        nlptl.train("sentiment", data=obvious, output=tmp_path / "run", strategy="distillation", settings=values)
+    assert not (tmp_path / "run").exists()
