@@ -80,17 +80,22 @@ class ViaConfig(Record):
     objective: Literal["contrastive", "classification", "unlabelled"] | None = None
     """contrastive: texts are drawn to prototypes of their labels. classification: a head is trained (Phang et al.
     2018). unlabelled: each text is contrasted with itself, and labels are not read (Zhang et al. 2021). None:
-    contrastive, and classification for several sources together."""
+    classification for a source with the task's own labels and for several sources together, else contrastive."""
     mode: Literal["full", "lora"] = "full"
     """How much of the encoder learns from the sources."""
-    rows: Positive = 4000
-    """Most rows of a source, shared evenly among its labels. Few steps leave more of what the checkpoint knows."""
-    epochs: Positive = 1
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    """Highest learning rate of the encoder while it learns a source; lower than a task's own."""
+    rows: Positive | None = None
+    """Most rows of a source, shared evenly among its labels. Few steps leave more of what the checkpoint knows. None:
+    4000; 20000 of a source with the task's own labels."""
+    epochs: Positive | None = None
+    """None: 1; 2 for a source with the task's own labels."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Highest learning rate of the encoder while it learns a source. None: 5e-5, lower than a task's own; 1e-4 for a
+    source with the task's own labels."""
     interpolation: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the way from the checkpoint's weights to those after a source (Wortsman et al. 2022). None: chosen by
-    probes on rows that the source's training did not see: the task's own, and those of labels that were held out."""
+    probes on rows that the source's training did not see: the task's own, and those of labels that were held out.
+    Where the source has the task's own labels, its head may be taken over with the encoder, if neither a strategy nor
+    a start of the head is asked for: then the task is learned on from it (fine_tune)."""
     text_columns: list[str] | None = Field(default=None, min_length=1, max_length=2)
     """Of the sources. None: `text`."""
     label_column: str | None = None

@@ -66,7 +66,10 @@ def via_sentences(facts: dict[str, Any]) -> str:
     """
     compared = facts["comparison"]
     found = Difference.of_rows(compared)
-    used = [f"{each['source']} ({each['interpolation']:.0%} of the way)" for each in facts["sources"]]
+    used = [
+        f"{each['source']} ({each['interpolation']:.0%} of the way{', with its head' * each['head']})"
+        for each in facts["sources"]
+    ]
     evidence = "" if found.p is None else f", {p_text(found.p)}"
     verdict = {BETTER: "the way via it helped", WORSE: "negative transfer: the way via it HURT"}
     return (

@@ -3,6 +3,7 @@
 The share is the one under which linear probes, cross-validated, have the least loss on the task's own rows; where these
 are too few, on rows of labels that were held out of the source. A share whose loss is not clearly less than at 0, by a
 paired test over the rows, is not taken: at 0 nothing is taken over, and an intermediate task that may harm is left out.
+A source with the task's own labels has a head for them, which may beat all probes; then it is taken over too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pandas as pd
 import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedRun
@@ -30,6 +32,7 @@ from nlptl.models.classifier import Classifier, build_classifier
 from nlptl.models.encoder import write_pooling
 from nlptl.models.linear_probe import fit_probe
 from nlptl.models.opening import encoder_config, longest_input, open_tokenizer, quiet
+from nlptl.runs.artifact import load_artifact
 from nlptl.runs.lineage import PRETRAINING, VIA, lineage_of, open_checkpoint
 from nlptl.storage.json_files import write_json
 from nlptl.training.forward import features_of
@@ -42,6 +45,8 @@ SHARES = (0.0, 0.25, 0.5, 1.0)
 FOLDS = 3
 MOST_ROWS = 1000
 """Of the task and of the held-out labels each; more would tell little more, and cost time."""
+HEAD = "head"
+"""The source's own head, beside the shares of its encoder."""
 TASK, HELD_OUT = "task", "held_out_labels"
 """The sets of rows; the first one that is there decides, the other one is told beside it."""
 
@@ -50,9 +55,22 @@ TASK, HELD_OUT = "task", "held_out_labels"
 class Judged:
     """Rows on which encoders are compared."""
 
+    rows: pd.DataFrame
+    """With `text` and `label`."""
     encoded: Encoded
     targets: np.ndarray
     """(rows,) label ids."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How much of what was learned from a source is taken over."""
+
+    share: float
+    """Of the way from the weights before to those after."""
+    losses: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Share, or `HEAD` -> set of rows -> mean log loss on rows that were not learned from."""
+    keeps_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,13 +102,21 @@ class Judge:
             rows = _enough_each(frame).sample(frac=1.0, random_state=config.seed).head(MOST_ROWS)
             if rows["label"].nunique() > 1:
                 labels = sorted(rows["label"].unique())
-                sets[name] = Judged(encode(rows, tokenizer, length), label_targets(rows, labels))
+                sets[name] = Judged(rows, encode(rows, tokenizer, length), label_targets(rows, labels))
         runtime = local_runtime(config.runtime.precision, config.runtime.progress)
         return cls(sets, config, runtime, int(tokenizer.pad_token_id))
 
     def losses(self, classifier: Classifier) -> dict[str, np.ndarray]:
         """(rows,) log losses of linear probes on rows that they were not fitted on, for each set of rows."""
         return {name: self._losses(classifier, judged) for name, judged in self.sets.items()}
+
+    def head_losses(self, run: Path) -> np.ndarray:
+        """(rows,) log losses of a run's own head on the task's rows."""
+        artifact, rows = load_artifact(run), self.sets[TASK].rows
+        artifact.predictor.settle(self.runtime)
+        logits = artifact.predictor.logits(artifact.predictor.prepare(rows), self.runtime)
+        targets = label_targets(rows, artifact.head().task.label_list())
+        return _log_losses(logits, targets)
 
     def _losses(self, classifier: Classifier, judged: Judged) -> np.ndarray:
         """Those of the strength under which their mean is least: features that only lie farther apart gain nothing."""
@@ -99,22 +125,27 @@ class Judge:
         classes = int(targets.max()) + 1
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=self.config.seed)
         for learned, asked in folds.split(features, targets):
-            goals = torch.from_numpy(targets[asked])
             for number, strength in enumerate(STRENGTHS):
                 head = fit_probe(features[learned], targets[learned], classes, [strength])
-                logits = torch.from_numpy(head.logits(features[asked]))
-                found[number, asked] = torch.nn.functional.cross_entropy(logits, goals, reduction="none").numpy()
+                found[number, asked] = _log_losses(head.logits(features[asked]), targets[asked])
         return np.asarray(found[found.mean(1).argmin()])
 
 
-def best_share(before: Checkpoint, after: Checkpoint, judge: Judge) -> tuple[float, dict[str, dict[str, float]]]:
-    """The share of the way from before to after under which the judge's first set of rows has the least loss.
+def choose(before: Checkpoint, after: Checkpoint, judge: Judge, head: Path | None = None) -> Choice:
+    """The share of the way from before to after under which probes have the least loss on rows they were not fitted on.
 
-    Returns:
-        The share, 0 where none is clearly better; and the mean losses of every share, by set.
+    The judge's first set of rows decides between the shares; the best one must be clearly better than share 0 on every
+    set, else the choice is 0. A head of the task's own labels is kept if its loss is less than that of all probes: it
+    was not fitted on any of the rows.
+
+    Args:
+        before: where the way begins.
+        after: where it ends.
+        judge: has the rows.
+        head: the run whose encoder `after` is, if its head has the task's labels.
 
     Raises:
-        CheckpointError: the two encoders are not of one shape.
+        CheckpointError: the two encoders are not of one shape, or there are too few rows to judge by.
     """
     found: dict[float, dict[str, np.ndarray]] = {}
     if not judge.sets:
@@ -125,13 +156,19 @@ def best_share(before: Checkpoint, after: Checkpoint, judge: Judge) -> tuple[flo
         found[share] = judge.losses(classifier)
         said = ", ".join(f"{name} {losses.mean():.4f}" for name, losses in found[share].items())
         log.info(f"  share {share:.2f} of the way: log loss of probes on unseen rows: {said}")
-    deciding = {share: losses[next(iter(judge.sets))] for share, losses in found.items()}
-    best = min(deciding, key=lambda share: float(deciding[share].mean()))
-    clear = over_rows(-deciding[best], -deciding[0.0]).outcome == BETTER
+    first = next(iter(judge.sets))
+    best = min(found, key=lambda share: float(found[share][first].mean()))
+    clear = all(over_rows(-losses, -found[0.0][name]).outcome == BETTER for name, losses in found[best].items())
     told = {
         f"{share:g}": {name: float(each.mean()) for name, each in losses.items()} for share, losses in found.items()
     }
-    return best if clear else 0.0, told
+    if head is not None and TASK in judge.sets:
+        loss = float(judge.head_losses(head).mean())
+        log.info(f"  with its own head: {TASK} {loss:.4f}")
+        told[HEAD] = {TASK: loss}
+        if loss < min(losses[TASK] for name, losses in told.items() if name != HEAD):
+            return Choice(1.0, told, keeps_head=True)
+    return Choice(best if clear else 0.0, told)
 
 
 def write_between(
@@ -180,6 +217,10 @@ def _between(
         }
         first.encoder.load_state_dict(mixed)
         yield share, first
+
+
+def _log_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets), reduction="none").numpy()
 
 
 def _enough_each(frame: pd.DataFrame) -> pd.DataFrame:

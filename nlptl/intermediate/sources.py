@@ -1,11 +1,11 @@
-"""One source of an intermediate training: labelled data with labels of its own, or a run that is finished already."""
+"""One source of an intermediate training: labelled data, or a run that is finished already."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from nlptl.data.text_keys import keys_of
 from nlptl.errors import ConfigError
 from nlptl.pretraining.config import CorpusConfig, PretrainConfig
 from nlptl.pretraining.pretrain import pretrain_config
+from nlptl.runs.manifest import read_manifest, tasks_of
 from nlptl.storage.paths import user_path
 from nlptl.strategies import pipeline
 from nlptl.tasks import TaskSpec
@@ -32,6 +33,20 @@ FEWEST_LABELS = 10
 HELD_OUT = 0.2
 """Share of the labels that are held out."""
 STRATEGIES = {"contrastive": "contrastive", "classification": "fine_tune"}
+
+
+class Budget(NamedTuple):
+    """How much is learned from a source where nothing else is asked for."""
+
+    rows: int
+    epochs: int
+    learning_rate: float
+
+
+GENTLE = Budget(4_000, 1, 5e-5)
+"""Other labels: little more than a direction is wanted of them."""
+WHOLE = Budget(20_000, 2, 1e-4)
+"""The task's own labels: what is learned is the task itself, on other texts."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,8 @@ class Learnt:
     held_out: pd.DataFrame | None
     """Rows whose labels were kept out of training; None where there are too few labels, or none."""
     told: dict[str, Any]
+    has_head: bool = False
+    """Whether it is a run whose labels are the task's, in their order."""
 
 
 def sources_of(config: RunConfig) -> list[list[NamedSource]]:
@@ -99,24 +116,29 @@ def learn_sources(
     """
     via, shown = config.via, ", ".join(source.shown for source in group)
     if is_run(user_path(group[0].shown)):
-        return Learnt(user_path(group[0].shown), None, {"source": shown, "objective": "run"})
-    given, held_out, repeated = {}, list[pd.DataFrame](), 0
+        run = user_path(group[0].shown)
+        labels = [task.label_list() for task in tasks_of(run, read_manifest(run))]
+        return Learnt(run, None, {"source": shown, "objective": "run"}, labels == [target.task.label_list()])
+    given, held_out, repeated, same, budget = {}, list[pd.DataFrame](), 0, False, GENTLE
     reported_on = set(pd.concat([keys_of(target.validation), keys_of(target.test)]))
     for source in group:
         task = TaskSpec(name=source.name, description=f"Learned before {config.task}")
+        wanted = DataConfig(source=source.shown, text_columns=via.text_columns, label_column=via.label_column)
+        splits = load_splits(task, wanted, config.seed)
+        if len(group) == 1 and via.objective in (None, "classification") and _same_labels(splits.task, target.task):
+            same, budget, task = True, WHOLE, task.with_labels(target.task.label_list())
         (home / "tasks" / source.name).mkdir(parents=True, exist_ok=True)
         write_yaml(home / "tasks" / source.name / "task.yaml", task)
-        wanted = DataConfig(source=source.shown, text_columns=via.text_columns, label_column=via.label_column)
-        learned, apart = _without_some_labels(load_splits(task, wanted, config.seed), config.seed, via)
+        learned, apart = _without_some_labels(splits, config.seed, via)
         known = {name: keys_of(frame).isin(reported_on) for name, frame in learned.items()}
         repeated += sum(int(each.sum()) for each in known.values())
         given[source.name] = {
-            name: _at_most(frame[~known[name]], via.rows, config.seed) for name, frame in learned.items()
+            name: _at_most(frame[~known[name]], via.rows or budget.rows, config.seed) for name, frame in learned.items()
         }
         held_out += [apart] if apart is not None else []
     train = [rows["train"] for rows in given.values()]
-    objective = via.objective or ("classification" if via.together else "contrastive")
-    told = {
+    objective = via.objective or ("classification" if via.together or same else "contrastive")
+    told: dict[str, Any] = {
         "source": shown,
         "objective": objective,
         "rows": sum(map(len, train)),
@@ -140,10 +162,16 @@ def learn_sources(
         seed=config.seed,
         output=str(home / "run"),
         model=ModelConfig(pooling=config.model.pooling, max_length=config.model.max_length),
-        training=TrainingConfig(epochs=via.epochs, learning_rate=via.learning_rate, refit=False),
+        training=TrainingConfig(
+            epochs=via.epochs or budget.epochs, learning_rate=via.learning_rate or budget.learning_rate, refit=False
+        ),
         runtime=config.runtime,
     )
-    return Learnt(pipeline.train(asked, rows, resume=True), apart, told)
+    return Learnt(pipeline.train(asked, rows, resume=True), apart, told, same)
+
+
+def _same_labels(source: TaskSpec, target: TaskSpec) -> bool:
+    return target.kind == "single_label" and set(source.label_list()) == set(target.label_list())
 
 
 def _pretrain(config: ResolvedRun, rows: pd.DataFrame, checkpoint: Checkpoint, home: Path) -> Path:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
@@ -110,11 +110,11 @@ def train(
         labelled = [splits.task for splits in loaded]
         runtime = plan.try_out(labelled, runtime)
         with run_folder(runtime, plan.config, inputs, resume, messages) as folder:
-            prepared = plan.prepare(loaded, given, folder)
+            config, prepared = plan.config, plan.prepare(loaded, given, folder)
             if prepared is not None:
                 plan = prepared
                 runtime = plan.try_out(labelled, plan.start())  # each training has an accelerator of its own
-            context = RunContext(plan.config, task_rows(loaded), runtime, clock)
+            context = RunContext(config, task_rows(loaded), runtime, clock)
             learned = plan.learn(context, folder)
         if runtime.is_main:
             save_run(context, learned, folder)
@@ -152,6 +152,8 @@ class EncoderLearner:
 
     config: ResolvedRun
     checkpoint: Checkpoint
+    tells_forgetting: ClassVar[bool] = True
+    """Of the run whose head is kept, if one is."""
 
     @classmethod
     def of(cls, config: RunConfig, tasks: list[TaskSpec]) -> Self:
@@ -231,7 +233,8 @@ class EncoderLearner:
         describe(job)
         _start_trackers(job, folder)
         trained = STRATEGIES.get(self.config.strategy).load()(job, StateFolder(folder / "state"))
-        forgotten = continued.forgetting(job, trained) if self.config.model.head_start == continued.KEEP else {}
+        kept = self.tells_forgetting and self.config.model.head_start == continued.KEEP
+        forgotten = continued.forgetting(job, trained) if kept else {}
         if context.runtime.is_main:
             trained.classifier.to("cpu")
         model = SavedEncoder(

@@ -16,7 +16,7 @@ from nlptl.data.audit import Audit
 from nlptl.data.loading import Splits
 from nlptl.errors import NlptlError
 from nlptl.evaluation.wording import via_sentences
-from nlptl.intermediate.interpolation import Judge, best_share
+from nlptl.intermediate.interpolation import HEAD, Judge, choose
 from nlptl.runs.lineage import open_checkpoint
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import load_task
@@ -103,11 +103,51 @@ def test_the_share_is_the_one_whose_features_tell_unseen_rows_apart_best(tiny, o
     config = RunConfig(task="sentiment", model={"pooling": "mean"}, runtime={"progress": False})
     judge = Judge.of(config, good, Splits(**rows, task=task, audit=Audit()), things(3))
     assert set(judge.sets) == {"task", "held_out_labels"}
-    share, losses = best_share(good, useless, judge)
-    assert share < 1
-    assert losses["1"]["task"] == pytest.approx(0.693, abs=0.05)  # nothing can be told from equal features
-    assert best_share(good, good, judge)[0] == 0  # no clear difference
-    assert best_share(useless, good, judge)[0] > 0
+    choice = choose(good, useless, judge)
+    assert choice.share < 1
+    assert choice.losses["1"]["task"] == pytest.approx(0.693, abs=0.05)  # nothing can be told from equal features
+    assert choose(good, good, judge).share == 0  # no clear difference
+    assert choose(useless, good, judge).share > 0
+
+
+def reviews(obvious: Path) -> pd.DataFrame:
+    """Other texts with the task's own labels, in another order than the task's."""
+    rows = pd.read_csv(obvious / "train.csv")
+    return pd.concat([rows.assign(text=rows["text"] + " and more" * i) for i in range(1, 6)]).iloc[::-1]
+
+
+def test_a_source_with_the_same_labels_gives_its_head_too(via, obvious, tmp_path):
+    reviews(obvious).to_csv(tmp_path / "reviews.csv", index=False)
+    learn = {"via.epochs": 5, "via.learning_rate": 2e-3}
+    run = via(tmp_path / "reviews.csv", settings=learn, shots=2)
+    (told,) = run.metrics["via"]["sources"]
+    assert (told["objective"], told["head"], told["interpolation"]) == ("classification", True, 1.0)
+    others = [losses["task"] for name, losses in told["losses"].items() if name != HEAD]
+    assert told["losses"][HEAD]["task"] < min(others)
+    lineage = read_json(run.folder / "manifest.json")["lineage"]
+    assert [step["kind"] for step in lineage] == ["checkpoint", "task"]
+    assert run.metrics["test"]["accuracy"] > run.metrics["via"]["comparison"]["straight"]["test"]
+    assert "with its head" in (run.folder / "README.md").read_text()
+    assert "forgetting" not in run.metrics
+
+
+def test_a_head_whose_labels_mean_something_else_is_not_kept(via, obvious, tmp_path):
+    turned = reviews(obvious).assign(
+        label=lambda rows: rows["label"].map({"positive": "negative", "negative": "positive"})
+    )
+    turned.to_csv(tmp_path / "turned.csv", index=False)
+    run = via(tmp_path / "turned.csv", settings={"via.epochs": 5, "via.learning_rate": 2e-3, "via.compare": False})
+    assert run.metrics["via"]["sources"][0]["head"] is False
+
+
+@pytest.mark.parametrize(
+    "asked", [{"strategy": "contrastive"}, {"mode": "feature_extraction"}, {"settings": {"model.head_start": "probe"}}]
+)
+def test_a_start_that_is_asked_for_is_not_replaced_by_a_head(via, obvious, tmp_path, asked):
+    reviews(obvious).to_csv(tmp_path / "reviews.csv", index=False)
+    settings = {"via.interpolation": 1.0, "via.compare": False, **asked.pop("settings", {})}
+    run = via(tmp_path / "reviews.csv", settings=settings, **asked)
+    assert run.metrics["via"]["sources"][0]["head"] is False
 
 
 def test_no_text_that_is_reported_on_is_learned_before(via, obvious, source, tmp_path):
@@ -129,7 +169,8 @@ def test_several_sources_in_order_together_without_labels_and_runs(via, source, 
     assert together.metrics["via"]["sources"][0]["labels"] == 14
     assert nlptl.load(together.folder / "via" / "1-things" / "run").tasks == ["things", "other"]
     run = via(in_order.folder, folder="of-a-run", settings=plain)
-    assert [step["kind"] for step in read_json(run.folder / "manifest.json")["lineage"]][-1] == "intermediate task"
+    (told,) = run.metrics["via"]["sources"]
+    assert (told["objective"], told["head"]) == ("run", True)  # the whole way of a run of this task
 
 
 def test_a_source_whose_labels_are_not_read(tiny, obvious, source, tmp_path):
