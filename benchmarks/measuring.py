@@ -49,6 +49,8 @@ class Finished:
     seconds: float
     """From start to end, interpreter and imports included."""
     peak_mb: float
+    cpu_seconds: float
+    """Of all its threads together."""
     others_cores: float
     """Cores that other programs kept busy meanwhile, on average."""
 
@@ -82,7 +84,7 @@ def run(command: Sequence[str], environment: dict[str, str], limit: float) -> Fi
     said = "" if child.returncode == 0 else f"ended with {child.returncode} after {seconds:.0f} s: {texts[1][-1500:]}"
     per_mb = 1024 if sys.platform.startswith("linux") else 1024**2
     others = max(0.0, _busy_seconds() - busy - own) / seconds
-    return Finished(texts[0], said, seconds, usage.ru_maxrss / per_mb, others)
+    return Finished(texts[0], said, seconds, usage.ru_maxrss / per_mb, own, others)
 
 
 def alternate(
@@ -138,6 +140,7 @@ def numbers(finished: Finished) -> Row:
     return {
         **said,
         "process_seconds": round(finished.seconds, 2),
+        "cpu_seconds": round(finished.cpu_seconds, 2),
         "peak_mb": round(finished.peak_mb),
         "others_cores": round(finished.others_cores, 2),
     }

@@ -149,7 +149,7 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     from nlptl.data.encoding import encode
     from nlptl.data.loading import label_targets, load_splits
     from nlptl.kernels import KernelSettings, enable
-    from nlptl.models.classifier import build_classifier
+    from nlptl.models.building import build_classifier
     from nlptl.models.opening import load_tokenizer
     from nlptl.registry import MODES
     from nlptl.tasks import load_task

@@ -89,7 +89,7 @@ def classifier_of(
         packed: without padding.
         graphs: capture the passes of training as CUDA graphs; needs a GPU and packing.
     """
-    from nlptl.models.classifier import build_classifier
+    from nlptl.models.building import build_classifier
 
     torch.manual_seed(1)
     classifier = build_classifier(checkpoint, "cls", LABELS, False, dropout)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NamedTuple
@@ -36,6 +36,8 @@ from nlptl.config.overrides import load_config, parse_assignments
 from nlptl.errors import ConfigError, DataError, unknown
 
 log = logging.getLogger("nlptl")
+FEW_CHARACTERS = 2_000
+"""Of texts that one thread predicts sooner than others are started."""
 Encoding = Annotated[
     str | None,
     option(panel=DATA, metavar="NAME", help="Of CSV and JSONL files, such as cp1252. Default: as in training."),
@@ -126,9 +128,10 @@ def predict(
         return
     _messages_to_standard_error()
     given = given_texts(texts or [], asked.data.encoding)
-    opened = _open(run, task, precision, asked)
-    items = pairs_of(given) if opened.text_columns == 2 else given.texts
-    print_predictions(opened, items, all_scores, decision, format)
+    with _in_few_threads(sum(map(len, given.texts))):
+        opened = _open(run, task, precision, asked)
+        items = pairs_of(given) if opened.text_columns == 2 else given.texts
+        print_predictions(opened, items, all_scores, decision, format)
 
 
 def evaluate(
@@ -214,6 +217,13 @@ def _open(run: Path, task: str | None, precision: str | None, asked: _Asked) -> 
 
     opened = load(run, precision or asked.precision, asked.progress)
     return opened if task is None else opened.task(task)
+
+
+def _in_few_threads(characters: int) -> AbstractContextManager[None]:
+    """One thread for what one computes within a moment; as many as there are for more."""
+    from nlptl.kernels.threads import one_thread
+
+    return one_thread() if characters <= FEW_CHARACTERS else nullcontext()
 
 
 def is_first_process(verb: str) -> bool:

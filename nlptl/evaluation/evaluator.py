@@ -1,7 +1,7 @@
 """What is reported of a split: metrics, labels one by one, confusion matrix, and what the decision makes of it.
 
-scikit-learn and the registered metrics (which load the `evaluate` library) are imported when something is measured:
-predicting passes through here and needs neither.
+scikit-learn, and what measures by it, is imported when something is measured: predicting passes through here and needs
+none of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from nlptl.errors import ConfigError
 from nlptl.evaluation.decisions import Decision
@@ -23,8 +22,10 @@ LEAST_PROBABILITY = 1e-12
 
 def probabilities_of(logits: np.ndarray, multi_label: bool) -> np.ndarray:
     """Softmax (or sigmoid, for several labels at once) of (N, C) logits, in float64 for stability, as float32."""
-    wide = logits.astype(np.float64)
-    return np.asarray(expit(wide) if multi_label else softmax(wide, axis=1), np.float32)
+    import torch
+
+    wide = torch.from_numpy(logits.astype(np.float64))
+    return (wide.sigmoid() if multi_label else wide.softmax(1)).numpy().astype(np.float32)
 
 
 def mean_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:

@@ -1,7 +1,7 @@
-"""Metrics as `evaluate` modules that live in the package, so that they need no hub.
+"""Metrics that need no hub: scikit-learn computes them, and each can be had as a module of the `evaluate` library.
 
-Importing this module loads the `evaluate` library, and with it much of transformers: seconds. So it is reached through
-`nlptl.registry.METRICS` alone, when something is measured.
+That library imports transformers' pipelines, image processing and the compiler, which takes seconds; so it is imported
+where somebody asks for such a module, and not where something is measured.
 
 Each takes what it measures: `predictions` (label ids, or 0/1 rows for several labels) or `scores` (probabilities).
 """
@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import datasets
-import evaluate
 import numpy as np
 from sklearn import metrics as sk
 
 PRECISION_FLOOR = 0.9
 
 
-class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
-    """Base: one number between 0 and 1, computed in memory. `_compute` returns it under the registered name.
+class OfflineMetric:
+    """Base: one number between 0 and 1. `_compute` returns it under the registered name.
 
     Class attributes say what a subclass needs: `on_scores` (scores instead of predicted ids) and `needs_positive`
     (defined only where the task has a positive label).
@@ -29,19 +27,41 @@ class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
     on_scores: ClassVar[bool] = False
     needs_positive: ClassVar[bool] = False
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(keep_in_memory=True, **settings)
+    def compute(self, *, predictions: Any, references: Any) -> dict[str, float]:
+        """The number, under the metric's name.
 
-    def _info(self) -> evaluate.MetricInfo:
-        number = datasets.Value("float32")
+        Args:
+            predictions: (N,) label ids, (N, C) 0/1 or, for a metric on scores, (N,) probabilities.
+            references: (N,) or (N, C), what is right; for a metric on scores 1 where the label holds.
+        """
+        return self._compute(predictions, references)
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        raise NotImplementedError
+
+    def as_evaluate_module(self) -> Any:
+        """The same as an `evaluate.Metric`, for `evaluate.combine` and whatever else takes one."""
+        import datasets
+        import evaluate
+
+        metric, number, label = self, datasets.Value("float32"), datasets.Value("int64")
         several = [
-            datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
+            datasets.Features({"predictions": label, "references": label}),
             datasets.Features({"predictions": datasets.Sequence(number), "references": datasets.Sequence(number)}),
-            datasets.Features({"predictions": number, "references": datasets.Value("int64")}),
+            datasets.Features({"predictions": number, "references": label}),
         ]
         # evaluate reads the schema off the first batch when there are alternatives; scores go first for score metrics.
-        ordered = several[::-1] if self.on_scores else several
-        return evaluate.MetricInfo(description=self.description, citation="", inputs_description="", features=ordered)
+        features = several[::-1] if self.on_scores else several
+
+        class Module(evaluate.Metric):  # type: ignore[misc]
+            def _info(self) -> evaluate.MetricInfo:
+                said = {"description": metric.description, "citation": "", "inputs_description": ""}
+                return evaluate.MetricInfo(**said, features=features)
+
+            def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+                return metric._compute(predictions, references)
+
+        return Module(keep_in_memory=True)
 
 
 class Accuracy(OfflineMetric):

@@ -17,7 +17,8 @@ from nlptl.data.loading import Splits, label_targets, load_splits
 from nlptl.data.tokenising import usual_length
 from nlptl.errors import CheckpointError
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.linear_probe import LinearHead, fit_probe
 from nlptl.models.opening import longest_input, open_tokenizer
 from nlptl.models.trial import try_out

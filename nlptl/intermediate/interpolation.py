@@ -28,7 +28,8 @@ from nlptl.data.encoding import Encoded, encode
 from nlptl.data.loading import Splits, label_targets
 from nlptl.errors import CheckpointError
 from nlptl.evaluation.significance import BETTER, over_rows
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import write_pooling
 from nlptl.models.linear_probe import fit_probe
 from nlptl.models.opening import encoder_config, longest_input, open_tokenizer, quiet

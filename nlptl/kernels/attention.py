@@ -49,6 +49,18 @@ def attend(
     return fused
 
 
+def short_or_fused(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """`attend` for `nlptl.models.plain_bert`, which knows no transformers: returns (B, L, heads, width)."""
+    serves = _products_serve(module, query, key, mask, {"is_causal": False})
+    return products(module, query, key, value, mask) if serves else fused(module, query, key, value, mask)
+
+
+def fused(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """PyTorch's own kernel: query, key, value (B, heads, L, width) to (B, L, heads, width)."""
+    attended = nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=query.shape[-1] ** -0.5)
+    return attended.transpose(1, 2).contiguous()
+
+
 def products(
     module: nn.Module,
     query: Tensor,
@@ -82,7 +94,14 @@ def products(
 
 
 def use_for(model: Any) -> None:
-    """Let a transformers model attend through `attend`, where transformers chose PyTorch's fused kernel for it."""
+    """Let a model attend through `attend`, where transformers chose PyTorch's fused kernel for it.
+
+    Args:
+        model: a transformers model, or a `PlainBert`.
+    """
+    if hasattr(model, "attend"):
+        model.attend = short_or_fused
+        return
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlptl.kernels.threads import one_thread
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -121,7 +123,8 @@ def rounded_copy(dtype: torch.dtype, model: M) -> M:
         dtype: bfloat16 or float16.
         model: the original; it is returned itself where its weights are also needed exactly.
     """
-    narrow = {id(p): nn.Parameter(p.detach().to(dtype), requires_grad=False) for p in _linear_weights(model)}
+    with one_thread():  # memory is the limit, and a short call then starts no threads
+        narrow = {id(p): nn.Parameter(p.detach().to(dtype), requires_grad=False) for p in _linear_weights(model)}
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return copy.deepcopy(model, {**shared, **narrow}) if narrow else model
 

@@ -92,7 +92,5 @@ def for_prediction(model: M, dtype: torch.dtype | None) -> M:
 
 
 def _transformer(model: Any) -> Any:
-    """The outermost transformers model inside."""
-    from transformers import PreTrainedModel
-
-    return next(module for module in model.modules() if isinstance(module, PreTrainedModel))
+    """The outermost transformers model inside, or what stands for it: both say which module is their base."""
+    return next(module for module in model.modules() if hasattr(module, "base_model"))

@@ -116,6 +116,8 @@ def fit_inputs(tokenizer: Any, config: Any) -> None:
 
     Many checkpoints come with the tokenizer class of another architecture (BERT's, most often).
     """
+    if config.model_type == "bert" and config.type_vocab_size > 1:
+        return  # known without importing the model
     from transformers import MODEL_MAPPING
 
     known = MODEL_MAPPING.get(type(config), [])

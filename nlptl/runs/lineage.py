@@ -19,7 +19,8 @@ from nlptl.config.run import RunConfig
 from nlptl.data.long_texts import TRUNCATE, LongText
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.evaluation.wording import lineage_sentence
-from nlptl.models.classifier import Classifier, build_classifier, load_classifier
+from nlptl.models.building import build_classifier, load_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import write_pooling
 from nlptl.models.modes import Mode
 from nlptl.models.opening import load_tokenizer, quiet
@@ -94,7 +95,7 @@ def find_checkpoint(recorded: Mapping[str, str], run: Path) -> Checkpoint:
 
 
 def open_classifier(
-    folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any]
+    folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any], plain: bool = False
 ) -> tuple[Classifier, Mode]:
     """The classifier of a run on an encoder, and the mode that knows how to merge it.
 
@@ -103,6 +104,7 @@ def open_classifier(
         config: of the run.
         tasks: of the run, in the order of their logits.
         manifest: of the run.
+        plain: for prediction alone, by `PlainBert` where that serves.
 
     Raises:
         ArtifactError: it is damaged, or its checkpoint is not here at the revision it was trained on.
@@ -112,9 +114,10 @@ def open_classifier(
     labels, mode = joint_labels(tasks), MODES.get(config.mode)()
     windows = str(manifest.get("window_pooling", "mean")) if long_text_of(manifest).in_windows else None
     if manifest["whole"]:
-        return load_classifier(folder / MODEL, manifest["pooling"], labels, several, windows), mode
+        return load_classifier(folder / MODEL, manifest["pooling"], labels, several, windows, plain), mode
     checkpoint = find_checkpoint(manifest["checkpoint"], folder)
-    classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0, window_pooling=windows)
+    plain = plain and not mode.has_adapters  # PEFT takes transformers' models
+    classifier = build_classifier(checkpoint.path, manifest["pooling"], labels, several, 0.0, False, windows, plain)
     mode.load(classifier, folder / MODEL)
     return classifier, mode
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
+import torch
 
 from nlptl.config.run import RunConfig
 from nlptl.data.encoding import Encoded, encode
@@ -18,6 +20,7 @@ from nlptl.models.classifier import Classifier
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.models.opening import fit_inputs, load_tokenizer
+from nlptl.models.plain_bert import PlainBert
 from nlptl.runs.lineage import long_text_of, open_classifier
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec
@@ -68,11 +71,14 @@ class Predictor(Protocol):
 class EncoderPredictor:
     """A classifier on an encoder, with its tokenizer.
 
-    Predictions in bfloat16 or float16 come from a rounded copy that `settle` makes: `classifier` keeps its exact
-    weights, whatever happens while it predicts.
+    Predictions in bfloat16 or float16 come from a rounded copy that `settle` makes: the model keeps its exact weights,
+    whatever happens while it predicts.
     """
 
-    classifier: Classifier
+    model: Classifier
+    """That predicts; it may be a plain one, which does nothing else."""
+    opened: Callable[[bool], tuple[Classifier, Mode]]
+    """Opens model and mode once more: plain, or on transformers' own encoder."""
     tokenizer: Any
     max_length: int
     mode: Mode
@@ -91,33 +97,46 @@ class EncoderPredictor:
             ArtifactError: it is damaged, or its checkpoint is not here at the revision it was trained on.
             CheckpointError: the checkpoint that an adapter or head belongs to is not to be had.
         """
-        classifier, mode = open_classifier(folder, config, tasks, manifest)
-        enable(classifier, KernelSettings.of(config.runtime))
-        classifier.eval()
+        opened = partial(_opened, folder, config, tasks, manifest)
+        model, mode = opened(not torch.accelerator.is_available())
         tokenizer = load_tokenizer(folder / MODEL)
-        fit_inputs(tokenizer, classifier.config)
+        fit_inputs(tokenizer, model.config)
         start = "" if config.model.weights == "pretrained" else ", from random weights"
         title = f"{config.mode}, {config.checkpoint}{start}"
-        return cls(classifier, tokenizer, int(manifest["max_length"]), mode, title, long_text_of(manifest))
+        length, long_text = int(manifest["max_length"]), long_text_of(manifest)
+        return cls(model, opened, tokenizer, length, mode, title, long_text)
+
+    @property
+    def classifier(self) -> Classifier:
+        """Encoder and head, on transformers' own encoder."""
+        if isinstance(self.model.encoder, PlainBert):
+            self.model, self.mode = self.opened(False)
+        return self.model
 
     def settle(self, runtime: Runtime) -> None:
-        self.classifier.to(runtime.device)
-        used = self.classifier.kernels
-        if used != OFF and packing.pays(self.classifier.config, runtime.device, runtime.dtype, 0.0):
-            enable(self.classifier, replace(used, packing=True))
-        self._rounded = for_prediction(self.classifier, runtime.dtype)
+        self.model.to(runtime.device)
+        used = self.model.kernels
+        if used != OFF and packing.pays(self.model.config, runtime.device, runtime.dtype, 0.0):
+            enable(self.model, replace(used, packing=True))
+        self._rounded = for_prediction(self.model, runtime.dtype)
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
         return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text)
 
     def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
-        model, pad_id = self._rounded or self.classifier, self.tokenizer.pad_token_id
+        model, pad_id = self._rounded or self.model, self.tokenizer.pad_token_id
         if self.mode.trains_encoder:
             return logits_of(runtime, model, prepared, pad_id, model.head.out_features, "predicting")
         # As training measured it: the features of a frozen encoder are rounded as the precision has it, its head is
         # fitted and applied exactly.
         features, _ = features_of(runtime, model, prepared, pad_id, None)
-        weight, bias = (
-            parameter.detach().cpu() for parameter in (self.classifier.head.weight, self.classifier.head.bias)
-        )
+        weight, bias = (parameter.detach().cpu() for parameter in (self.model.head.weight, self.model.head.bias))
         return LinearHead(weight, bias, float("nan")).logits(features)
+
+
+def _opened(
+    folder: Path, config: RunConfig, tasks: list[TaskSpec], manifest: Mapping[str, Any], plain: bool
+) -> tuple[Classifier, Mode]:
+    classifier, mode = open_classifier(folder, config, tasks, manifest, plain)
+    enable(classifier, KernelSettings.of(config.runtime))
+    return classifier.eval(), mode

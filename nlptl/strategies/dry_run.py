@@ -10,7 +10,8 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedRun
 from nlptl.errors import CheckpointError
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
 from nlptl.models.trial import try_out
 from nlptl.registry import MODES

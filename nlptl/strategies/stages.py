@@ -13,9 +13,10 @@ import torch
 from nlptl import kernels
 from nlptl.config.training import ResolvedTraining
 from nlptl.evaluation.evaluator import quick_metrics
+from nlptl.models.building import build_classifier
 from nlptl.models.cached_features import NUMERICS, FeatureStore, drawn_weights
 from nlptl.models.cached_heads import fit_cached
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import compile_layers
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode, continue_adapter

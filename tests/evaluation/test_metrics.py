@@ -104,6 +104,21 @@ def test_metrics_need_no_hub(tmp_path):
     assert done.stdout.strip() == str([1.0] * len(METRICS.names()))
 
 
+@pytest.mark.parametrize("name", METRICS.names())
+def test_each_can_be_had_as_a_module_of_the_evaluate_library(name):
+    targets, predicted, scores = random_rows(2, 0)
+    given = scores[:, POSITIVE] if name in ON_SCORES else predicted
+    module = METRICS.get(name)().as_evaluate_module()
+    found = module.compute(predictions=given.tolist(), references=targets.tolist())
+    assert found[name] == pytest.approx(compute_metric(name, predicted, scores, targets, POSITIVE), abs=1e-6)
+
+
+def test_measuring_does_not_load_the_evaluate_library():
+    code = "import sys; from nlptl.registry import METRICS; METRICS.get('accuracy'); print('evaluate' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_what_predicts_loads_neither_the_metrics_library_nor_scikit_learns_metrics():
     code = (
         "import sys\n"

@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal
 
 from nlptl.explore.layer_outputs import layer_count, layer_outputs, linear_cka, split_layers
 from nlptl.explore.transferability import log_me
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 
 RNG = np.random.default_rng(0)
 

@@ -10,7 +10,7 @@ from peft.tuners.lora import Linear
 
 from nlptl.config.model import LoraSettings
 from nlptl.kernels.adapters import fuse_adapters
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.registry import MODES
 
 INPUTS = {

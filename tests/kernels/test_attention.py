@@ -10,7 +10,7 @@ from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from nlptl.kernels import attention
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.opening import load_tokenizer
 from nlptl.registry import MODES
 

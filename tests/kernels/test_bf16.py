@@ -11,7 +11,7 @@ import torch
 from nlptl.config.model import LoraSettings
 from nlptl.kernels import bf16
 from nlptl.kernels.bf16 import linear_weights_in
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.registry import MODES
 
 INPUTS = {

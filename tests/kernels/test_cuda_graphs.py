@@ -11,7 +11,8 @@ import torch
 from nlptl.data.encoding import FILLERS, LONGEST, LONGEST_FILLER, Encoded, collate, filler_lengths
 from nlptl.kernels import cuda_graphs
 from nlptl.kernels.cuda_graphs import captured_passes
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.objectives.classification import Classification
 from nlptl.training.examples.labelled import LabelledExamples
 from tests.gpu_stand_ins import CUDA, emulate_cuda_graphs

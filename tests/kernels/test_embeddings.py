@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nlptl.kernels.embeddings import UsedEmbedding, only_used_words
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 
 USED = np.array([0, 3, 4, 7, 9])
 

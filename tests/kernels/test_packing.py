@@ -16,7 +16,8 @@ from nlptl.config.model import LoraSettings
 from nlptl.data.encoding import Encoded, collate
 from nlptl.errors import ConfigError
 from nlptl.kernels import packing
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import compile_layers, is_compiled
 from nlptl.objectives.classification import Classification
 from nlptl.registry import MODES

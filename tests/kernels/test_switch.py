@@ -38,7 +38,8 @@ from nlptl.kernels import (
     enable,
     packing,
 )
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.objectives.classification import Classification
 from nlptl.registry import MODES
 from nlptl.training.examples.labelled import LabelledExamples

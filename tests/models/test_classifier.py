@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModel, pipeline
 
 import nlptl
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models.classifier import build_classifier, load_classifier
+from nlptl.models.building import build_classifier, load_classifier
 from nlptl.models.head_files import load_head, save_head
 from nlptl.models.opening import load_tokenizer, longest_input
 from nlptl.runs.saving import merge_artifact

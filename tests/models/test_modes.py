@@ -10,7 +10,7 @@ from transformers import AutoModel
 from nlptl.config.model import LoraSettings
 from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.modes import linear_layers
 from nlptl.registry import MODES
 from nlptl.runs.artifact import load_artifact

@@ -8,7 +8,7 @@ import transformers as tf
 from safetensors.torch import load_file, save_file
 
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models.classifier import build_classifier, load_classifier
+from nlptl.models.building import build_classifier, load_classifier
 from nlptl.models.opening import encoder_config, fit_inputs, load_tokenizer, longest_input, open_tokenizer
 from nlptl.models.sentence_encoder import open_encoder
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from nlptl.config.model import LoraSettings
 from nlptl.errors import CheckpointError
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.modes import Full, Lora
 from nlptl.models.opening import encoder_config, longest_input, open_tokenizer
 from nlptl.models.trial import try_out

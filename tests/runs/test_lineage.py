@@ -16,7 +16,7 @@ import nlptl
 from nlptl.checkpoints import check_checkpoint
 from nlptl.data.encoding import collate, encode
 from nlptl.errors import ArtifactError, CheckpointError
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.opening import open_tokenizer
 from nlptl.runs import lineage
 from nlptl.runs.lineage import open_checkpoint

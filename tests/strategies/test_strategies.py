@@ -8,7 +8,7 @@ import torch
 
 import nlptl
 from nlptl.errors import ConfigError
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.prototypes import PrototypeModel
 from nlptl.registry import STRATEGIES
 from nlptl.strategies import soup

@@ -16,7 +16,8 @@ from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets
 from nlptl.kernels import KernelSettings, enable
-from nlptl.models.classifier import Classifier, build_classifier
+from nlptl.models.building import build_classifier
+from nlptl.models.classifier import Classifier
 from nlptl.models.opening import load_tokenizer
 from nlptl.objectives.classification import Classification
 from nlptl.registry import MODES

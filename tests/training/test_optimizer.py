@@ -6,7 +6,7 @@ import torch
 
 from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.registry import MODES
 from nlptl.training.optimizer import build_optimizer, rate_factor, set_rate
 

@@ -15,7 +15,7 @@ from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.opening import load_tokenizer
 from nlptl.registry import MODES
 from nlptl.objectives.classification import Classification

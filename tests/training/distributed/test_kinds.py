@@ -16,7 +16,7 @@ from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import collate, encode
 from nlptl.data.loading import label_targets
 from nlptl.models.aligned import AlignedClassifier, LinearMap
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.opening import load_tokenizer
 from nlptl.models.linear_probe import LinearHead
 from nlptl.models.masked_lm import masked_lm_on

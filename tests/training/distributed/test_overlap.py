@@ -17,7 +17,7 @@ from nlptl.config.training import ResolvedTraining
 from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets
 from nlptl.errors import NlptlError
-from nlptl.models.classifier import build_classifier
+from nlptl.models.building import build_classifier
 from nlptl.models.opening import load_tokenizer
 from nlptl.objectives.classification import Classification
 from nlptl.training.examples.labelled import LabelledExamples
