@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,11 @@ def forward_all(
         computed: np.ndarray = outputs.float().cpu().numpy()
         return computed
 
-    with runtime.measuring(), runtime.autocast():
-        for rows in runtime.stop.until(runtime.track(mine, what)):
+    bar = runtime.track(None, what, sum(map(len, mine)), "text")
+    with runtime.measuring(), runtime.autocast(), closing(bar):
+        for rows in runtime.stop.until(mine):
             out[rows] = compute(rows) if runtime.is_sharded else _in_parts(compute, rows)
+            bar.update(len(rows))
         for _ in range(fillers):
             compute(batches[0][:1])
     # Every row was filled by one process and is zero on the others.

@@ -138,7 +138,7 @@ def _train(
                 )
                 _note(progress, outcome, step)
                 progress.seconds = time.perf_counter() - started
-                _show(bar, runtime, progress, optimizer.param_groups[0]["lr"])
+                _show(bar, runtime, progress, config.batch_size, optimizer.param_groups[0]["lr"])
                 if outcome.save:
                     recovery.save(progress)
                 if outcome.stop:
@@ -176,9 +176,10 @@ def _tell(
         log.info(f"{called} {done}/{passes}{'' if done else ', before training'}: {', '.join(said)}")
 
 
-def _show(bar: Any, runtime: Runtime, progress: Progress, rate: float) -> None:
+def _show(bar: Any, runtime: Runtime, progress: Progress, rows: int, rate: float) -> None:
     bar.update()
-    bar.set_postfix(loss=f"{np.mean(progress.losses[-20:]):.3f}", refresh=False)
+    speed = f"{progress.step * rows / progress.seconds:.0f} rows/s"
+    bar.set_postfix_str(f"loss {np.mean(progress.losses[-20:]):.3f}, {speed}", refresh=False)
     runtime.log({"train/loss": progress.losses[-1], "train/learning_rate": rate}, progress.step)
 
 

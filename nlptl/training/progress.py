@@ -1,4 +1,4 @@
-"""How far long work is: one bar on a terminal or in a notebook, elsewhere a line of the log once a minute."""
+"""How far long work is: one bar on a terminal or in a notebook, elsewhere a line of the log every ten seconds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tqdm import tqdm as plain_bar
 from tqdm.auto import tqdm
 
 log = logging.getLogger("nlptl")
-SECONDS_BETWEEN_LINES = 60.0
-_LINE = "{desc}{unit} {n_fmt} of {total_fmt} after {elapsed}{postfix}"
+SECONDS_BETWEEN_LINES = 10.0
+"""What is done sooner has no line; what takes longer has another one at its end."""
+_LINE = "{desc}{unit} {n_fmt} of {total_fmt} after {elapsed}, {rate_noinv_fmt}, {remaining} left{postfix}"
 
 
 class LogLines:
@@ -50,7 +51,7 @@ def track(items: Iterable[Any] | None, description: str, total: int | None, unit
         desc=f"{description}: ",
         total=total,
         unit=unit,
-        leave=False,
+        leave=True,
         file=LogLines(),
         bar_format=_LINE,
         delay=wait,

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -46,6 +47,7 @@ def test_without_a_terminal_there_are_lines_and_only_for_long_work(monkeypatch, 
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     assert through() == [0, 1, 2]
     assert any(line.startswith("reading: batch 2 of 3 after") for line in caplog.messages)
+    assert re.fullmatch(r"reading: batch 3 of 3 after 00:0\d, .*batch/s, 00:00 left", caplog.messages[-1])
     assert not any("\r" in line or "%" in line for line in caplog.messages)
     assert capsys.readouterr().err == ""
 
