@@ -57,7 +57,9 @@ class FeatureStore:
 
     def __init__(self, cache: Cache, setup: str) -> None:
         self.cache, self.folder = cache, cache.place(KIND, setup)
-        self._places: dict[bytes, tuple[int, int]] = {}
+        self._places: dict[bytes, int] = {}
+        """Key -> row of all shards end to end: of millions of rows a pair of numbers each would take much more."""
+        self._ends: list[int] = []
         self._shards: list[np.ndarray] = []
         self._names: list[str] = []
         self.refresh()
@@ -75,10 +77,11 @@ class FeatureStore:
             if keys.shape != (len(matrix), KEY_BYTES) or matrix.ndim != 2:
                 self.cache.discard(place)
                 continue
-            shard = len(self._shards)
+            start = self._ends[-1] if self._ends else 0
             self._shards.append(matrix)
             self._names.append(place.name)
-            self._places.update((key.tobytes(), (shard, row)) for row, key in enumerate(keys))
+            self._ends.append(start + len(matrix))
+            self._places.update((key.tobytes(), row) for row, key in enumerate(keys, start))
 
     def missing(self, keys: list[bytes]) -> list[int]:
         """Positions of the first occurrence of each key that is not in the store."""
@@ -100,11 +103,13 @@ class FeatureStore:
 
     def read(self, keys: list[bytes]) -> np.ndarray:
         """Features (len(keys), H) float32 in the order of the keys; all of them must be there."""
-        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        places = np.array([self._places[key] for key in keys], dtype=np.int64)
+        shards = np.searchsorted(self._ends, places, side="right")
         width = self._shards[0].shape[1] if self._shards else 0
         out = np.empty((len(keys), width), np.float32)
-        for shard in np.unique(places[:, 0]):
-            rows = np.flatnonzero(places[:, 0] == shard)
-            out[rows] = self._shards[shard][places[rows, 1]]
+        for shard in np.unique(shards):
+            rows = np.flatnonzero(shards == shard)
+            matrix = self._shards[shard]
+            out[rows] = matrix[places[rows] - (self._ends[shard] - len(matrix))]
             self.cache.touch(self.folder / self._names[shard])
         return out
