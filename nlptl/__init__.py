@@ -5,6 +5,7 @@ run = nlptl.train("sentiment", mode="lora", data="reviews.csv")
 run.predict(["Not half as bad as I feared."])
 """
 
+import os as _os
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from nlptl.inference.predictor import Run
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
+
+# PyTorch's threads spin while they wait for one another, which costs everybody dearly where other programs are busy. A
+# thousand rounds bridge the gaps between its operations; libgomp reads this once, when torch is loaded.
+if "OMP_WAIT_POLICY" not in _os.environ:
+    _os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = _version("nlptl")
 __all__ = [

@@ -37,6 +37,10 @@ class RuntimeConfig(Record):
     same batches without graphs."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels; an operation that has none is an error."""
+    threads: Annotated[int, Field(ge=1)] | None = Field(default=None, json_schema_extra=NOTHING)
+    """Threads that compute on a CPU. None: as many as there are cores that other programs leave free, looked at every
+    two seconds; always the same number where OMP_NUM_THREADS is set, or with deterministic. The number changes results
+    by rounding at most."""
     timeout_seconds: Annotated[float, Field(ge=1)] = Field(default=300.0, json_schema_extra=NOTHING)
     """How long processes wait for one another before they take the others for lost. A process that dies is noticed at
     once on CPUs; one that hangs or is cut off, after this time."""

@@ -57,10 +57,11 @@ def forward_all(
         return computed
 
     bar = runtime.track(None, what, sum(map(len, mine)), "text")
-    with runtime.measuring(), runtime.autocast(), closing(bar):
+    with runtime.measuring(), runtime.autocast(), closing(bar), runtime.cores.followed():
         for rows in runtime.stop.until(mine):
             out[rows] = compute(rows) if runtime.is_sharded else _in_parts(compute, rows)
             bar.update(len(rows))
+            runtime.cores.look()
         for _ in range(fillers):
             compute(batches[0][:1])
     # Every row was filled by one process and is zero on the others.

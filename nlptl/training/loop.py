@@ -107,7 +107,7 @@ def _train(
     started = time.perf_counter() - progress.seconds
     bar = runtime.track(None, "training", total=total, unit="step")
     bar.update(progress.step)
-    with recovery.listening(), closing(bar), runtime.noticing_loss_in_passes():
+    with recovery.listening(), closing(bar), runtime.noticing_loss_in_passes(), runtime.cores.followed():
         losses = RowLosses(rows, model, runtime.device)
         step = _make_ready(runtime, losses, optimizer, config, seed, progress, first_epoch[0][:1])
         while True:
@@ -138,7 +138,7 @@ def _train(
                 )
                 _note(progress, outcome, step)
                 progress.seconds = time.perf_counter() - started
-                _show(bar, runtime, progress, config.batch_size, optimizer.param_groups[0]["lr"])
+                _after_step(bar, runtime, progress, config.batch_size, optimizer.param_groups[0]["lr"])
                 if outcome.save:
                     recovery.save(progress)
                 if outcome.stop:
@@ -176,7 +176,8 @@ def _tell(
         log.info(f"{called} {done}/{passes}{'' if done else ', before training'}: {', '.join(said)}")
 
 
-def _show(bar: Any, runtime: Runtime, progress: Progress, rows: int, rate: float) -> None:
+def _after_step(bar: Any, runtime: Runtime, progress: Progress, rows: int, rate: float) -> None:
+    runtime.cores.look()
     bar.update()
     speed = f"{progress.step * rows / progress.seconds:.0f} rows/s"
     bar.set_postfix_str(f"loss {np.mean(progress.losses[-20:]):.3f}, {speed}", refresh=False)

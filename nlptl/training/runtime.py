@@ -17,6 +17,7 @@ from torch import distributed as dist
 
 from nlptl.config.runtime import RuntimeConfig
 from nlptl.errors import ConfigError, LaunchError, LostProcessError, MissingExtraError, unknown
+from nlptl.kernels.threads import FreeCores
 from nlptl.training.distributed.restart import rendezvous_address
 from nlptl.training.precision import choose_precision
 from nlptl.training.progress import track
@@ -39,6 +40,7 @@ class Runtime:
     """The Accelerator of a training run; None for prediction in one process."""
     progress: bool = True
     stop: StopFlag = field(default_factory=StopFlag, compare=False)
+    cores: FreeCores = field(default_factory=FreeCores, compare=False)
 
     @property
     def is_main(self) -> bool:
@@ -176,6 +178,7 @@ def join_processes(settings: RuntimeConfig, precision: str | None = None) -> Run
         settings.progress,
         settings.timeout_seconds,
         settings.gradient_compression,
+        settings.threads,
     )
 
 
@@ -186,6 +189,7 @@ def start_runtime(
     progress: bool = True,
     timeout_seconds: float = 300.0,
     gradient_compression: str = "none",
+    threads: int | None = None,
 ) -> Runtime:
     """Join the other processes, if the launcher started any, and choose device and precision.
 
@@ -196,6 +200,7 @@ def start_runtime(
         progress: show bars, where there is a terminal or a notebook to show them.
         timeout_seconds: how long processes wait for one another before they take the others for lost.
         gradient_compression: none, or the type in which replicas exchange gradients: bf16 or fp16.
+        threads: that compute on a CPU; None: see `FreeCores`.
 
     Raises:
         LaunchError: several processes were launched that do not know each other, or with FSDP of version 1.
@@ -222,7 +227,13 @@ def start_runtime(
     )
     torch.use_deterministic_algorithms(deterministic)
     runtime = Runtime(
-        accelerator.device, chosen, accelerator.process_index, accelerator.num_processes, accelerator, progress
+        accelerator.device,
+        chosen,
+        accelerator.process_index,
+        accelerator.num_processes,
+        accelerator,
+        progress,
+        cores=FreeCores(threads, follows=on_cpu and not deterministic),
     )
     _check_launch(runtime, launched, gradient_compression)
     return runtime

@@ -13,7 +13,7 @@ import pytest
 from nlptl.kernels import KernelSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = ("batch_order", "training_speed", "inference_speed", "scale", "gpu")
+SCRIPTS = ("batch_order", "training_speed", "inference_speed", "scale", "gpu", "busy", "short_calls", "millions")
 CHILDREN = ("ours", "limits", "peers.hf_trainer", "peers.frozen_features", "peers.setfit_few_shot", "peers.labelling")
 SURROUNDINGS = {"machine": "a machine", "versions": {"python": "3.11"}, "date": "2026-11-23", "others_cores": 0.0}
 
@@ -48,6 +48,44 @@ def test_the_savings_that_are_left_out_are_there(module):
     known = module("ours").SAVINGS
     assert {*known.values()} == {setting.name for setting in fields(KernelSettings) if setting.default is True}
     assert {one for named in module("training_speed").SAVINGS.values() for one in named} == set(known)
+
+
+def test_what_a_busy_machine_costs_is_told_against_the_fair_share(module):
+    busy, rows = module("busy"), []
+    for load, loops, speed in ((0, 300.0, 400.0), (1, 200.0, 160.0)):
+        rows.append({**SURROUNDINGS, "contender": busy.SHARE, "load": load, "examples_per_second_whole": loops})
+        rows.append({**SURROUNDINGS, "contender": busy.NLPTL, "load": load, "examples_per_second_whole": speed})
+    lines = busy.table(rows).splitlines()
+    assert lines[2] == f"| {busy.SHARE} | - | 1.50x | - |"
+    assert lines[3] == f"| {busy.NLPTL} | 2.50 s | 2.50x; 1.67 of its share's | - |"
+
+
+def test_spinning_programs_spin_and_end(module):
+    psutil, busy = module("psutil"), module("busy")
+    with busy.spinning(2):
+        children = psutil.Process().children()
+        assert len([child for child in children if "while True" in " ".join(child.cmdline())]) == 2
+    assert not any(child.is_running() for child in children)
+
+
+def test_short_calls_are_told_against_what_none_can_do_without(module):
+    short = module("short_calls")
+    name, bar = next(iter(short.BARS.items()))
+    rows = [
+        {**SURROUNDINGS, "contender": who, "cpu_seconds": seconds} for who, seconds in ((short.BASE, 1.0), (name, 2.0))
+    ]
+    assert short.table(rows).splitlines()[3] == f"| {name} | 2.00 | 2.0x | {bar} |"
+
+
+def test_time_for_a_row_is_told_beyond_start_up(module):
+    millions = module("millions")
+    rows = [
+        {**SURROUNDINGS, "contender": name, "rows": rows, "process_seconds": seconds, "peak_mb": 700}
+        for name, rows, seconds in ((millions.START, 1000, 5.0), ("20000", 20_000, 7.0), ("200000", 200_000, 27.0))
+    ]
+    lines = millions.table(rows).splitlines()
+    assert lines[2] == "| 20 000 | 7.0 | 100 µs, +0 % | 700 |"
+    assert lines[3] == "| 200 000 | 27.0 | 110 µs, +10 % | 700 |"
 
 
 @pytest.mark.parametrize("choice", [("--without", "used words"), ("--set", "runtime.kernels=off")])

@@ -155,6 +155,7 @@ ELSEWHERE = {
     "runtime.deterministic": "tests/training/test_runtime.py::test_deterministic_kernels_are_asked_for_run_by_run",
     "runtime.timeout_seconds": "tests/training/resume/test_cut_off.py",
     "runtime.measure_peak": "tests/strategies/test_fine_tune.py",
+    "runtime.threads": "tests/kernels/test_threads.py",
     "runtime.progress": "tests/training/test_runtime.py::test_bars_are_shown_where_asked_for",
 }
 """Settings that name things, or say how a run is carried out: the file or test where their effect is seen."""

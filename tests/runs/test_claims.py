@@ -23,6 +23,7 @@ ANY = {
     "runtime.trackers",
     "runtime.timeout_seconds",
     "runtime.measure_peak",
+    "runtime.threads",
     "runtime.progress",
     "runtime.cache_limit",
     "baseline.compare",
