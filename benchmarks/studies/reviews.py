@@ -1,4 +1,4 @@
-"""Reviews of one kind of product, full fine-tuning: nlptl as it comes beside the HF Trainer at its best learning rate."""
+"""Reviews of one kind of product, full fine-tuning: nlptl as it comes beside the Trainer at its best learning rate."""
 
 from __future__ import annotations
 
