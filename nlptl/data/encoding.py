@@ -44,6 +44,11 @@ class Encoded:
         return len(self.offsets if self.windows is None else self.windows) - 1
 
     @property
+    def size(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in (self.tokens, self.offsets, self.types, self.windows) if array is not None)
+
+    @property
     def lengths(self) -> np.ndarray:
         """(texts,) tokens per text."""
         return np.diff(self.offsets if self.windows is None else self.offsets[self.windows])

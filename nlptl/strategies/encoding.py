@@ -12,7 +12,7 @@ from nlptl.models.opening import encoder_config, open_tokenizer
 from nlptl.registry import MODES
 from nlptl.storage.cache import open_cache
 from nlptl.strategies import long_texts
-from nlptl.strategies.job import Job, RunContext
+from nlptl.strategies.job import Job, RunContext, tell_held
 
 
 def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint) -> Job:
@@ -27,6 +27,8 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
     def bar(split: str) -> Callable[[Iterable[int]], Iterable[int]]:
         return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")
 
+    frames = [frame for part in context.parts for frame in part.splits.frames().values()]
+    tell_held("texts", sum(int(frame.memory_usage(deep=True).sum()) for frame in frames))
     cache, long_text = open_cache(config.runtime.cache_limit), long_texts.long_text_of(config)
     with context.clock.measure("data"):
         max_length = long_texts.input_length(config, tokenizer, encoder, context.parts)
@@ -40,6 +42,7 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
             )
             for part in context.parts
         ]
+    tell_held("tokens", sum(encoded.size for part in parts for encoded in part.encoded.values()))
     mode = MODES.get(config.mode)()
     long_texts.tell(parts, config, max_length, mode.trains_encoder)
     return Job(config, parts, context.runtime, context.clock, mode, checkpoint, tokenizer, max_length)

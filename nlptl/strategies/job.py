@@ -22,6 +22,7 @@ from nlptl.models.opening import encoder_config
 from nlptl.registry import MODES
 from nlptl.runs.manifest import MODEL
 from nlptl.runs.saving import SavedModel
+from nlptl.storage.cache import show_size
 from nlptl.tasks import TaskSpec
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.resume.states import Progress
@@ -29,6 +30,8 @@ from nlptl.training.runtime import Runtime
 from nlptl.training.timing import Clock
 
 log = logging.getLogger("nlptl")
+WORTH_TELLING = 50_000_000
+"""Bytes."""
 VERIFIED_ROWS = 16
 VERIFIED_WINDOWS = 4
 
@@ -98,6 +101,17 @@ class RunContext:
     def targets(self) -> dict[str, np.ndarray]:
         """The only task's targets by split; raises as `part` does."""
         return self.part.targets
+
+
+def tell_held(what: str, size: int) -> None:
+    """Say how much memory something takes that stays there until the run ends; small things are not worth a line.
+
+    Args:
+        what: is held.
+        size: in bytes.
+    """
+    if size >= WORTH_TELLING:
+        log.info(f"Held in memory: {show_size(size)} of {what}")
 
 
 def tell_rows(context: RunContext) -> None:

@@ -24,7 +24,7 @@ from nlptl.objectives.classification import Classification, balanced_weights
 from nlptl.runs.manifest import digests_of
 from nlptl.storage.cache import Cache, open_cache
 from nlptl.storage.identity import identity, versions
-from nlptl.strategies.job import Job, TaskRows
+from nlptl.strategies.job import Job, TaskRows, tell_held
 from nlptl.tasks import joint_labels
 from nlptl.training.examples.labelled import Examples, LabelledExamples
 from nlptl.training.forward import concatenate, features_of, logits_of
@@ -120,6 +120,7 @@ def frozen_features(
             features[split], computed = features_of(job.runtime, classifier, part.encoded[split], job.pad_id, store)
             known = len(part.encoded[split].offsets) - 1 - computed
             log.debug(f"Features of {split}: {computed} texts encoded, {known} from the cache")
+    tell_held("features", sum(matrix.nbytes for matrix in features.values()))
     return features
 
 

@@ -20,6 +20,7 @@ from nlptl.errors import ArtifactError, CheckpointError, ConfigError, DataError,
 from nlptl.runs.artifact import load_artifact
 from nlptl.storage.json_files import read_json
 from nlptl.strategies import stages as steps
+from tests.conftest import QUICK
 
 # Saves after every step, and is killed in the middle of the eighth save: 7 of 15 steps are safe.
 KILLED = """
@@ -327,3 +328,15 @@ def test_metrics_say_where_the_time_went(train, tiny, obvious, tmp_path, mode):
     assert all(told[name] > 0 for name in [*parts, "train_examples_per_second", "peak_memory_gigabytes"])
     assert 0 < told["share_of_peak"] < 1
     assert told["train_tokens_per_second"] > told["train_examples_per_second"]
+
+
+def test_what_large_data_holds_is_told(obvious, tiny, tmp_path, monkeypatch, caplog):
+    def told(folder):
+        caplog.clear()
+        with caplog.at_level("INFO", "nlptl"):
+            nlptl.train("sentiment", data=obvious, checkpoint=tiny["bert"], output=tmp_path / folder, settings=QUICK)
+        return [line.partition(" of ")[2] for line in caplog.messages if line.startswith("Held in memory: ")]
+
+    assert told("small") == []
+    monkeypatch.setattr("nlptl.strategies.job.WORTH_TELLING", 100)
+    assert told("large") == ["texts", "tokens", "features"]
