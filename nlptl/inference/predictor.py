@@ -23,6 +23,7 @@ from nlptl.evaluation.evaluator import full_report, probabilities_of
 from nlptl.inference.display import splits_html, test_result
 from nlptl.inference.labelled import labelled_rows, log
 from nlptl.inference.precision import precision_for
+from nlptl.inference.prepared import Preparation, Prepared
 from nlptl.inference.reading import Reading, reading_for
 from nlptl.inference.tables import check_output, column_texts, refuse_collision
 from nlptl.inference.texts import Text, is_dataset, texts_frame
@@ -40,13 +41,6 @@ class Prediction(NamedTuple):
 
     label: Any
     score: float
-
-
-class Prepared(NamedTuple):
-    """Texts as the run's predictor takes them, and how many."""
-
-    texts: Any
-    rows: int
 
 
 class Run:
@@ -69,6 +63,7 @@ class Run:
         self._artifact: Artifact = load_artifact(user_path(folder))
         self._runtime: Runtime = local_runtime(precision_for(self._artifact, precision), progress)
         self._artifact.predictor.settle(self._runtime)
+        self._preparation = Preparation(self._artifact)
         self._chosen: str | None = None
         # A tokenizer holds its settings of truncation while it works, and a model its activations: one text at a time.
         self._tokenizing, self._computing = Turn(), Turn()
@@ -299,7 +294,7 @@ class Run:
 
     def _prepare(self, frame: pd.DataFrame) -> Prepared:
         with self._tokenizing:
-            return Prepared(self._artifact.predictor.prepare(frame), len(frame))
+            return self._preparation.of(frame)
 
     def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         return probabilities_of(self._logits(prepared, quiet), self._head.task.kind == "multi_label")

@@ -60,6 +60,18 @@ def test_no_text_no_prediction(run):
     assert run.predict_proba([]).shape == (0, 2)
 
 
+def test_texts_that_are_not_read_to_their_end_are_told_once(trained_tiny, obvious, caplog, tmp_path):
+    run = nlptl.load(trained_tiny("bert", "full").run.folder)
+    run.predict(["a good film"])
+    assert "are cut" not in caplog.text
+    run.predict(["a good film", "a bad book " * 80])
+    run.predict(["a bad book " * 80])
+    assert caplog.text.count("1 of 2 texts are longer than the") == caplog.text.count("are cut") == 1
+    table(pd.DataFrame({"text": ["a bad book " * 80] * 3}), tmp_path / "long.csv")
+    nlptl.load(run.folder).predict_file(tmp_path / "long.csv", tmp_path / "out.csv")
+    assert "3 of 3 texts are longer than the" in caplog.text
+
+
 def test_what_is_no_list_of_texts_is_refused(run):
     with pytest.raises(DataError, match=r"write predict\(\[text\]\)"):
         run.predict("a good film")
