@@ -17,13 +17,12 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from measuring import HERE, Contender, alternate, disturbance, markdown, middle, spread
-from records import Row, in_order, put_into, read, versions_and_dates
+from measuring import Contender, alternate, disturbance, markdown, middle, parsed, parser_of, spread, told
+from records import Row, in_order, versions_and_dates
 from training_speed import DATASET, bundled_checkpoint, cut
 
 LOADS = (0, 1, 2)
@@ -56,37 +55,16 @@ SPUN = "300000"
 
 def main() -> None:
     """Measure what is missing, then print the table."""
-    arguments = parse()
-    rows, failed = ([] if arguments.fresh else read(arguments.output)), 0
-    if not arguments.table_only:
-        with tempfile.TemporaryDirectory() as folder:
-            failed = measure(arguments, Path(folder), rows)
-    print(table(rows))
-    if arguments.page:
-        put_into(arguments.page, MARKER, table(rows))
-    sys.exit(1 if failed else 0)
-
-
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help=f"folder that holds {DATASET}/")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of every contender (default 3)")
-    parser.add_argument("--steps", type=int, default=80, help="of each training (default 80)")
-    parser.add_argument("--repeats", type=int, default=6, help="times that the test texts are predicted (default 6)")
-    parser.add_argument("--rows", type=int, help="use only so many rows of train and test: shows that it runs")
-    parser.add_argument("--limit", type=float, default=300, help="seconds until a process is given up")
-    parser.add_argument("--idle-wait", type=float, default=60, help="most seconds to wait for a quiet machine")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "busy.json")
-    parser.add_argument("--fresh", action="store_true", help="measure again what stands in --output")
-    parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
-    arguments = parser.parse_args()
+    made = parser_of(__doc__, "busy", 3)
+    made.add_argument("--data-root", type=Path, metavar="DIR", help=f"folder that holds {DATASET}/")
+    made.add_argument("--steps", type=int, default=80, help="of each training (default 80)")
+    made.add_argument("--repeats", type=int, default=6, help="times that the test texts are predicted (default 6)")
+    made.add_argument("--rows", type=int, help="use only so many rows of train and test: shows that it runs")
+    made.add_argument("--limit", type=float, default=300, help="seconds until a process is given up")
+    arguments = parsed(made)
     if not arguments.table_only and (arguments.data_root is None or not (arguments.data_root / DATASET).is_dir()):
-        parser.error(f"--data-root DIR must be a folder that holds {DATASET}/")
-    if arguments.table_only and not arguments.output.exists():
-        parser.error(f"there is no {arguments.output}")
-    return arguments
+        made.error(f"--data-root DIR must be a folder that holds {DATASET}/")
+    told(arguments, MARKER, lambda folder, rows: measure(arguments, folder, rows), table)
 
 
 def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int:

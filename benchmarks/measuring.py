@@ -6,6 +6,7 @@ says how many cores other programs kept busy meanwhile, so that a disturbed one 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from records import Row, is_measured, surroundings, write
+from records import Row, is_measured, put_into, read, surroundings, write
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("nlptl", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "scikit-learn", "setfit")
@@ -53,6 +54,56 @@ class Finished:
     """Of all its threads together."""
     others_cores: float
     """Cores that other programs kept busy meanwhile, on average."""
+
+
+def parser_of(script: str | None, name: str, rounds: int) -> argparse.ArgumentParser:
+    """The options that such scripts share; `parsed` reads them.
+
+    Args:
+        script: its docstring.
+        name: of the file of results.
+        rounds: how often each contender is measured.
+    """
+    made = argparse.ArgumentParser(description=(script or "").split("\n", 1)[0])
+    made.add_argument("--rounds", type=int, default=rounds, help=f"turns of every contender (default {rounds})")
+    made.add_argument("--idle-wait", type=float, default=60, help="most seconds to wait for a quiet machine")
+    made.add_argument("--output", type=Path, default=HERE / "results" / f"{name}.json")
+    made.add_argument("--fresh", action="store_true", help="measure again what stands in --output")
+    made.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
+    made.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
+    return made
+
+
+def parsed(made: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command line; a table alone needs rows."""
+    arguments = made.parse_args()
+    if arguments.table_only and not arguments.output.exists():
+        made.error(f"there is no {arguments.output}")
+    return arguments
+
+
+def told(
+    arguments: argparse.Namespace,
+    marker: str,
+    measure: Callable[[Path, list[Row]], int],
+    table: Callable[[list[Row]], str],
+) -> None:
+    """Measure what is missing, print the table, and end with 1 if something failed.
+
+    Args:
+        arguments: of `parsed`.
+        marker: of the table in a page.
+        measure: takes a folder and the rows so far, which it adds to; returns how many measurements failed.
+        table: of the rows.
+    """
+    rows, failed = ([] if arguments.fresh else read(arguments.output)), 0
+    if not arguments.table_only:
+        with tempfile.TemporaryDirectory() as folder:
+            failed = measure(Path(folder), rows)
+    print(table(rows))
+    if arguments.page:
+        put_into(arguments.page, marker, table(rows))
+    sys.exit(1 if failed else 0)
 
 
 def run(command: Sequence[str], environment: dict[str, str], limit: float) -> Finished:

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
-import tempfile
 from pathlib import Path
 
-from measuring import HERE, Contender, alternate, disturbance, markdown, middle, spread
-from records import Row, in_order, put_into, read, versions_and_dates
+from measuring import Contender, alternate, disturbance, markdown, middle, parsed, parser_of, spread, told
+from records import Row, in_order, versions_and_dates
 from scale import write_texts
 
 SIZES = (20_000, 200_000, 2_000_000)
@@ -34,31 +32,10 @@ JOB = (
 
 def main() -> None:
     """Measure what is missing, then print the table."""
-    arguments = parse()
-    rows, failed = ([] if arguments.fresh else read(arguments.output)), 0
-    if not arguments.table_only:
-        with tempfile.TemporaryDirectory() as folder:
-            failed = measure(arguments, Path(folder), rows)
-    print(table(rows))
-    if arguments.page:
-        put_into(arguments.page, MARKER, table(rows))
-    sys.exit(1 if failed else 0)
-
-
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="training rows")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--idle-wait", type=float, default=60, help="most seconds to wait for a quiet machine")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "millions.json")
-    parser.add_argument("--fresh", action="store_true", help="measure again what stands in --output")
-    parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
-    arguments = parser.parse_args()
-    if arguments.table_only and not arguments.output.exists():
-        parser.error(f"there is no {arguments.output}")
-    return arguments
+    made = parser_of(__doc__, "millions", 1)
+    made.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="training rows")
+    arguments = parsed(made)
+    told(arguments, MARKER, lambda folder, rows: measure(arguments, folder, rows), table)
 
 
 def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int:

@@ -10,13 +10,10 @@ threads, and what other programs do changes it less than it changes seconds on t
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
 from pathlib import Path
 
-from measuring import HERE, Contender, alternate, disturbance, markdown, middle, spread, times
-from records import Row, in_order, put_into, read, versions_and_dates
+from measuring import Contender, alternate, disturbance, markdown, middle, parsed, parser_of, spread, times, told
+from records import Row, in_order, versions_and_dates
 
 BASE = "`import torch`, and the weights loaded"
 BARS = {"`nlptl predict RUN TEXT`, full": 2.2, "`nlptl predict RUN TEXT`, frozen": 2.2, "`nlptl.load(RUN)`": 2.2}
@@ -39,31 +36,13 @@ ROWS = [
 
 def main() -> None:
     """Measure what is missing, then print the table."""
-    arguments = parse()
-    rows, failed = ([] if arguments.fresh else read(arguments.output)), 0
-    if not arguments.table_only:
-        with tempfile.TemporaryDirectory() as folder:
-            cast = contenders(Path(folder))
-            failed = alternate(lambda _: cast, arguments.rounds, rows, arguments.output, {}, 300, arguments.idle_wait)
-    print(table(rows))
-    if arguments.page:
-        put_into(arguments.page, MARKER, table(rows))
-    sys.exit(1 if failed else 0)
+    arguments = parsed(parser_of(__doc__, "short_calls", 5))
 
+    def measure(folder: Path, rows: list[Row]) -> int:
+        cast = contenders(folder)
+        return alternate(lambda _: cast, arguments.rounds, rows, arguments.output, {}, 300, arguments.idle_wait)
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=5, help="processes per contender (default 5)")
-    parser.add_argument("--idle-wait", type=float, default=60, help="most seconds to wait for a quiet machine")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "short_calls.json")
-    parser.add_argument("--fresh", action="store_true", help="measure again what stands in --output")
-    parser.add_argument("--table-only", action="store_true", help="print the table of --output and stop")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="also put the table into this page, at its markers")
-    arguments = parser.parse_args()
-    if arguments.table_only and not arguments.output.exists():
-        parser.error(f"there is no {arguments.output}")
-    return arguments
+    told(arguments, MARKER, measure, table)
 
 
 def contenders(folder: Path) -> list[Contender]:

@@ -67,7 +67,7 @@ def via_sentences(facts: dict[str, Any]) -> str:
     compared = facts["comparison"]
     found = Difference.of_rows(compared)
     used = [
-        f"{each['source']} ({each['interpolation']:.0%} of the way{', with its head' * each['head']})"
+        f"{each['source']} ({each['interpolation']:.0%} of the way{', with its head' * each.get('head', False)})"
         for each in facts["sources"]
     ]
     evidence = "" if found.p is None else f", {p_text(found.p)}"
