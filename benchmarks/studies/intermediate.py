@@ -66,7 +66,8 @@ def measure(root: Path, case: Row) -> Row:
 def table(rows: list[Row]) -> str:
     """A line per data set and rows per label; each pair tested over its draws."""
     head = ("data", "via", "straight", "via it", "taken over", "draws")
-    lines, comparisons = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"], []
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    comparisons: dict[str, list[Comparison]] = {}  # each data set asks a question of its own
     for place in dict.fromkeys((row["dataset"], row["shots"]) for row in sorted(rows, key=lambda row: row["shots"])):
         here = [row for row in rows if (row["dataset"], row["shots"]) == place]
         first, second = [row["via"] for row in here], [row["straight"] for row in here]
@@ -74,6 +75,6 @@ def table(rows: list[Row]) -> str:
         taken = ", ".join("with its head" if row["head"] else f"{row['interpolation']:.0%}" for row in here)
         cells = (name, source, mean_and_spread(second), mean_and_spread(first), taken, str(len(here)))
         lines.append(f"| {' | '.join(cells)} |")
-        comparisons.append(Comparison(f"{name}: via {source}", first, "straight", second))
+        comparisons.setdefault(place[0], []).append(Comparison(f"{name}: via {source}", first, "straight", second))
     lines.append("\nTest accuracy in percent, mean ± sample standard deviation over draws of rows.\n")
-    return "\n".join([*lines, *(f"- {said}" for said in compared(comparisons))])
+    return "\n".join([*lines, *(f"- {said}" for of in comparisons.values() for said in compared(of))])
