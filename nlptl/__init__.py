@@ -51,28 +51,29 @@ __all__ = [
     "train_baseline",
 ]
 
-# Imported when first asked for: `import nlptl` and `nlptl --help` must not wait for torch.
+# Imported when first asked for, each by itself: `import nlptl` and `nlptl --help` must not wait for torch, nor `train`
+# for what only other verbs need.
 _MODULE_OF = {
     "Discovery": "nlptl.explore.discovery",
-    "DomainMatrix": "nlptl.api",
-    "LayerReport": "nlptl.api",
+    "DomainMatrix": "nlptl.strategies.adaptation.matrix",
+    "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
-    "Ranking": "nlptl.api",
+    "Ranking": "nlptl.explore.ranking",
     "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
     "TaskSpec": "nlptl.tasks",
-    "adapt": "nlptl.api",
-    "adapt_matrix": "nlptl.api",
-    "discover": "nlptl.api",
+    "adapt": "nlptl.verbs.adapt",
+    "adapt_matrix": "nlptl.verbs.adapt",
+    "discover": "nlptl.verbs.discover",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
-    "merge": "nlptl.api",
-    "pretrain": "nlptl.api",
-    "probe": "nlptl.api",
-    "rank": "nlptl.api",
+    "merge": "nlptl.verbs.train",
+    "pretrain": "nlptl.verbs.pretrain",
+    "probe": "nlptl.verbs.insight",
+    "rank": "nlptl.verbs.insight",
     "register_task": "nlptl.tasks",
-    "train": "nlptl.api",
-    "train_baseline": "nlptl.api",
+    "train": "nlptl.verbs.train",
+    "train_baseline": "nlptl.verbs.train",
 }
 
 
@@ -83,17 +84,12 @@ def __getattr__(name: str) -> "Any":
         nearest = closest(name, __all__) if not name.startswith("_") else None
         hint = f". Did you mean {nearest!r}?" if nearest else ""
         raise AttributeError(f"module 'nlptl' has no attribute {name!r}{hint}", name=name)
-    import gc
     from importlib import import_module
 
-    # Nearly all that imports make stays; looking again and again for the rest of it takes a tenth of their time.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    from nlptl.imports import uncollected
+
+    with uncollected():
         return getattr(import_module(_MODULE_OF[name]), name)
-    finally:
-        if collects:
-            gc.enable()
 
 
 def __dir__() -> list[str]:

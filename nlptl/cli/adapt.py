@@ -139,7 +139,8 @@ def adapt(
         return
     if resolved.data.source is None or resolved.data.target is None:
         raise ConfigError("Name both domains: --source FILE --target FILE (or several: --domains FILE,FILE,...).")
-    from nlptl.api import load, train_folder
+    from nlptl.inference.predictor import load
+    from nlptl.verbs.train import train_folder
 
     folder = train_folder(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
@@ -151,7 +152,7 @@ def _cross(config: Any, files: list[str]) -> None:
         raise ConfigError("--domains takes the place of --source and --target; give one or the other.")
     if config.output is None:
         raise ConfigError("--domains writes many runs: say where with --output DIR.")
-    from nlptl.api import cross_config
+    from nlptl.verbs.adapt import cross_config
 
     matrix = cross_config(config, files, config.output)
     if int(os.environ.get("RANK", "0")) == 0:

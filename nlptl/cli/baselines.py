@@ -77,7 +77,7 @@ def baseline(
         **data_settings(data, validation, test, text_column, label_column, label_map, shots, delimiter),
     }
     resolved = configured(config, settings, chosen, baseline=DEFAULT)
-    from nlptl.api import train_config
+    from nlptl.verbs.train import train_config
 
     if model != EVERY:
         show_run(train_config(resolved), is_verbose(context))

@@ -153,7 +153,8 @@ def train(
     several = asked_for_several(config, {"task": task})
     chosen |= {comparing(several): compare or None, **data_sources(data or [], several)}
     resolved = configured(config, settings, chosen, several=True)
-    from nlptl.api import load, train_folder
+    from nlptl.inference.predictor import load
+    from nlptl.verbs.train import train_folder
 
     folder = train_folder(resolved, resume=resume)
     if int(os.environ.get("RANK", "0")) == 0:
@@ -166,7 +167,7 @@ def merge(
     """Fold a run's adapter and its checkpoint into weights that stand alone."""
     if not is_first_process("merge"):
         return
-    from nlptl.api import merge as merged
+    from nlptl.verbs.train import merge as merged
 
     out.print(f"Merged run written to {merged(run, output)}")
 

@@ -137,10 +137,11 @@ def encode(
     found = Tokenised()
     for start in track(starts):
         found.add(frame.iloc[start : stops[start]], tokenizer, max_length, pieces, with_types)
-    windows = _bounds(np.array(found.counts, np.int64)) if long_text.in_windows else None
-    offsets = _bounds(np.array([len(row) for row in found.rows], np.int64))
+    none = np.zeros(0, np.int64)
+    windows = _bounds(np.concatenate([none, *found.counts])) if long_text.in_windows else None
+    offsets = _bounds(np.concatenate([none, *found.lengths]))
     types = np.concatenate([np.zeros(0, np.uint8), *found.types]) if with_types else None
-    tokens = np.concatenate([np.zeros(0, np.int32), *found.rows])
+    tokens = np.concatenate([np.zeros(0, np.int32), *found.tokens])
     return Encoded(tokens, offsets, types, found.cut, found.lost, windows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ CHUNK_CHARACTERS = 2_000_000
 class Tokenised:
     """The inputs of texts, one after the other."""
 
-    rows: list[np.ndarray] = field(default_factory=list)
-    """(L,) int32 each"""
+    tokens: list[np.ndarray] = field(default_factory=list)
+    """int32, of the inputs of many texts end to end: of millions none can have an array of its own."""
+    lengths: list[np.ndarray] = field(default_factory=list)
+    """(inputs,) int64 for each of `tokens`."""
     types: list[np.ndarray] = field(default_factory=list)
-    """(L,) uint8 each, which text of a pair each token belongs to; none where the encoder has no such input."""
-    counts: list[int] = field(default_factory=list)
-    """Inputs of each text."""
+    """uint8 like `tokens`, which text of a pair each belongs to; none where the encoder has no such input."""
+    counts: list[np.ndarray] = field(default_factory=list)
+    """(texts,) int64 inputs of each text."""
     cut: int = 0
     """Texts that lost something."""
     lost: int = 0
@@ -58,11 +60,12 @@ class Tokenised:
             return_token_type_ids=with_types,
             verbose=False,
         )
-        self.rows += [np.asarray(ids, np.int32) for ids in found["input_ids"]]
-        self.counts += [1] * len(block)
-        if with_types:
-            self.types += [np.asarray(ids, np.uint8) for ids in found["token_type_ids"]]
         kept = np.array([len(ids) for ids in found["input_ids"]], np.int64)
+        self.lengths.append(kept)
+        self.tokens.append(_end_to_end(found["input_ids"], np.int32))
+        self.counts.append(np.ones(len(block), np.int64))
+        if with_types:
+            self.types.append(_end_to_end(found["token_type_ids"], np.uint8))
         # A tokenizer that is written in Python does not say what it cut, so those that may be are counted whole.
         full = np.flatnonzero(kept >= max_length)
         lost = full_lengths(block.iloc[full], tokenizer) - kept[full]
@@ -77,16 +80,23 @@ class Tokenised:
             return_token_type_ids=False,
             verbose=False,
         )
+        counts = []
         for ids in found["input_ids"]:
             rows = pieces.of(np.asarray(ids, np.int32))
-            self.rows += rows
-            self.counts.append(len(rows))
+            self.tokens += rows
+            self.lengths.append(np.array([len(row) for row in rows], np.int64))
+            counts.append(len(rows))
             if with_types:
                 self.types += [pieces.types(row) for row in rows]
             beyond = len(ids) - pieces.room
             if beyond > 0 and len(rows) == 1:
                 self.cut += 1
                 self.lost += beyond
+        self.counts.append(np.array(counts, np.int64))
+
+
+def _end_to_end(rows: list[list[int]], kind: type) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(rows), kind)
 
 
 def chunk_starts(frame: pd.DataFrame) -> list[int]:

@@ -20,6 +20,7 @@ from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.evaluation.decisions import Decision, most_probable
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.imports import uncollected
 from nlptl.inference.display import splits_html, test_result
 from nlptl.inference.labelled import labelled_rows, log
 from nlptl.inference.precision import precision_for
@@ -321,4 +322,5 @@ class Run:
 
 def load(run: str | Path, precision: str | None = None, progress: bool = True) -> Run:
     """Open a finished run for prediction; see `Run`."""
-    return Run(run, precision, progress)
+    with uncollected():  # the first run that is opened imports transformers
+        return Run(run, precision, progress)

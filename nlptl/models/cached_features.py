@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,14 +17,15 @@ from nlptl.storage.cache import Cache
 from nlptl.storage.identity import array_digest, identity
 
 KIND = "features"
-KEY_BYTES = 16
+KEY = np.dtype("V16")
+"""Of a text's key in an array."""
 # Raised whenever the same encoder gives a text other features than before, beyond its batch's rounding.
 NUMERICS = 3
 
 
 def feature_key(tokens: np.ndarray, types: np.ndarray | None) -> bytes:
     """What identifies a text to a frozen encoder: its token ids and types, and nothing else that could differ."""
-    digest = hashlib.blake2b(len(tokens).to_bytes(8, "little"), digest_size=KEY_BYTES)
+    digest = hashlib.blake2b(len(tokens).to_bytes(8, "little"), digest_size=KEY.itemsize)
     digest.update(np.ascontiguousarray(tokens).tobytes())
     if types is not None and types.any():
         digest.update(np.ascontiguousarray(types).tobytes())
@@ -47,6 +49,23 @@ def drawn_weights(classifier: Classifier, checkpoint_is_used: bool) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """Some features; its keys are sorted, so that of millions none needs an object of its own."""
+
+    name: str
+    matrix: np.ndarray
+    keys: np.ndarray
+    """(rows,) of `KEY`, ascending."""
+    order: np.ndarray
+    """(rows,) which row of the matrix each key is of."""
+
+    def rows_of(self, keys: np.ndarray) -> np.ndarray:
+        """(keys,) rows of the matrix; -1 where it holds none."""
+        places = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        return np.where(self.keys[places] == keys, self.order[places], -1)
+
+
 class FeatureStore:
     """Features by key, of one encoder set-up.
 
@@ -57,59 +76,63 @@ class FeatureStore:
 
     def __init__(self, cache: Cache, setup: str) -> None:
         self.cache, self.folder = cache, cache.place(KIND, setup)
-        self._places: dict[bytes, int] = {}
-        """Key -> row of all shards end to end: of millions of rows a pair of numbers each would take much more."""
-        self._ends: list[int] = []
-        self._shards: list[np.ndarray] = []
-        self._names: list[str] = []
+        self._shards: list[_Shard] = []
         self.refresh()
 
     def refresh(self) -> None:
         """Take in shards that were added since; those that were taken in before stay readable, evicted or not."""
-        known = set(self._names)
+        known = {shard.name for shard in self._shards}
         for place in sorted(self.folder.glob("*")):
             if place.name in known:
                 continue
             arrays = self.cache.read(place, ("keys", "features"))
             if arrays is None:
                 continue
-            keys, matrix = arrays["keys"], arrays["features"]
-            if keys.shape != (len(matrix), KEY_BYTES) or matrix.ndim != 2:
+            table, matrix = arrays["keys"], arrays["features"]
+            if table.shape != (len(matrix), KEY.itemsize) or matrix.ndim != 2 or not len(matrix):
                 self.cache.discard(place)
                 continue
-            start = self._ends[-1] if self._ends else 0
-            self._shards.append(matrix)
-            self._names.append(place.name)
-            self._ends.append(start + len(matrix))
-            self._places.update((key.tobytes(), row) for row, key in enumerate(keys, start))
+            keys = np.ascontiguousarray(table).view(KEY).ravel()
+            order = np.argsort(keys)
+            self._shards.append(_Shard(place.name, matrix, keys[order], order))
 
-    def missing(self, keys: list[bytes]) -> list[int]:
-        """Positions of the first occurrence of each key that is not in the store."""
-        first: dict[bytes, int] = {}
-        for position, key in enumerate(keys):
-            if key not in self._places:
-                first.setdefault(key, position)
-        return list(first.values())
+    def missing(self, keys: np.ndarray) -> np.ndarray:
+        """Positions of the first occurrence of each key that is not in the store, ascending.
 
-    def add(self, keys: list[bytes], features: np.ndarray) -> None:
-        """Write one shard: keys and their features (rows, H) float32.
+        Args:
+            keys: (texts,) of `KEY`.
+        """
+        lacking = np.flatnonzero(self._found(keys)[0] < 0)
+        return lacking[np.sort(np.unique(keys[lacking], return_index=True)[1])]
+
+    def add(self, keys: np.ndarray, features: np.ndarray) -> None:
+        """Write one shard: keys (rows,) of `KEY` and their features (rows, H) float32.
 
         Raises:
             NlptlError: the cache cannot be written.
         """
-        if keys:
-            table = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)
+        if len(keys):
+            table = np.ascontiguousarray(keys).view(np.uint8).reshape(-1, KEY.itemsize)
             self.cache.write(self.folder / uuid.uuid4().hex, {"features": features, "keys": table})
 
-    def read(self, keys: list[bytes]) -> np.ndarray:
-        """Features (len(keys), H) float32 in the order of the keys; all of them must be there."""
-        places = np.array([self._places[key] for key in keys], dtype=np.int64)
-        shards = np.searchsorted(self._ends, places, side="right")
-        width = self._shards[0].shape[1] if self._shards else 0
+    def read(self, keys: np.ndarray) -> np.ndarray:
+        """Features (texts, H) float32 in the order of the keys (texts,) of `KEY`; all of them must be there."""
+        shards, rows = self._found(keys)
+        width = self._shards[0].matrix.shape[1] if self._shards else 0
         out = np.empty((len(keys), width), np.float32)
-        for shard in np.unique(shards):
-            rows = np.flatnonzero(shards == shard)
-            matrix = self._shards[shard]
-            out[rows] = matrix[places[rows] - (self._ends[shard] - len(matrix))]
-            self.cache.touch(self.folder / self._names[shard])
+        for number in np.unique(shards):
+            here = np.flatnonzero(shards == number)
+            shard = self._shards[number]
+            out[here] = shard.matrix[rows[here]]
+            self.cache.touch(self.folder / shard.name)
         return out
+
+    def _found(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(texts,) numbers of the shards that hold the keys, -1 for none; and (texts,) rows there."""
+        shards, rows = np.full(len(keys), -1), np.zeros(len(keys), np.int64)
+        for number, shard in enumerate(self._shards):
+            open_ones = np.flatnonzero(shards < 0)
+            found = shard.rows_of(keys[open_ones])
+            held = open_ones[found >= 0]
+            shards[held], rows[held] = number, found[found >= 0]
+        return shards, rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nlptl.data.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
 from nlptl.data.encoding import Encoded, collate
 from nlptl.kernels import during_passes
 from nlptl.kernels.inputs import Inputs
-from nlptl.models.cached_features import FeatureStore, feature_key
+from nlptl.models.cached_features import KEY, FeatureStore, feature_key
 from nlptl.models.classifier import Classifier
 from nlptl.training.runtime import Runtime
 
@@ -142,21 +143,22 @@ def features_of(
     lacking[store.missing(keys)] = 1
     # What any process lacks, all compute together: their disks may differ.
     todo = np.flatnonzero(runtime.sum(lacking))
+    if not len(todo):
+        return store.read(keys) if len(keys) else np.empty((0, width), np.float32), 0
+    some = subset(encoded, todo)
+    computed = _through(runtime, classifier, classifier.features, some, pad_id, width, "features")
+    if runtime.is_local_main:
+        new = lacking[todo] > 0
+        store.add(keys[todo[new]], computed if new.all() else computed[new])
+    if len(todo) == len(keys):
+        return computed, len(todo)
+    order = np.argsort(keys[todo])
+    places = np.searchsorted(keys[todo][order], keys).clip(max=len(todo) - 1)
+    fresh = keys[todo[order[places]]] == keys  # a text that occurs twice was computed once
     features = np.empty((len(keys), width), np.float32)
-    fresh: dict[bytes, int] = {}
-    if len(todo):
-        some = subset(encoded, todo)
-        computed = _through(runtime, classifier, classifier.features, some, pad_id, width, "features")
-        fresh = {keys[row]: position for position, row in enumerate(todo)}
-        if runtime.is_local_main:
-            new = [i for i, row in enumerate(todo) if lacking[row]]
-            store.add([keys[todo[i]] for i in new], computed[new])
-        places = [fresh.get(key, -1) for key in keys]
-        rows = np.flatnonzero(np.array(places) >= 0)
-        features[rows] = computed[[places[row] for row in rows]]
-    known = [row for row, key in enumerate(keys) if key not in fresh]
-    if known:
-        features[known] = store.read([keys[row] for row in known])
+    features[fresh] = computed[order[places[fresh]]]
+    if not fresh.all():
+        features[~fresh] = store.read(keys[~fresh])
     return features, len(todo)
 
 
@@ -191,10 +193,12 @@ def _through(
         return forward_all(runtime, function, encoded, pad_id, width, what, model.packs)
 
 
-def _keys(encoded: Encoded) -> list[bytes]:
-    bounds = zip(encoded.offsets[:-1], encoded.offsets[1:], strict=True)
-    types = encoded.types
-    return [feature_key(encoded.tokens[a:b], None if types is None else types[a:b]) for a, b in bounds]
+def _keys(encoded: Encoded) -> np.ndarray:
+    """(texts,) of `KEY`."""
+    types, found = encoded.types, bytearray()
+    for start, stop in pairwise(encoded.offsets.tolist()):
+        found += feature_key(encoded.tokens[start:stop], None if types is None else types[start:stop])
+    return np.frombuffer(bytes(found), KEY)
 
 
 def subset(encoded: Encoded, rows: np.ndarray) -> Encoded:
