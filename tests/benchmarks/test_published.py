@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "results.md"
 
 
 @pytest.fixture
@@ -21,11 +20,17 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return importlib.import_module
 
 
-@pytest.mark.parametrize("name", ["accuracy", "samples", "schedule"])
-def test_the_page_shows_the_table_of_the_measured_rows(script, name):
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        *(("results", name) for name in ("accuracy", "samples", "schedule")),
+        *(("speed", name) for name in ("busy", "millions", "short_calls")),
+    ],
+)
+def test_the_page_shows_the_table_of_the_measured_rows(script, page, name):
     benchmark = script(name)
-    rows = benchmark.read(ROOT / "benchmarks" / "results" / f"{name}.json")
-    shown = PAGE.read_text(encoding="utf-8").partition(f"<!-- {benchmark.MARKER} -->")[2]
+    rows = script("records").read(ROOT / "benchmarks" / "results" / f"{name}.json")
+    shown = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").partition(f"<!-- {benchmark.MARKER} -->")[2]
     assert shown.partition(f"<!-- /{benchmark.MARKER} -->")[0] == f"\n{benchmark.table(rows)}\n"
 
 
