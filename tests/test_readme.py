@@ -54,7 +54,6 @@ def test_make_target_of_the_test_command_reaches_the_tools_it_names() -> None:
         ".ci/audit.py": "pip-audit",
         "-m pytest": "pytest",
         "--dist": "pytest-xdist",
-        "--cov": "pytest-cov",
     }.items():
         assert call in plan
         assert any(re.match(rf"{package}\b(?!-)", requirement) for requirement in dev)

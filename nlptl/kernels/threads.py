@@ -9,14 +9,18 @@ soon sleep (`import nlptl` sets GOMP_SPINCOUNT), and there are no more threads t
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 
 log = logging.getLogger("nlptl")
+QUOTAS = Path("/sys/fs/cgroup")
+"""Of the container that this process is in (cgroup v2)."""
 SECONDS = 2.0
 """Between looks at what other programs use."""
 
@@ -98,6 +102,8 @@ def _available_seconds() -> float:
 
 def _usable_cores() -> int:
     """Cores that this process may use: by its affinity, and by the limits of its container."""
-    import joblib
-
-    return int(joblib.cpu_count())
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # not Linux, or no limit
+        quota, period = (QUOTAS / "cpu.max").read_text(encoding="ascii").split()
+        mine = min(mine, max(1, math.ceil(int(quota) / int(period))))
+    return mine

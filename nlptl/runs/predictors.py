@@ -114,10 +114,10 @@ class EncoderPredictor:
         return self.model
 
     def settle(self, runtime: Runtime) -> None:
-        self.model.to(runtime.device)
         used = self.model.kernels
         if used != OFF and packing.pays(self.model.config, runtime.device, runtime.dtype, 0.0):
-            enable(self.model, replace(used, packing=True))
+            enable(self.classifier, replace(used, packing=True))
+        self.model.to(runtime.device)
         self._rounded = for_prediction(self.model, runtime.dtype)
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:

@@ -91,6 +91,15 @@ def test_a_containers_limit_counts(four, monkeypatch):
         assert torch.get_num_threads() == 2
 
 
+@pytest.mark.parametrize(("written", "cores"), [("150000 100000", 2), ("max 100000", 8), ("1000 100000", 1), (None, 8)])
+def test_the_limit_is_read_as_linux_writes_it(monkeypatch, tmp_path, written, cores):
+    monkeypatch.setattr(threads, "QUOTAS", tmp_path)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)))
+    if written:
+        (tmp_path / "cpu.max").write_text(f"{written}\n")
+    assert threads._usable_cores() == cores
+
+
 def test_real_figures_of_this_machine():
     first = threads._available_seconds()
     sum(i * i for i in range(300_000))
