@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
 
-# PyTorch's threads spin while they wait for one another, which costs everybody dearly where other programs are busy. A
-# thousand rounds bridge the gaps between its operations; libgomp reads this once, when torch is loaded.
+# PyTorch's threads spin while they wait for one another, which costs everybody dearly where other programs are busy.
+# Ten thousand rounds bridge the gaps between its operations; libgomp reads this once, when torch is loaded.
 if "OMP_WAIT_POLICY" not in _os.environ:
-    _os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    _os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 __version__ = _version("nlptl")
 __all__ = [
