@@ -22,7 +22,7 @@ PYTEST = $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorde
 test:
 	$(PYTEST)
 
-# The same tests, and which lines none of them reaches; counting makes them up to half as slow again.
+# The same tests, and which lines none of them reaches; counting takes time of its own.
 coverage:
 	$(PYTEST) --cov --cov-report=term:skip-covered
 

@@ -79,7 +79,7 @@ def measure(arguments: argparse.Namespace, folder: Path, rows: list[Row]) -> int
                     1,
                     rows,
                     arguments.output,
-                    {"load": load, "turn": turn, "steps": arguments.steps, "rows_used": arguments.rows or 0},
+                    {"load": load, "turn": turn, "asked_steps": arguments.steps, "rows_used": arguments.rows or 0},
                     arguments.limit,
                     0 if load else arguments.idle_wait,
                 )

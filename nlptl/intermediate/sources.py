@@ -117,8 +117,10 @@ def learn_sources(
     via, shown = config.via, ", ".join(source.shown for source in group)
     if is_run(user_path(group[0].shown)):
         run = user_path(group[0].shown)
-        labels = [task.label_list() for task in tasks_of(run, read_manifest(run))]
-        return Learnt(run, None, {"source": shown, "objective": "run"}, labels == [target.task.label_list()])
+        (*others, last) = tasks_of(run, read_manifest(run))
+        in_order = last.label_list() == target.task.label_list()
+        has_head = not others and in_order and _same_labels(last, target.task)
+        return Learnt(run, None, {"source": shown, "objective": "run"}, has_head)
     given, held_out, repeated, same, budget = {}, list[pd.DataFrame](), 0, False, GENTLE
     reported_on = set(pd.concat([keys_of(target.validation), keys_of(target.test)]))
     for source in group:
@@ -171,7 +173,7 @@ def learn_sources(
 
 
 def _same_labels(source: TaskSpec, target: TaskSpec) -> bool:
-    return target.kind == "single_label" and set(source.label_list()) == set(target.label_list())
+    return source.kind == target.kind == "single_label" and set(source.label_list()) == set(target.label_list())
 
 
 def _pretrain(config: ResolvedRun, rows: pd.DataFrame, checkpoint: Checkpoint, home: Path) -> Path:

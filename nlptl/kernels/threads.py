@@ -49,8 +49,9 @@ class FreeCores:
     def __init__(self, threads: int | None = None, follows: bool = True) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
+        self.follows = follows and threads is None and "OMP_NUM_THREADS" not in os.environ
         self.most = torch.get_num_threads()
-        self.follows = follows and threads is None and "OMP_NUM_THREADS" not in os.environ and self.most > 1
+        self._before = self.most
         self._seen: tuple[float, float] | None = None
         self._users = 0
         self._told = False
@@ -58,23 +59,24 @@ class FreeCores:
     @contextmanager
     def followed(self) -> Iterator[None]:
         """While this lasts `look` may change the number of threads; afterwards it is as before."""
+        if not self._users:
+            self._before, self._seen = torch.get_num_threads(), None  # the caller may have chosen meanwhile
         self._users += 1
         try:
             yield
         finally:
             self._users -= 1
             if self.follows and not self._users:
-                torch.set_num_threads(self.most)
-                self._seen = None
+                torch.set_num_threads(self._before)
 
     def look(self) -> None:
         """Change the number of threads if it is time to, and cores were taken or freed; costs next to nothing."""
         now = time.monotonic()
-        if not self.follows or (self._seen is not None and now - self._seen[0] < SECONDS):
+        if not self.follows or self._before == 1 or (self._seen is not None and now - self._seen[0] < SECONDS):
             return
         available = _available_seconds()
         if self._seen is None:
-            self.most = min(self.most, _usable_cores())
+            self.most = min(self._before, _usable_cores())
         else:
             then, before = self._seen
             free = (available - before) / (now - then)

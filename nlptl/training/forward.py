@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlptl.data.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
-from nlptl.data.encoding import Encoded, collate
+from nlptl.data.tokens.batching import FORWARD_TOKENS, GPU_TOKENS, plan_forward
+from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.kernels import during_passes
 from nlptl.kernels.inputs import Inputs
 from nlptl.models.cached_features import KEY, FeatureStore, feature_key
@@ -198,7 +198,7 @@ def _keys(encoded: Encoded) -> np.ndarray:
     types, found = encoded.types, bytearray()
     for start, stop in pairwise(encoded.offsets.tolist()):
         found += feature_key(encoded.tokens[start:stop], None if types is None else types[start:stop])
-    return np.frombuffer(bytes(found), KEY)
+    return np.frombuffer(found, KEY)
 
 
 def subset(encoded: Encoded, rows: np.ndarray) -> Encoded:

@@ -65,6 +65,17 @@ def test_it_looks_rarely_and_within_other_work_goes_on(four):
         assert torch.get_num_threads() == 1  # the outer work still follows
 
 
+def test_a_number_that_the_caller_sets_later_is_kept(four):
+    cores = FreeCores()
+    torch.set_num_threads(2)
+    with cores.followed():
+        for _ in range(3):
+            cores.look()
+            four(4.0)
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize("how", ["number", "variable", "deterministic"])
 def test_what_is_fixed_stays(four, monkeypatch, how):
     if how == "variable":
