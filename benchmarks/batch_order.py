@@ -58,7 +58,7 @@ def plan(seeds: int) -> list[Row]:
 def measure(root: Path, case: Row) -> Row:
     """One training; the seed draws its rows."""
     import nlptl
-    from nlptl.data import batching
+    from nlptl.data.tokens import batching
 
     task, shots = CASES[case["dataset"]]
     window = ORDERS[case["order"]] or batching.WINDOW

@@ -62,7 +62,7 @@ def main() -> None:
     from peers.texts import parser, read, say, threads
     from transformers import AutoConfig, AutoTokenizer
 
-    from nlptl.data.batching import plan_epoch
+    from nlptl.data.tokens.batching import plan_epoch
 
     made = parser(__doc__)
     made.add_argument("--seconds", type=float, default=1.0, help="per shape and precision")

@@ -20,7 +20,7 @@ import torch
 from peers.steps import SKIP, now, steady
 from peers.texts import say, threads
 
-from nlptl.data.encoding import filler_lengths
+from nlptl.data.tokens.encoding import filler_lengths
 from nlptl.training.examples.labelled import Examples
 
 TASK = "chatbot-intent"
@@ -146,8 +146,8 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     """Examples, classifier and runtime, with the defaults of task and mode."""
     from nlptl.checkpoints import resolve_checkpoint
     from nlptl.config.overrides import load_config, parse_assignments
-    from nlptl.data.encoding import encode
     from nlptl.data.loading import label_targets, load_splits
+    from nlptl.data.tokens.encoding import encode
     from nlptl.kernels import KernelSettings, enable
     from nlptl.models.building import build_classifier
     from nlptl.models.opening import load_tokenizer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlptl.data.encoding import Encoded
+from nlptl.data.tokens.encoding import Encoded
 from nlptl.kernels import KernelSettings, during_training, enable
 from nlptl.training.examples.labelled import LabelledExamples
 
@@ -142,7 +142,7 @@ def attention_difference(rows: LabelledExamples, device: torch.device, count: in
 
     On a GPU that has it, bfloat16 is computed by the kernel for texts of varying length, float32 never is.
     """
-    from nlptl.data.encoding import collate
+    from nlptl.data.tokens.encoding import collate
     from nlptl.kernels.packing import Layout, attend
 
     layout = Layout.of(collate(rows.encoded, np.arange(count), rows.pad_id, device, packed=True))

@@ -22,8 +22,8 @@ from transformers import AutoConfig, AutoModel
 from nlptl.api import train_config
 from nlptl.config.overrides import dotted_keys, load_config
 from nlptl.config.run import RunConfig
-from nlptl.data import cached_tokens
-from nlptl.data.encoding import encode
+from nlptl.data.tokens import cached_tokens
+from nlptl.data.tokens.encoding import encode
 from nlptl.errors import NlptlError
 from nlptl.strategies import encoding, stages
 

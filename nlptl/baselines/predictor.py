@@ -12,7 +12,7 @@ import pandas as pd
 
 from nlptl.baselines.bag_of_words import BagOfWords
 from nlptl.config.run import RunConfig
-from nlptl.data.tokenising import CHUNK
+from nlptl.data.tokens.tokenising import CHUNK
 from nlptl.errors import ArtifactError
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec, joint_labels

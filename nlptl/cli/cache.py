@@ -25,7 +25,8 @@ def show(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from nlptl.storage.cache import open_cache, show_size
+    from nlptl.storage.cache import open_cache
+    from nlptl.storage.sizes import show_size
 
     cache = open_cache()
     entries = cache.entries()
@@ -55,7 +56,8 @@ def clear(
 
       nlptl cache clear --older-than 7d --kind features
     """
-    from nlptl.storage.cache import open_cache, parse_age, show_size
+    from nlptl.storage.cache import open_cache
+    from nlptl.storage.sizes import parse_age, show_size
 
     removed = open_cache().clear(None if older_than is None else parse_age(older_than), kind)
     out.print(f"Removed {len(removed)} entries, {show_size(sum(entry.size for entry in removed))}", highlight=False)

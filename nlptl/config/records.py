@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 from pydantic.config import JsonDict
 
 from nlptl.errors import ConfigError, closest
-from nlptl.storage.cache import parse_size
 from nlptl.storage.secrets import holds_secret, redact
+from nlptl.storage.sizes import parse_size
 
 
 class Record(BaseModel):

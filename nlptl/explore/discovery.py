@@ -15,9 +15,9 @@ import torch
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.records import write_yaml
-from nlptl.data.encoding import encode
 from nlptl.data.files import OPTIONS, Dialect, TableWriter
 from nlptl.data.text_corpus.corpus import read_texts
+from nlptl.data.tokens.encoding import encode
 from nlptl.errors import ArtifactError, ConfigError, DataError
 from nlptl.explore.clusters import NOISE, Clustering, cluster, medoids
 from nlptl.explore.config import DiscoverConfig

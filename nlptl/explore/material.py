@@ -12,9 +12,9 @@ import torch
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import RunConfig
-from nlptl.data.encoding import encode
 from nlptl.data.loading import Splits, label_targets, load_splits
-from nlptl.data.tokenising import usual_length
+from nlptl.data.tokens.encoding import encode
+from nlptl.data.tokens.tokenising import usual_length
 from nlptl.errors import CheckpointError
 from nlptl.kernels import KernelSettings, enable
 from nlptl.models.building import build_classifier

@@ -12,8 +12,8 @@ import pandas as pd
 
 from nlptl.checkpoints import is_run
 from nlptl.config.run import RunConfig
-from nlptl.data.encoding import encode
 from nlptl.data.text_corpus.corpus import read_texts
+from nlptl.data.tokens.encoding import encode
 from nlptl.errors import ConfigError
 from nlptl.explore.material import Reader, frozen_classifier, load_material
 from nlptl.runs.lineage import open_checkpoint

@@ -24,8 +24,8 @@ from torch.nn.functional import cross_entropy
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedRun
-from nlptl.data.encoding import Encoded, encode
 from nlptl.data.loading import Splits, label_targets
+from nlptl.data.tokens.encoding import Encoded, encode
 from nlptl.errors import CheckpointError
 from nlptl.evaluation.significance import BETTER, over_rows
 from nlptl.models.building import build_classifier

@@ -3,7 +3,7 @@
 A pass of a BERT-sized encoder is about a thousand short kernels. Launching them one by one takes a processor longer
 than a GPU takes to compute them, unless a batch is very large. A graph serves only inputs of the shape that it was
 captured with, so shapes have to recur: packed texts of a random batch are nearly always about as many tokens, and
-filler texts make them a round number (`nlptl.data.encoding.collate`).
+filler texts make them a round number (`nlptl.data.tokens.encoding.collate`).
 """
 
 from __future__ import annotations

@@ -6,4 +6,4 @@ from torch import Tensor
 
 Inputs = dict[str, Tensor]
 """Of padded batches `input_ids`, `attention_mask` and, where the architecture has them, `token_type_ids`, each (B, L)
-int64; of packed batches what `nlptl.data.encoding.collate` says."""
+int64; of packed batches what `nlptl.data.tokens.encoding.collate` says."""

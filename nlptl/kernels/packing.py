@@ -41,7 +41,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, inputs: Inputs) -> Layout:
-        """Of what `nlptl.data.encoding.collate` packed."""
+        """Of what `nlptl.data.tokens.encoding.collate` packed."""
         texts, longest = inputs["attention_mask"].shape
         return cls(inputs["offsets"], inputs["places"], longest, texts)
 
@@ -109,7 +109,7 @@ def arguments(config: Any, inputs: Inputs) -> dict[str, Any]:
 
     Args:
         config: the encoder's.
-        inputs: of `nlptl.data.encoding.collate`.
+        inputs: of `nlptl.data.tokens.encoding.collate`.
     """
     if not is_packed(inputs):
         return dict(inputs)

@@ -61,7 +61,7 @@ class Classifier(EncoderModel):
         return self.outputs(inputs)[1] if "windows" in inputs else self._logits(inputs)
 
     def pool_windows(self, way: str | None) -> None:
-        """From now on take texts in windows too (`nlptl.data.encoding.collate`).
+        """From now on take texts in windows too (`nlptl.data.tokens.encoding.collate`).
 
         Args:
             way: of `WindowPooling`; None: do not.
@@ -116,7 +116,7 @@ class Classifier(EncoderModel):
         raise NotImplementedError
 
     def pack(self) -> None:
-        """From now on take packed inputs too (`nlptl.data.encoding.collate`), with the same outputs.
+        """From now on take packed inputs too (`nlptl.data.tokens.encoding.collate`), with the same outputs.
 
         Raises:
             ConfigError: the architecture cannot.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nlptl.data.encoding import Encoded
 from nlptl.data.text_corpus.vocabulary import continues_word
+from nlptl.data.tokens.encoding import Encoded
 from nlptl.errors import ConfigError
 from nlptl.models.encoder import EncoderModel
 from nlptl.models.masked_lm import MaskedLM, masked_lm_on, new_masked_lm, widen_vocabulary

@@ -16,7 +16,7 @@ from typing import Any
 from nlptl.checkpoints import FOLDER, MANIFEST, Checkpoint, Place, checkpoint_at, is_run, locate
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
-from nlptl.data.long_texts import TRUNCATE, LongText
+from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.evaluation.wording import lineage_sentence
 from nlptl.models.building import build_classifier, load_classifier

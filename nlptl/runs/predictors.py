@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from nlptl.config.run import RunConfig
-from nlptl.data.encoding import Encoded, encode
-from nlptl.data.long_texts import TRUNCATE, LongText
+from nlptl.data.tokens.encoding import Encoded, encode
+from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
 from nlptl.models.classifier import Classifier
 from nlptl.models.linear_probe import LinearHead

@@ -15,8 +15,8 @@ import torch
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.records import write_yaml
 from nlptl.config.run import RunConfig
-from nlptl.data.encoding import Encoded, collate
-from nlptl.data.long_texts import LongText
+from nlptl.data.tokens.encoding import Encoded, collate
+from nlptl.data.tokens.long_texts import LongText
 from nlptl.errors import ArtifactError
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode

@@ -20,10 +20,10 @@ from nlptl.checkpoints import MANIFEST, Checkpoint
 from nlptl.config.model import LoraSettings
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
-from nlptl.data.cached_tokens import encode_cached
 from nlptl.data.files import read_frame
 from nlptl.data.loading import Splits, label_targets
 from nlptl.data.text_keys import keys_of
+from nlptl.data.tokens.cached_tokens import encode_cached
 from nlptl.errors import ConfigError
 from nlptl.evaluation.significance import over_rows
 from nlptl.models.classifier import Classifier

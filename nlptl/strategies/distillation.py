@@ -13,9 +13,9 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from nlptl.data.cached_tokens import encode_cached
 from nlptl.data.text_corpus.corpus import read_texts
 from nlptl.data.text_keys import keys_of
+from nlptl.data.tokens.cached_tokens import encode_cached
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import probabilities_of, quick_metrics
 from nlptl.models.classifier import Classifier

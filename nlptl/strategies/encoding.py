@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedRun
-from nlptl.data.cached_tokens import encode_cached
+from nlptl.data.tokens.cached_tokens import encode_cached
 from nlptl.models.opening import encoder_config, open_tokenizer
 from nlptl.registry import MODES
 from nlptl.storage.cache import open_cache

@@ -12,8 +12,8 @@ import numpy as np
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun
-from nlptl.data.encoding import LONGEST_FILLER, Encoded
 from nlptl.data.loading import Splits, label_targets
+from nlptl.data.tokens.encoding import LONGEST_FILLER, Encoded
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, packing
 from nlptl.models.classifier import Classifier
@@ -22,7 +22,7 @@ from nlptl.models.opening import encoder_config
 from nlptl.registry import MODES
 from nlptl.runs.manifest import MODEL
 from nlptl.runs.saving import SavedModel
-from nlptl.storage.cache import show_size
+from nlptl.storage.sizes import show_size
 from nlptl.tasks import TaskSpec
 from nlptl.training.forward import concatenate, subset
 from nlptl.training.resume.states import Progress

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nlptl.config.run import ResolvedRun
-from nlptl.data.encoding import Encoded
-from nlptl.data.long_texts import LongText
-from nlptl.data.tokenising import usual_length
+from nlptl.data.tokens.encoding import Encoded
+from nlptl.data.tokens.long_texts import LongText
+from nlptl.data.tokens.tokenising import usual_length
 from nlptl.errors import ConfigError
 from nlptl.models.opening import longest_input
 from nlptl.models.window_pooling import TRAINED_ONLY

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.batching import padding_share
-from nlptl.data.encoding import filler_lengths
+from nlptl.data.tokens.batching import padding_share
+from nlptl.data.tokens.encoding import filler_lengths
 from nlptl.kernels import during_training
 from nlptl.models.encoder import Trainable, put_weights
 from nlptl.training.best import BestState, judge, why_kept

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import nlptl
 from nlptl import cli
 from nlptl.config.data import DataConfig
-from nlptl.data.encoding import collate, encode
+from nlptl.data.tokens.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError, DataError
 
 TEXTS = [

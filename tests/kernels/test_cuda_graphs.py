@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlptl.data.encoding import FILLERS, LONGEST, LONGEST_FILLER, Encoded, collate, filler_lengths
+from nlptl.data.tokens.encoding import FILLERS, LONGEST, LONGEST_FILLER, Encoded, collate, filler_lengths
 from nlptl.kernels import cuda_graphs
 from nlptl.kernels.cuda_graphs import captured_passes
 from nlptl.models.building import build_classifier

@@ -13,7 +13,7 @@ from torch.nn.attention import varlen
 
 from nlptl.checkpoints import resolve_checkpoint
 from nlptl.config.model import LoraSettings
-from nlptl.data.encoding import Encoded, collate
+from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.errors import ConfigError
 from nlptl.kernels import packing
 from nlptl.models.building import build_classifier

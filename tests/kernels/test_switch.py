@@ -22,7 +22,7 @@ from nlptl.config.model import LoraSettings
 from nlptl.config.overrides import load_config
 from nlptl.config.runtime import RuntimeConfig
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.encoding import Encoded
+from nlptl.data.tokens.encoding import Encoded
 from nlptl.errors import ConfigError
 from nlptl.explore.layers import probe_layers
 from nlptl.kernels import (

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 
 from nlptl.config.model import LoraSettings
-from nlptl.data.encoding import collate, encode
+from nlptl.data.tokens.encoding import collate, encode
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.models.building import build_classifier
 from nlptl.models.modes import linear_layers

@@ -14,7 +14,7 @@ import torch
 
 import nlptl
 from nlptl.checkpoints import check_checkpoint
-from nlptl.data.encoding import collate, encode
+from nlptl.data.tokens.encoding import collate, encode
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.models.building import build_classifier
 from nlptl.models.opening import open_tokenizer

@@ -9,7 +9,8 @@ import pytest
 
 from nlptl.errors import ConfigError, NlptlError
 from nlptl.storage import cache as cache_module
-from nlptl.storage.cache import Cache, open_cache, parse_age, parse_size, show_size
+from nlptl.storage.cache import Cache, open_cache
+from nlptl.storage.sizes import parse_age, parse_size, show_size
 
 ROWS = np.arange(250, dtype=np.float32)  # 1000 bytes, and 128 of the file's head
 SIZE = 1128

@@ -13,8 +13,8 @@ import torch
 
 from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.encoding import encode
 from nlptl.data.loading import label_targets
+from nlptl.data.tokens.encoding import encode
 from nlptl.kernels import KernelSettings, enable
 from nlptl.models.building import build_classifier
 from nlptl.models.classifier import Classifier

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nlptl.data.encoding import encode
+from nlptl.data.tokens.encoding import encode
 from nlptl.models.opening import load_tokenizer
 from nlptl.training import forward
 from nlptl.training.forward import concatenate, features_of, forward_all, logits_of, subset

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nlptl.data.batching import plan_epoch
-from nlptl.data.encoding import collate
+from nlptl.data.tokens.batching import plan_epoch
+from nlptl.data.tokens.encoding import collate
 from nlptl.errors import ArtifactError, NlptlError
 from nlptl.kernels.embeddings import UsedEmbedding
 from nlptl.objectives.classification import Classification

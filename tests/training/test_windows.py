@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.encoding import collate, encode
-from nlptl.data.long_texts import LongText
+from nlptl.data.tokens.encoding import collate, encode
+from nlptl.data.tokens.long_texts import LongText
 from nlptl.models.cached_features import FeatureStore
 from nlptl.models.opening import load_tokenizer
 from nlptl.storage.cache import Cache

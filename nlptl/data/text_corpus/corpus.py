@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from nlptl.data.encoding import Encoded
 from nlptl.data.files import CHUNK, Dialect, is_table, read_chunks
 from nlptl.data.sources import pick_columns
+from nlptl.data.tokens.encoding import Encoded
 from nlptl.errors import DataError
 from nlptl.storage.paths import user_path
 

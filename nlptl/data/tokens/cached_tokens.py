@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from nlptl.data.digest import rows_digest
-from nlptl.data.encoding import Encoded, encode
-from nlptl.data.long_texts import TRUNCATE, LongText
+from nlptl.data.tokens.encoding import Encoded, encode
+from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.storage.cache import Cache
 from nlptl.storage.identity import identity, versions
 

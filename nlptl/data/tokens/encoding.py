@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nlptl.data.long_texts import TRUNCATE, LongText, Pieces, spread
-from nlptl.data.tokenising import Tokenised, chunk_starts
+from nlptl.data.tokens.long_texts import TRUNCATE, LongText, Pieces, spread
+from nlptl.data.tokens.tokenising import Tokenised, chunk_starts
 
 FILLERS = 16
 """Texts of padding in rounded batches; several, so that none is longer than positions go."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.data.long_texts import Pieces, spread
+from nlptl.data.tokens.long_texts import Pieces, spread
 
 CHUNK = 10_000
 CHUNK_CHARACTERS = 2_000_000

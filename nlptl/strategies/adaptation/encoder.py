@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nlptl.data.encoding import collate
+from nlptl.data.tokens.encoding import collate
 from nlptl.evaluation.evaluator import probabilities_of
 from nlptl.models.aligned import AlignedClassifier
 from nlptl.models.classifier import Classifier

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlptl.data.batching import plan_epoch
-from nlptl.data.encoding import Encoded, collate
+from nlptl.data.tokens.batching import plan_epoch
+from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.objectives.classification import Objective
 
 

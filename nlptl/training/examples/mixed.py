@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nlptl.config.strategies import MultiTaskConfig
-from nlptl.data.batching import plan_epoch
-from nlptl.data.encoding import Encoded, collate
+from nlptl.data.tokens.batching import plan_epoch
+from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.training.examples.labelled import LabelledExamples, tokens_of
 from nlptl.training.forward import concatenate
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlptl.data.batching import plan_epoch
+from nlptl.data.tokens.batching import plan_epoch
 from nlptl.models.aligned import Aligned
 from nlptl.objectives.alignment import domain_losses, reversal_strength
 from nlptl.objectives.classification import Objective

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlptl.data.batching import plan_forward, plan_stretch
-from nlptl.data.encoding import Encoded, collate
+from nlptl.data.tokens.batching import plan_forward, plan_stretch
+from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.objectives.contrastive import contrast_losses
 from nlptl.objectives.denoising import delete_tokens, reconstruction_losses
 from nlptl.objectives.masked_lm import choose_tokens, hide_tokens, masked_lm_losses

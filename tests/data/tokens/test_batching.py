@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nlptl.data.batching import padding_share, plan_epoch, plan_forward
+from nlptl.data.tokens.batching import padding_share, plan_epoch, plan_forward
 
 
 def realistic(rows: int, mean: float = 3.0, spread: float = 0.5, seed: int = 0) -> np.ndarray:

@@ -4,8 +4,8 @@ import pytest
 from transformers import BertweetTokenizer
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.data import cached_tokens
-from nlptl.data.encoding import encode
+from nlptl.data.tokens import cached_tokens
+from nlptl.data.tokens.encoding import encode
 from nlptl.models.opening import load_tokenizer
 from nlptl.storage.cache import Cache
 

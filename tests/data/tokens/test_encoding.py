@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.data import tokenising
-from nlptl.data.encoding import Encoded, collate, encode
+from nlptl.data.tokens import tokenising
+from nlptl.data.tokens.encoding import Encoded, collate, encode
 from nlptl.models.opening import load_tokenizer
 
 TEXTS = ["short", "a somewhat longer text, with a comma", "", "naïve café 😀", "word " * 60]

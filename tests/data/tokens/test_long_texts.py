@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from nlptl.checkpoints import resolve_checkpoint
-from nlptl.data import tokenising
-from nlptl.data.encoding import collate, encode
-from nlptl.data.long_texts import LongText
-from nlptl.data.tokenising import usual_length
+from nlptl.data.tokens import tokenising
+from nlptl.data.tokens.encoding import collate, encode
+from nlptl.data.tokens.long_texts import LongText
+from nlptl.data.tokens.tokenising import usual_length
 from nlptl.models.opening import load_tokenizer
 from nlptl.training.forward import concatenate, subset
 

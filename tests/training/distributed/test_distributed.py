@@ -13,7 +13,7 @@ import numpy as np, pandas as pd, torch
 from torch.nn.parallel import DistributedDataParallel
 from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.encoding import encode
+from nlptl.data.tokens.encoding import encode
 from nlptl.data.loading import label_targets
 from nlptl.models.building import build_classifier
 from nlptl.models.opening import load_tokenizer

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from nlptl.config.model import LoraSettings
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.encoding import collate, encode
+from nlptl.data.tokens.encoding import collate, encode
 from nlptl.data.loading import label_targets
 from nlptl.models.aligned import AlignedClassifier, LinearMap
 from nlptl.models.building import build_classifier

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd, torch
 from safetensors.torch import save_file
 from nlptl.config.training import ResolvedTraining
-from nlptl.data.encoding import encode
+from nlptl.data.tokens.encoding import encode
 from nlptl.data.loading import label_targets
 from nlptl.errors import NlptlError
 from nlptl.models.building import build_classifier

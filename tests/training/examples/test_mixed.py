@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nlptl.config.strategies import MultiTaskConfig
-from nlptl.data.encoding import Encoded
+from nlptl.data.tokens.encoding import Encoded
 from nlptl.objectives.classification import Classification
 from nlptl.training.examples.labelled import LabelledExamples
 from nlptl.training.examples.mixed import MixedExamples, draw_rows, shares_of

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nlptl.data.encoding import encode
+from nlptl.data.tokens.encoding import encode
 from nlptl.models.masked_lm import masked_lm_on
 from nlptl.models.opening import load_tokenizer
 from nlptl.models.sentence_encoder import DenoisingAutoencoder, SentenceEncoder, open_encoder
