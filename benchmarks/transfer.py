@@ -26,9 +26,14 @@ PACKAGES = ("nlptl", "torch", "transformers", "peft", "scikit-learn")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def main() -> None:
-    """Measure the cases that are missing, then print the tables."""
-    arguments = parse()
+def main(about: str, collection: str = "") -> None:
+    """Measure the cases that are missing, then print the tables.
+
+    Args:
+        about: the command's own words.
+        collection: of the studies (`studies.names`); empty: those of transfer.
+    """
+    arguments = parse(about, collection)
     rows, failed = read(arguments.output), 0
     for name in arguments.studies:
         if not arguments.table_only:
@@ -37,20 +42,23 @@ def main() -> None:
     sys.exit(1 if failed else 0)
 
 
-def parse() -> argparse.Namespace:
+def parse(about: str, collection: str) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    names, results = studies.names(collection), collection or "transfer"
+    parser = argparse.ArgumentParser(description=about.split("\n", 1)[0])
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="one folder of CSV files per data set")
-    parser.add_argument("--studies", nargs="+", choices=studies.names(), default=studies.names())
+    parser.add_argument("--studies", nargs="+", choices=names, default=names)
     parser.add_argument("--quick", action="store_true", help="few and small cases: shows that it runs, proves nothing")
     parser.add_argument(
-        "--output", type=Path, help="default: transfer.json in benchmarks/results, or with --quick transfer-quick.json"
+        "--output",
+        type=Path,
+        help=f"default: {results}.json in benchmarks/results, or with --quick {results}-quick.json",
     )
     parser.add_argument("--table-only", action="store_true", help="print the tables of --output and stop")
     arguments = parser.parse_args()
     if not arguments.table_only and (arguments.data_root is None or not arguments.data_root.is_dir()):
         parser.error("--data-root DIR must be a folder with the data sets")
-    arguments.output = arguments.output or RESULTS / f"transfer{'-quick' * arguments.quick}.json"
+    arguments.output = arguments.output or RESULTS / f"{results}{'-quick' * arguments.quick}.json"
     if arguments.table_only and not arguments.output.exists():
         parser.error(f"there is no {arguments.output}")
     return arguments
@@ -100,4 +108,4 @@ def table(name: str, quick: bool, rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__ or "")

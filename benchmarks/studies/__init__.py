@@ -1,4 +1,7 @@
-"""Studies of transfer, one module each, run by `benchmarks/transfer.py`; and how their tables sum up seeds.
+"""Studies, one module each; and how their tables sum up seeds.
+
+Those in this folder are run by `benchmarks/transfer.py`, those in its folder `evidence` by `benchmarks/evidence.py`; no
+two have the same name.
 
 A study is a module with
     TITLE: str
@@ -15,6 +18,9 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
+
+EVIDENCE = "evidence"
+"""The folder of the studies of evidence and decisions."""
 
 
 class Study(Protocol):
@@ -37,14 +43,16 @@ class Study(Protocol):
         """Markdown: means, spreads, seeds, paired tests, and plain words where something does not help."""
 
 
-def names() -> list[str]:
-    """The studies there are, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+def names(collection: str = "") -> list[str]:
+    """The studies there are, sorted: of this folder, or of the one in it that is called so."""
+    folders = [str(Path(path) / collection) for path in __path__]
+    return sorted(module.name for module in pkgutil.iter_modules(folders) if not module.ispkg)
 
 
 def load(name: str) -> Study:
     """A study's module."""
-    return cast(Study, importlib.import_module(f"{__name__}.{name}"))
+    collection = "" if name in names() else f"{EVIDENCE}."
+    return cast(Study, importlib.import_module(f"{__name__}.{collection}{name}"))
 
 
 def mean_and_spread(values: Sequence[float], unit: float = 100.0) -> str:

@@ -20,7 +20,9 @@ def runner(monkeypatch) -> Any:
 
 
 def test_every_study_keeps_the_contract(runner):
-    for name in runner.studies.names():
+    transfer, evidence = runner.studies.names(), runner.studies.names(runner.studies.EVIDENCE)
+    assert not {*transfer} & {*evidence}
+    for name in transfer + evidence:
         study = runner.studies.load(name)
         assert study.TITLE
         assert callable(study.measure)

@@ -1,0 +1,1 @@
+"""Studies of evidence and decisions; see `studies`."""

@@ -1,0 +1,1 @@
+"""What is wrong with labelled data: likely wrong labels, near-duplicates, outliers, slices."""

@@ -1,0 +1,1 @@
+"""How a run answers texts that somebody wrote to deceive it."""
