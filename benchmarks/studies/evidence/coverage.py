@@ -61,8 +61,8 @@ def table(rows: list[Row]) -> str:
             lines.append(f"| {' | '.join(cells)} |")
     lines.append(
         f"\nAsked for: {100 * COVERAGE:.0f} %. Bundled checkpoint, frozen; mean ± sample standard deviation over 50 "
-        "draws of train, validation and test. In the last data set validation is books and test kitchen: texts that were "
-        "not drawn alike, for which nothing is promised."
+        "draws of train, validation and test. In the last data set validation is books and test kitchen: texts that "
+        "were not drawn alike, for which nothing is promised."
     )
     return "\n".join(lines)
 
