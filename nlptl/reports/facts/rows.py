@@ -1,0 +1,120 @@
+"""The test rows of a run, read once and chunk by chunk: lengths, what was right, and the worst mistakes with texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nlptl.errors import ArtifactError
+from nlptl.reports.facts.run import Part
+
+MOST_MISTAKES = 30
+LONGEST_TEXT = 400
+"""Characters of a text that are shown."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test row whose answer is wrong."""
+
+    place: str
+    """File and row, or the number of the test row."""
+    texts: list[str]
+    """Shortened; empty where texts are left out."""
+    characters: int
+    gold: str
+    predicted: str
+    probability: float | None
+    """Of the right label (of all right answers, for several labels); None where the run kept no answers."""
+    score: float
+    """The probability behind the answer."""
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """N test rows."""
+
+    characters: np.ndarray
+    """(N,) of text, both texts of a pair together."""
+    right: np.ndarray
+    """(N,) bool: the answer, as decided, is the gold label or exactly the gold labels."""
+    mistakes: list[Mistake]
+    """The worst, worst first."""
+    wrong: int
+    """All mistakes."""
+
+
+def read_rows(part: Part, texts: bool) -> TestRows:
+    """Read `predictions.csv`.
+
+    Args:
+        part: whose.
+        texts: whether the mistakes have their texts.
+
+    Raises:
+        DataError: it cannot be read.
+        ArtifactError: it has other rows than the answers.
+    """
+    from nlptl.data.files import read_chunks
+
+    given = _given(part)
+    lengths, right, worst, start = [], [], pd.DataFrame(), 0
+    for chunk in read_chunks(part.home / "predictions.csv"):
+        table = chunk.assign(number=np.arange(start, start + len(chunk)))
+        _check(part.home, given, start + len(table), at_least=True)
+        named = [name for name in ("text", "text_pair") if name in table]
+        table["characters"] = table[named].fillna("").astype(str).map(len).sum(axis=1)
+        is_right = (table["label"].fillna("").astype(str) == table["predicted"].fillna("").astype(str)).to_numpy()
+        score = table["score"].astype(float)
+        # The worst first: the right label was held least probable; without answers, the wrong one most.
+        table["badness"] = -given[start : start + len(table)] if given is not None else score
+        worst = pd.concat([worst, table[~is_right]]).nlargest(MOST_MISTAKES, "badness")
+        lengths.append(table["characters"].to_numpy(np.int64))
+        right.append(is_right)
+        start += len(table)
+    _check(part.home, given, start)
+    flags = np.concatenate([*right, np.zeros(0, bool)])
+    mistakes = [_mistake(row, texts, given is not None) for row in worst.to_dict("records")]
+    characters = np.concatenate([*lengths, np.zeros(0, np.int64)])
+    return TestRows(characters, flags, mistakes, int((~flags).sum()))
+
+
+def _given(part: Part) -> np.ndarray | None:
+    """(N,) the probability that the right answer got; None without answers."""
+    if part.probabilities is None or part.targets is None:
+        return None
+    if part.several_labels:
+        each = np.where(part.targets > 0.5, part.probabilities, 1.0 - part.probabilities)
+        return np.asarray(each.prod(1))
+    return np.asarray(part.probabilities[np.arange(len(part.targets)), part.targets])
+
+
+def _check(home: Path, given: np.ndarray | None, rows: int, at_least: bool = False) -> None:
+    if given is None or len(given) == rows or (at_least and rows < len(given)):
+        return
+    raise ArtifactError(
+        f"{home / 'predictions.csv'} has {rows} rows{' or more' * at_least} and answers.safetensors {len(given)}: they "
+        "are not of one run. Train the run again."
+    )
+
+
+def _mistake(row: dict[str, Any], texts: bool, given: bool) -> Mistake:
+    named = [row[name] for name in ("text", "text_pair") if name in row] if texts else []
+    place = f"{row['file']}, row {row['row']}" if "file" in row and "row" in row else f"test row {row['number'] + 1}"
+    return Mistake(
+        place,
+        ["" if pd.isna(text) else _shortened(str(text)) for text in named],
+        int(row["characters"]),
+        "" if pd.isna(row["label"]) else str(row["label"]),
+        "" if pd.isna(row["predicted"]) else str(row["predicted"]),
+        -float(row["badness"]) if given else None,
+        float(row["score"]),
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
