@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from nlptl.api import adapt, adapt_matrix, discover, load, merge, pretrain, probe, rank, train, train_baseline
+    from nlptl.api import (
+        adapt,
+        adapt_matrix,
+        discover,
+        load,
+        merge,
+        pretrain,
+        probe,
+        rank,
+        report,
+        train,
+        train_baseline,
+    )
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -47,6 +59,7 @@ __all__ = [
     "probe",
     "rank",
     "register_task",
+    "report",
     "train",
     "train_baseline",
 ]
@@ -72,6 +85,7 @@ _MODULE_OF = {
     "probe": "nlptl.verbs.insight",
     "rank": "nlptl.verbs.insight",
     "register_task": "nlptl.tasks",
+    "report": "nlptl.verbs.report",
     "train": "nlptl.verbs.train",
     "train_baseline": "nlptl.verbs.train",
 }

@@ -11,6 +11,7 @@ from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
+from nlptl.verbs.report import report
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "pretrain",
     "probe",
     "rank",
+    "report",
     "train",
     "train_baseline",
     "train_config",

@@ -14,10 +14,23 @@ from nlptl.reports.html import about, measures, policy, summary, test_rows
 from nlptl.reports.html.markup import Html, element, joined
 from nlptl.reports.html.page import Section, page
 
-MOST_TASKS = 8
+MOST_TASKS = 4
 """Of a run whose tasks have figures and rows; of further ones the numbers are told."""
 MOST_SLIDERS = 20
 """Labels with a slider, where a text may have several; the most frequent ones."""
+
+
+def report_of(source: Path, texts: bool) -> tuple[str, Drawings]:
+    """The page of a finished run, or of a comparison, and its figures.
+
+    Args:
+        source: a run folder; the folder of a comparison, or its `comparison.json`.
+        texts: whether texts of rows may stand in it.
+
+    Raises:
+        NlptlError: the source cannot be read, or matplotlib is not installed.
+    """
+    return report_of_run(source, texts)
 
 
 def report_of_run(folder: Path, texts: bool) -> tuple[str, Drawings]:
@@ -97,7 +110,7 @@ def _cuts(part: Part) -> list[tuple[str, Cuts, float | None]]:
         return [(part.labels[i], cuts_of(probabilities[:, i], targets[:, i] > 0.5, cut), cut) for i, cut in fitted]
     if part.positive is None:
         return []
-    cut = measures._threshold(part)
+    cut = part.threshold
     label = part.labels[part.positive]
     return [(label, cuts_of(probabilities[:, part.positive], targets == part.positive, cut), cut)]
 

@@ -53,6 +53,14 @@ class Part:
         """Id of the positive label."""
         return None if self.task.positive_label is None else self.labels.index(self.task.positive_label)
 
+    @property
+    def threshold(self) -> float | None:
+        """The fitted threshold on the positive label's probability, where the policy has one."""
+        if self.task.positive_label is None or self.decision.get("label") != self.task.positive_label:
+            return None
+        value = self.decision.get("threshold")
+        return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+
     @cached_property
     def probabilities(self) -> np.ndarray | None:
         """(N, C) of the test rows, as the decision policy saw them; None where the run kept no answers."""

@@ -33,7 +33,7 @@ def found_sentences(part: Part, rows: TestRows, reliability: Reliability | None)
     """What was found, the main thing first."""
     test, metric = part.report["test"], part.task.metric
     interval = part.intervals["test"].get(metric)
-    said = [f"{_title(metric)} is {with_interval(test[metric], interval)} on {test['rows']:,} test rows."]
+    said = [f"{titled(metric)} is {with_interval(test[metric], interval)} on {test['rows']:,} test rows."]
     if (constant := _constant_answer(part)) is not None:
         said.append(constant)
     decided = f"As predict decides it, {len(rows.right) - rows.wrong:,} of {len(rows.right):,} test rows are right"
@@ -81,9 +81,10 @@ def look_sentences(part: Part, rows: TestRows, reliability: Reliability | None) 
     return said
 
 
-def _title(metric: str) -> str:
-    plain = metric.replace("_", " ")
-    return plain[0].upper() + plain[1:]
+def titled(name: str) -> str:
+    """A metric's or setting's name as people write it: Macro F1."""
+    plain = name.replace("_", " ").replace("f1", "F1").replace("roc auc", "ROC AUC")
+    return plain[:1].upper() + plain[1:]
 
 
 def _quoted(name: str) -> str:
@@ -123,6 +124,6 @@ def _splits_apart(part: Part) -> str | None:
         with_interval(part.report[split][metric], part.intervals[split][metric]) for split in ("validation", "test")
     ]
     return (
-        f"{_title(metric)} differs between validation, {values[0]}, and test, {values[1]}, by more than their rows "
+        f"{titled(metric)} differs between validation, {values[0]}, and test, {values[1]}, by more than their rows "
         "explain: are both drawn from the same texts?"
     )

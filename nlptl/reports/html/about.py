@@ -7,7 +7,7 @@ from typing import Any
 
 from nlptl.evaluation.wording import lineage_sentence, long_text_sentence
 from nlptl.reports.facts.run import Part, RunFacts
-from nlptl.reports.facts.words import shown3
+from nlptl.reports.facts.words import shown3, titled
 from nlptl.reports.html.markup import Content, Html, element, facts_list, joined, listed, named, table
 from nlptl.reports.html.page import note
 
@@ -68,13 +68,19 @@ def data(facts: RunFacts, part: Part) -> Html:
             [
                 ("Source", (source or "the task's bundled sample")[-300:]),
                 ("Read as", _read_as(read_as)),
-                ("Long texts", f"{long_text_sentence(long_texts, test)}." if long_texts else None),
+                ("Long texts", _long_texts(long_texts, test) if long_texts else None),
             ]
         ),
         table("Rows of each split", ["split", "rows"], rows),
         element("h3", "What the audit found"),
         listed(found) if found else element("p", "Nothing: no empty cells, no leaks between splits, no odd labels."),
     )
+
+
+def _long_texts(facts: dict[str, Any], test: dict[str, Any]) -> str:
+    if not test["longer"]:
+        return f"No test text is longer than the {facts['max_length']} tokens that are read at once."
+    return f"{long_text_sentence(facts, test)}."
 
 
 def _read_as(read_as: dict[str, Any]) -> str | None:
@@ -89,7 +95,8 @@ def cost(facts: RunFacts) -> Html:
     """Seconds, memory and where it ran."""
     time, runtime = facts.metrics.get("time", {}), facts.metrics.get("runtime", {})
     pairs: list[tuple[Content, Content]] = [
-        (name.replace("_", " ").removesuffix(" seconds"), _amount(name, value)) for name, value in time.items()
+        (titled(name.removesuffix("_seconds").removesuffix("_gigabytes")), _amount(name, value))
+        for name, value in time.items()
     ]
     where = ", ".join(f"{name} {value}" for name, value in runtime.items())
     size = sum(path.stat().st_size for path in (facts.folder / "model").rglob("*") if path.is_file())

@@ -8,7 +8,7 @@ from nlptl.evaluation.intervals import Interval, matrix_intervals, of_share
 from nlptl.reports.facts.confusions import confused_pairs
 from nlptl.reports.facts.curves import Cuts, Reliability
 from nlptl.reports.facts.run import Part
-from nlptl.reports.facts.words import shown3
+from nlptl.reports.facts.words import shown3, titled
 from nlptl.reports.figures import curves as drawn_curves
 from nlptl.reports.figures.confusion import MOST_LABELS, confusion
 from nlptl.reports.figures.kept import Drawings
@@ -40,7 +40,7 @@ def metrics(part: Part) -> Html:
     names = [n for n, v in test.items() if n not in _NO_METRIC and (v is None or isinstance(v, int | float))]
     lines: list[list[Content]] = [
         [
-            name.replace("_", " "),
+            titled(name),
             *(
                 ranged(part.report[split].get(name), part.intervals[split].get(name))
                 for split in ("validation", "test")
@@ -71,7 +71,7 @@ def _decided(validation: dict[str, Any], test: dict[str, Any], *rows: int) -> li
         for found, count in zip((validation.get(name), value), rows, strict=True):
             is_share = name == "accuracy" and found is not None
             cells.append(ranged(found, of_share(found * count, count) if is_share else None))
-        lines.append([f"{name.replace('_', ' ')}, as decided ({test['policy']})", *cells])
+        lines.append([f"{titled(name)}, as decided ({test['policy']})", *cells])
     return lines
 
 
@@ -141,7 +141,7 @@ def curves(
         kept = f" The state of epoch {best} was kept." if best is not None else ""
         shown.append(figure(Html(drawings.inline(f"{name}loss", drawn, described)), f"Loss.{kept}"))
     if cuts is not None and cuts.positives and cuts.negatives:
-        label, fitted = str(part.task.positive_label), _threshold(part)
+        label, fitted = str(part.task.positive_label), part.threshold
         thinned = f" {len(cuts.thresholds)} of {cuts.thinned_from:,} thresholds are drawn."
         thinned = thinned if cuts.thinned_from > len(cuts.thresholds) else ""
         described = f"Precision against recall of {label[:60]}."
@@ -166,11 +166,3 @@ def curves(
     if not shown:
         return note(NO_ANSWERS) if not part.answers else element("p", "This run has no curves.")
     return columns(*shown)
-
-
-def _threshold(part: Part) -> float | None:
-    """The fitted threshold on the positive label's probability."""
-    if part.decision.get("label") != part.task.positive_label or part.task.positive_label is None:
-        return None
-    value = part.decision.get("threshold")
-    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None

@@ -1,6 +1,11 @@
 "use strict";
 // The sliders on decision thresholds: every number comes from counts that the page holds; nothing is fetched.
 (() => {
+  // On paper everything is open.
+  addEventListener("beforeprint", () => {
+    for (const closed of document.querySelectorAll("details")) closed.open = true;
+  });
+
   const NORMAL = 1.959963984540054;
   const number = (value) => (Number.isFinite(value) ? value.toFixed(3) : "-");
 

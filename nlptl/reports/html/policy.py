@@ -10,7 +10,7 @@ import numpy as np
 from nlptl.evaluation.intervals import of_share
 from nlptl.reports.facts.curves import Cuts
 from nlptl.reports.facts.run import Part
-from nlptl.reports.facts.words import shown3
+from nlptl.reports.facts.words import shown3, titled
 from nlptl.reports.html.markup import Content, Html, element, facts_list, island, joined, named
 from nlptl.reports.html.summary import tile
 
@@ -28,7 +28,7 @@ def policy(part: Part, cuts: Sequence[tuple[str, Cuts, float | None]], name: str
     """
     decision = part.decision
     pairs: list[tuple[Content, Content]] = [("Policy", decision["policy"])]
-    pairs += [(key.replace("_", " "), _said(value)) for key, value in decision.items() if key not in _TOLD_ELSEWHERE]
+    pairs += [(titled(key), _said(value)) for key, value in decision.items() if key not in _TOLD_ELSEWHERE]
     pairs.append(("Note", decision.get("note")))
     return joined(
         element("p", "Fitted on validation; the test split only reports what it gives."),

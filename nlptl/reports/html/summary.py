@@ -6,7 +6,7 @@ from nlptl.evaluation.wording import adaptation_sentence, comparison_sentences, 
 from nlptl.reports.facts.curves import Reliability
 from nlptl.reports.facts.rows import TestRows
 from nlptl.reports.facts.run import Part, RunFacts
-from nlptl.reports.facts.words import found_sentences, look_sentences, shown3
+from nlptl.reports.facts.words import found_sentences, look_sentences, shown3, titled
 from nlptl.reports.html.markup import Content, Html, element, joined, listed, named
 
 
@@ -45,8 +45,7 @@ def tile(term: Content, number: Content, more: Content = "") -> Html:
 def _tiles(part: Part, several: bool) -> list[Html]:
     metric, test = part.task.metric, part.report["test"]
     interval = part.intervals["test"].get(metric)
-    name = metric.replace("_", " ")
-    term = joined(named(part.task.name), f": {name}") if several else f"{name} on test"
+    term = joined(named(part.task.name), f": {titled(metric)}") if several else f"{titled(metric)} on test"
     tiles = [tile(term, shown3(test[metric]), f"95 % interval {interval}" if interval else "")]
     if not several:
         kept = part.report["data"]

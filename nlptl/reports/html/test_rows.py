@@ -11,6 +11,8 @@ from nlptl.reports.html.markup import Content, Html, element, joined, named, tab
 from nlptl.reports.html.measures import ranged
 
 MOST_LABELS = 10
+OPEN = 10
+"""Mistakes that are seen at once."""
 
 
 def slices(part: Part, rows: TestRows) -> Html:
@@ -58,10 +60,13 @@ def mistakes(rows: TestRows, texts: bool) -> Html:
     order = "the less probable the right answer was held" if known else "the more probable the wrong answer was held"
     left_out = "" if texts else " Texts are left out; rows are counted from 1."
     intro = f"{len(rows.mistakes)} of {rows.wrong:,} mistakes; {order}, the further up.{left_out}"
-    return joined(
-        element("p", intro),
-        element("ol", *(element("li", _mistake(each)) for each in rows.mistakes), class_="mistakes"),
-    )
+    first, others = rows.mistakes[:OPEN], rows.mistakes[OPEN:]
+    more = element("details", element("summary", f"{len(others)} more"), _list(others)) if others else ""
+    return joined(element("p", intro), _list(first), more)
+
+
+def _list(found: list[Mistake]) -> Html:
+    return element("ol", *(element("li", _mistake(each)) for each in found), class_="mistakes")
 
 
 def _mistake(each: Mistake) -> Html:
