@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nlptl.evaluation.evaluator import LEAST_PROBABILITY
 from nlptl.evaluation.metrics import PRECISION_FLOOR
+from nlptl.evaluation.probabilities import LEAST_PROBABILITY
 
 DRAWS = 1000
 MOST_SCORES = 1000

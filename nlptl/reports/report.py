@@ -91,11 +91,10 @@ def _reliability(part: Part) -> dict[str, Reliability]:
     probabilities, targets = part.probabilities, part.targets
     if probabilities is None or targets is None or not len(targets):
         return {}
-    if part.several_labels:
-        said, right = probabilities.ravel(), targets.ravel() > 0.5
-    else:
-        said, right = probabilities.max(1), probabilities.argmax(1) == targets
-    return {"as answered": reliability_of(said, right)}
+    if part.calibration.method == "none" or part.plain is None:
+        return {"not calibrated": reliability_of(probabilities, targets)}
+    found = {"calibrated": probabilities, "before calibration": part.plain}
+    return {name: reliability_of(each, targets) for name, each in found.items()}
 
 
 def _cuts(part: Part) -> list[tuple[str, Cuts, float | None]]:

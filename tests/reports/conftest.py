@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlptl.config.records import read_record
-from nlptl.evaluation.decisions import open_decision
-from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.config.records import read_record, write_yaml
 from nlptl.runs.answers import SplitAnswers, read_answers, write_answers
+from nlptl.storage.json_files import read_json, write_json
+from nlptl.strategies.saving import fitted_head, reports_of, write_predictions
 from nlptl.tasks import TaskSpec
 from tests.conftest import Train, sample
 from tests.docs.written import mentions
@@ -61,27 +60,18 @@ def with_rows(tmp_path_factory: pytest.TempPathFactory) -> WithRows:
         folder = tmp_path_factory.mktemp("rows") / "run"
         shutil.copytree(run, folder)
         task = read_record(TaskSpec, folder / "task.yaml")
-        validation = read_answers(folder)["validation"]
+        answers = {**read_answers(folder), "test": SplitAnswers(logits.astype(np.float32), targets)}
         if labels is not None:
             task = task.model_copy(update={"labels": labels, "positive_label": labels[-1]})
-            (folder / "task.yaml").write_text(json.dumps(task.model_dump(mode="json")), encoding="utf-8")
-            validation = SplitAnswers(
-                np.resize(validation.logits, (len(validation.logits), len(labels))), validation.targets
-            )
-        found = SplitAnswers(logits.astype(np.float32), targets)
-        write_answers(folder, {"validation": validation, "test": found})
-        decision = open_decision(json.loads((folder / "decision.json").read_text()))
-        metrics = json.loads((folder / "metrics.json").read_text())
-        metrics["test"] = full_report(task, found.logits, targets, decision)
-        metrics["validation"] = full_report(task, validation.logits, validation.targets, decision)
-        (folder / "metrics.json").write_text(
-            json.dumps(metrics, default=float).replace("NaN", "null"), encoding="utf-8"
-        )
-        names, probabilities = np.array(task.label_list(), object), probabilities_of(found.logits, False)
-        decided, scores = decision.apply(probabilities, list(names))
-        table = {"text": texts, "label": names[targets], "predicted": decided}
-        table |= {"most_probable": names[probabilities.argmax(1)], "score": scores.round(6)}
-        pd.DataFrame(table).to_csv(folder / "predictions.csv", index=False)
+            write_yaml(folder / "task.yaml", task)
+            answers["validation"] = answers["test"]
+        write_answers(folder, answers)
+        head = fitted_head(task, answers["validation"], 0)
+        write_json(folder / "calibration.json", head.calibration.to_json())
+        write_json(folder / "decision.json", head.decision.to_json())
+        write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **reports_of(head, answers)})
+        frame = pd.DataFrame({"text": texts, "label": np.array(task.label_list(), object)[targets]})
+        write_predictions(head, frame, answers["test"].logits, folder / "predictions.csv")
         return folder
 
     return made

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nlptl.evaluation.calibration.measures import calibration_measures, reliability
 from nlptl.evaluation.intervals import Interval, of_share
 
 MOST_POINTS = 400
 """Of a curve, and cuts of a threshold: as many as can be told apart on a screen."""
-MOST_BINS, FEWEST_IN_BIN = 15, 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def cuts_of(scores: np.ndarray, wanted: np.ndarray, kept: float | None = None) -
     thresholds = ordered[ends].astype(np.float64)
     found = np.stack([thresholds, hits[ends], ends + 1 - hits[ends]])
     extra = [[1.1, 0.0, 0.0]]  # nothing is flagged
-    if kept is not None:
+    if kept is not None and kept <= 1:
         flagged = ordered >= np.float32(kept)
         extra.append([kept, float((flagged & right).sum()), float((flagged & ~right).sum())])
     found = np.concatenate([np.array(extra).T, found], axis=1)
@@ -80,36 +80,29 @@ def _thinned(ends: np.ndarray, hits: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often the answers of like probability are right; bins of as many rows each."""
+    """How often the answers of like probability are right; groups of as many rows each."""
 
     said: list[float]
-    """Mean probability of each bin."""
+    """Mean probability of each group."""
     right: list[float]
     """Share that is right."""
     intervals: list[Interval | None]
     """Of that share."""
-    rows: int
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error over these bins: mean distance between the two, by rows."""
-        return float(np.mean(np.abs(np.array(self.said) - np.array(self.right)))) if self.said else float("nan")
+    error: float
+    """Expected calibration error: mean distance between the two."""
 
 
-def reliability_of(said: np.ndarray, right: np.ndarray) -> Reliability:
-    """Bins of equal numbers of rows, at least `FEWEST_IN_BIN` each (fewer, or one, for few rows).
+def reliability_of(probabilities: np.ndarray, targets: np.ndarray) -> Reliability:
+    """The groups that `nlptl.evaluation.calibration.measures` makes, with intervals.
 
     Args:
-        said: (N,) probability of each answer.
-        right: (N,) bool, whether it was right.
+        probabilities: (N, C).
+        targets: (N,) label ids, or (N, C) 0/1, where every label of every row is a case of its own.
     """
-    rows = len(said)
-    bins = int(np.clip(rows // FEWEST_IN_BIN, 1, MOST_BINS))
-    parts = [part for part in np.array_split(np.argsort(said, kind="stable"), bins) if len(part)]
-    counts = [(int(right[part].sum()), len(part)) for part in parts]
+    bins = reliability(probabilities, targets)
     return Reliability(
-        [float(said[part].mean()) for part in parts],
-        [hits / size for hits, size in counts],
-        [of_share(hits, size) for hits, size in counts],
-        rows,
+        [each.confidence for each in bins],
+        [each.share_right for each in bins],
+        [of_share(each.share_right * each.rows, each.rows) for each in bins],
+        calibration_measures(probabilities, targets)["ece"],
     )

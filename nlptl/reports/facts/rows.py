@@ -41,11 +41,14 @@ class TestRows:
     characters: np.ndarray
     """(N,) of text, both texts of a pair together."""
     right: np.ndarray
-    """(N,) bool: the answer, as decided, is the gold label or exactly the gold labels."""
+    """(N,) bool: the answer, as decided, is the gold label or exactly the gold labels; a set that is answered holds the
+    gold label."""
     mistakes: list[Mistake]
     """The worst, worst first."""
     wrong: int
     """All mistakes."""
+    unanswered: int
+    """Rows that the policy left unanswered; they are neither right nor wrong."""
 
 
 def read_rows(part: Part, texts: bool) -> TestRows:
@@ -62,17 +65,21 @@ def read_rows(part: Part, texts: bool) -> TestRows:
     from nlptl.data.files import read_chunks
 
     given = _given(part)
-    lengths, right, worst, start = [], [], pd.DataFrame(), 0
+    lengths, right, worst, start, unanswered = [], [], pd.DataFrame(), 0, 0
+    left = part.policy.label if part.policy.label not in part.labels else None
     for chunk in read_chunks(part.home / "predictions.csv"):
         table = chunk.assign(number=np.arange(start, start + len(chunk)))
         _check(part.home, given, start + len(table), at_least=True)
         named = [name for name in ("text", "text_pair") if name in table]
         table["characters"] = table[named].fillna("").astype(str).map(len).sum(axis=1)
-        is_right = (table["label"].fillna("").astype(str) == table["predicted"].fillna("").astype(str)).to_numpy()
+        gold, said = (table[name].fillna("").astype(str).to_numpy(object) for name in ("label", "predicted"))
+        is_right = _holds(said, gold, part.task.label_separator) if part.policy.gives_sets else said == gold
+        is_left = np.asarray(said == left, bool)
+        unanswered += int(is_left.sum())
         score = table["score"].astype(float)
         # The worst first: the right label was held least probable; without answers, the wrong one most.
         table["badness"] = -given[start : start + len(table)] if given is not None else score
-        worst = pd.concat([worst, table[~is_right]]).nlargest(MOST_MISTAKES, "badness")
+        worst = pd.concat([worst, table[~is_right & ~is_left]]).nlargest(MOST_MISTAKES, "badness")
         lengths.append(table["characters"].to_numpy(np.int64))
         right.append(is_right)
         start += len(table)
@@ -80,7 +87,13 @@ def read_rows(part: Part, texts: bool) -> TestRows:
     flags = np.concatenate([*right, np.zeros(0, bool)])
     mistakes = [_mistake(row, texts, given is not None) for row in worst.to_dict("records")]
     characters = np.concatenate([*lengths, np.zeros(0, np.int64)])
-    return TestRows(characters, flags, mistakes, int((~flags).sum()))
+    return TestRows(characters, flags, mistakes, int((~flags).sum()) - unanswered, unanswered)
+
+
+def _holds(sets: np.ndarray, gold: np.ndarray, separator: str) -> np.ndarray:
+    """(N,) bool: the set of labels, written in one cell, holds the gold one."""
+    pairs = zip(sets, gold, strict=True)
+    return np.fromiter((label in said.split(separator) for said, label in pairs), bool, len(gold))
 
 
 def _given(part: Part) -> np.ndarray | None:

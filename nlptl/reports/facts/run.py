@@ -12,16 +12,19 @@ import numpy as np
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError
-from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.evaluation.calibration import UNCALIBRATED, Calibration, open_calibration
+from nlptl.evaluation.decisions import Decision, open_decision
 from nlptl.evaluation.intervals import Interval, matrix_intervals, metric_intervals
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.runs.answers import FILE, SplitAnswers, read_answers
 from nlptl.runs.manifest import read_manifest, task_homes
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
 
 SPLITS = ("validation", "test")
-ROBUSTNESS = Path("metrics", "robustness.json")
-"""What `nlptl robustness` writes into a run folder."""
+CALIBRATION = "calibration.json"
+ROBUSTNESS = "robustness.json"
+"""What `nlptl robustness RUN --output RUN/robustness.json` writes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Part:
     task: TaskSpec
     decision: dict[str, Any]
     """What `decision.json` holds."""
+    calibration: Calibration
     report: dict[str, Any]
     """Its part of `metrics.json`: test, validation, data."""
     answers: dict[str, SplitAnswers]
@@ -55,15 +59,31 @@ class Part:
 
     @property
     def threshold(self) -> float | None:
-        """The fitted threshold on the positive label's probability, where the policy has one."""
+        """The fitted threshold on the positive label's probability, where the policy has one; above 1: never."""
         if self.task.positive_label is None or self.decision.get("label") != self.task.positive_label:
             return None
         value = self.decision.get("threshold")
-        return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+        return float(value) if isinstance(value, int | float) else None
+
+    @cached_property
+    def policy(self) -> Decision:
+        """The fitted decision policy.
+
+        Raises:
+            ArtifactError: no known policy, or damaged.
+        """
+        return open_decision(self.decision)
 
     @cached_property
     def probabilities(self) -> np.ndarray | None:
-        """(N, C) of the test rows, as the decision policy saw them; None where the run kept no answers."""
+        """(N, C) of the test rows, calibrated, as the decision policy saw them; None without answers."""
+        if not self.answers:
+            return None
+        return self.calibration.probabilities(self.answers["test"].logits, self.several_labels)
+
+    @cached_property
+    def plain(self) -> np.ndarray | None:
+        """(N, C) of the test rows, before calibration: what the metrics measure; None without answers."""
         return None if not self.answers else probabilities_of(self.answers["test"].logits, self.several_labels)
 
     @property
@@ -118,7 +138,9 @@ def read_run(folder: Path) -> RunFacts:
         task = read_record(TaskSpec, home / "task.yaml")
         report = metrics["tasks"][task.name] if len(homes) > 1 else metrics
         answers = _checked(home, task, report) if (home / FILE).is_file() else {}
-        parts.append(Part(home, task, read_json(home / "decision.json"), report, answers))
+        noted = home / CALIBRATION  # runs of earlier versions have none
+        calibration = open_calibration(read_json(noted)) if noted.is_file() else UNCALIBRATED
+        parts.append(Part(home, task, read_json(home / "decision.json"), calibration, report, answers))
     robustness = read_json(folder / ROBUSTNESS) if (folder / ROBUSTNESS).is_file() else None
     return RunFacts(folder, read_record(RunConfig, folder / "run.yaml"), manifest, metrics, parts, robustness)
 

@@ -36,14 +36,25 @@ def found_sentences(part: Part, rows: TestRows, reliability: Reliability | None)
     said = [f"{titled(metric)} is {with_interval(test[metric], interval)} on {test['rows']:,} test rows."]
     if (constant := _constant_answer(part)) is not None:
         said.append(constant)
-    decided = f"As predict decides it, {len(rows.right) - rows.wrong:,} of {len(rows.right):,} test rows are right"
-    said.append(f"{decided}; {rows.wrong:,} {'is' if rows.wrong == 1 else 'are'} wrong.")
+    said.append(_decided(part, rows))
     if reliability is not None and reliability.said:
         said.append(
             f"A probability differs from the share that is right by {100 * reliability.error:.1f} points on average "
             f"over {len(reliability.said)} groups of like probability."
         )
     return said
+
+
+def _decided(part: Part, rows: TestRows) -> str:
+    """What `predict` answers, by the decision policy."""
+    right, count = int(rows.right.sum()), len(rows.right)
+    if part.policy.gives_sets:
+        return f"As predict answers, with sets of labels, {right:,} of {count:,} sets hold the right label."
+    left = f", {rows.unanswered:,} are left unanswered" if rows.unanswered else ""
+    wrong = f"{rows.wrong:,} {'is' if rows.wrong == 1 else 'are'} wrong{left}"
+    return (
+        f"As predict answers, by the policy {part.policy.policy}, {right:,} of {count:,} test rows are right; {wrong}."
+    )
 
 
 def look_sentences(part: Part, rows: TestRows, reliability: Reliability | None) -> list[str]:

@@ -45,7 +45,7 @@ def reliability(found: dict[str, Reliability]) -> str:
     """Share of right answers against their probability, with 95 % intervals.
 
     Args:
-        found: name, such as `as answered` -> its bins.
+        found: name, such as `calibrated` -> its bins.
     """
 
     def draw(figure: Any) -> None:
@@ -112,7 +112,7 @@ def _unit_square(figure: Any, x: str, y: str) -> Any:
 
 def _mark(axes: Any, cuts: Cuts, threshold: float | None, x: np.ndarray, y: np.ndarray) -> None:
     """The point of the fitted threshold."""
-    if threshold is None:
+    if threshold is None or threshold > 1:
         return
     place = int(np.abs(cuts.thresholds - threshold).argmin())
     style = {"color": SECOND, "marker": "o", "markersize": 7, "linestyle": "none", "zorder": 5}

@@ -55,7 +55,8 @@ def metrics(part: Part) -> Html:
         table(caption, ["metric", f"validation ({validation['rows']:,} rows)", f"test ({test['rows']:,} rows)"], lines),
         element(
             "p",
-            "Intervals: Wilson's for accuracy, normal approximation for the loss, bootstrap over rows for the others. "
+            "Intervals: Wilson's for accuracy, normal approximation for the loss, bootstrap over rows for the others; "
+            "of what a policy promises, exact binomial ones. "
             "Numbers without “as decided” measure the most probable label.",
             class_="quiet",
         ),
@@ -68,11 +69,31 @@ def _decided(validation: dict[str, Any], test: dict[str, Any], *rows: int) -> li
         if name == "threshold" or isinstance(value, bool) or not isinstance(value, int | float):
             continue
         cells = []
-        for found, count in zip((validation.get(name), value), rows, strict=True):
-            is_share = name == "accuracy" and found is not None
-            cells.append(ranged(found, of_share(found * count, count) if is_share else None))
+        for split, count in zip((validation, test), rows, strict=True):
+            found, noted = split.get(name), split.get(f"{name}_interval")
+            interval = Interval(*noted) if noted else None
+            if name == "accuracy" and found is not None:
+                interval = of_share(found * count, count)
+            cells.append(ranged(found, interval))
         lines.append([f"{titled(name)}, as decided ({test['policy']})", *cells])
     return lines
+
+
+def trust(part: Part) -> Html:
+    """How far probabilities can be trusted, before and after calibration."""
+    found = part.report["test"].get("calibration")
+    if not found:
+        return Html("")
+    names = {"ece": "ECE", "ece_debiased": "ECE, debiased", "brier": "Brier score", "log_loss": "Log-loss"}
+    lines: list[list[Content]] = [
+        [title, shown3(found["before"].get(name)), shown3(found["after"].get(name))] for name, title in names.items()
+    ]
+    method = "not calibrated" if found["method"] == "none" else f"calibrated by {found['method']}"
+    return joined(
+        element("h3", "How far probabilities can be trusted"),
+        table(f"On test, {method} on validation; the lower, the better", ["", "before", "after"], lines),
+        note(str(found["note"])) if found.get("note") else "",
+    )
 
 
 def labels(part: Part) -> Html:
@@ -165,4 +186,4 @@ def curves(
         shown.append(figure(Html(drawings.inline(f"{name}reliability", drawn, described)), caption))
     if not shown:
         return note(NO_ANSWERS) if not part.answers else element("p", "This run has no curves.")
-    return columns(*shown)
+    return joined(columns(*shown), trust(part))

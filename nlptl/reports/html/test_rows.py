@@ -54,7 +54,7 @@ def _verdict(each: Slice) -> str:
 
 def mistakes(rows: TestRows, texts: bool) -> Html:
     """The worst mistakes, with texts where they may stand here."""
-    if not rows.wrong:
+    if not rows.mistakes:
         return element("p", "No test row is answered wrongly.")
     known = rows.mistakes[0].probability is not None
     order = "the less probable the right answer was held" if known else "the more probable the wrong answer was held"
