@@ -10,7 +10,7 @@ from nlptl.reports.facts.curves import Cuts, Reliability, cuts_of, reliability_o
 from nlptl.reports.facts.rows import read_rows
 from nlptl.reports.facts.run import Part, RunFacts, read_run
 from nlptl.reports.figures.kept import Drawings
-from nlptl.reports.html import about, measures, policy, summary, test_rows
+from nlptl.reports.html import about, hardening, measures, policy, summary, test_rows
 from nlptl.reports.html.markup import Html, element, joined
 from nlptl.reports.html.page import Section, page
 
@@ -58,6 +58,8 @@ def report_of_run(folder: Path, texts: bool) -> tuple[str, Drawings]:
             sections.append(Section(f"{prefix}metrics", "Metrics", measures.metrics(part), 3))
     if not several:  # what it comes to stands above what it is
         sections.insert(0, sections.pop(1))
+    attacked = hardening.robustness(facts.robustness) if facts.robustness is not None else None
+    sections += [Section("robustness", "Robustness", attacked)] if attacked is not None else []
     sections += [
         Section("cost", "Time and memory", about.cost(facts)),
         Section("repeat", "How to repeat it", about.repeat(facts)),
@@ -72,7 +74,7 @@ def _of_task(facts: RunFacts, part: Part, drawings: Drawings, texts: bool, prefi
     cuts = _cuts(part)
     own = cuts[0][1] if cuts and not part.several_labels else None
     training = facts.metrics.get("training", {}) if len(facts.parts) == 1 else {}
-    shown = [
+    shown: list[tuple[str, str, Html | None]] = [
         ("summary", "In short", summary.summary(facts, part, rows, next(iter(reliability.values()), None))),
         ("data", "Data", about.data(facts, part)),
         ("metrics", "Metrics", measures.metrics(part)),
@@ -80,10 +82,11 @@ def _of_task(facts: RunFacts, part: Part, drawings: Drawings, texts: bool, prefi
         ("confusion", "Confusions", measures.confusions(part, drawings, prefix)),
         ("curves", "Curves", measures.curves(part, training, own, reliability, drawings, prefix)),
         ("decision", "Decision", policy.policy(part, cuts, prefix)),
+        ("scope", "Out of scope", hardening.out_of_scope(part)),
         ("slices", "Parts of the test rows", test_rows.slices(part, rows)),
         ("mistakes", "Worst mistakes", test_rows.mistakes(rows, texts)),
     ]
-    return [Section(f"{prefix}{name}", title, body, level) for name, title, body in shown]
+    return [Section(f"{prefix}{name}", title, body, level) for name, title, body in shown if body is not None]
 
 
 def _reliability(part: Part) -> dict[str, Reliability]:

@@ -124,3 +124,26 @@ def test_rows_of_another_run_are_refused(fraud, tmp_path):
     pd.concat([table, table]).to_csv(folder / "predictions.csv", index=False)
     with pytest.raises(ArtifactError, match="240 rows or more"):
         read_rows(read_run(folder).parts[0], texts=True)
+
+
+def test_texts_that_look_like_nothing_else_are_texts(fraud, with_rows):
+    """Words that tables take for missing, quote marks, line ends and cells that look like numbers."""
+    texts = ["NA", "null", "007", 'she said "no, \n"yes""\r\n,,"', "\r", "-1e9", *["x"] * 34]
+    targets = np.resize([0, 1], 40)
+    logits = -9.0 * np.eye(2)[targets]
+    logits[6:] *= -1
+    rows = read_rows(read_run(with_rows(fraud, texts, targets, logits)).parts[0], texts=True)
+    assert rows.characters.tolist() == [len(text) for text in texts]
+    assert {each.texts[0] for each in rows.mistakes} <= set(texts[:6])
+    assert rows.mistakes
+
+
+def test_damaged_predictions_are_told(fraud, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(fraud, folder)
+    (folder / "predictions.csv").write_text("text,label\na,b\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"predictions.csv is damaged: it lacks predicted, score"):
+        read_rows(read_run(folder).parts[0], texts=True)
+    (folder / "predictions.csv").unlink()
+    with pytest.raises(ArtifactError, match=r"predictions.csv cannot be read"):
+        read_rows(read_run(folder).parts[0], texts=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pandas as pd
 from nlptl.errors import ArtifactError
 from nlptl.reports.facts.run import Part
 
+PREDICTIONS = "predictions.csv"
+CHUNK = 100_000
+"""Rows in memory."""
 MOST_MISTAKES = 30
 LONGEST_TEXT = 400
 """Characters of a text that are shown."""
@@ -59,20 +63,16 @@ def read_rows(part: Part, texts: bool) -> TestRows:
         texts: whether the mistakes have their texts.
 
     Raises:
-        DataError: it cannot be read.
-        ArtifactError: it has other rows than the answers.
+        ArtifactError: it cannot be read, or has other rows than the answers.
     """
-    from nlptl.data.files import read_chunks
-
     given = _given(part)
     lengths, right, worst, start, unanswered = [], [], pd.DataFrame(), 0, 0
     left = part.policy.label if part.policy.label not in part.labels else None
-    for chunk in read_chunks(part.home / "predictions.csv"):
+    for chunk in _chunks(part.home / PREDICTIONS):
         table = chunk.assign(number=np.arange(start, start + len(chunk)))
         _check(part.home, given, start + len(table), at_least=True)
-        named = [name for name in ("text", "text_pair") if name in table]
-        table["characters"] = table[named].fillna("").astype(str).map(len).sum(axis=1)
-        gold, said = (table[name].fillna("").astype(str).to_numpy(object) for name in ("label", "predicted"))
+        table["characters"] = sum(table[name].str.len() for name in ("text", "text_pair") if name in table)
+        gold, said = (table[name].to_numpy(object) for name in ("label", "predicted"))
         is_right = _holds(said, gold, part.task.label_separator) if part.policy.gives_sets else said == gold
         is_left = np.asarray(said == left, bool)
         unanswered += int(is_left.sum())
@@ -88,6 +88,18 @@ def read_rows(part: Part, texts: bool) -> TestRows:
     mistakes = [_mistake(row, texts, given is not None) for row in worst.to_dict("records")]
     characters = np.concatenate([*lengths, np.zeros(0, np.int64)])
     return TestRows(characters, flags, mistakes, int((~flags).sum()) - unanswered, unanswered)
+
+
+def _chunks(path: Path) -> Iterator[pd.DataFrame]:
+    """The file as it was written, all cells as text; the reader of users' files would look for other forms of CSV."""
+    try:
+        with pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", chunksize=CHUNK) as chunks:
+            for chunk in chunks:
+                if missing := {"text", "label", "predicted", "score"} - {*chunk.columns}:
+                    raise ArtifactError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}.")
+                yield chunk
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
 def _holds(sets: np.ndarray, gold: np.ndarray, separator: str) -> np.ndarray:
@@ -110,7 +122,7 @@ def _check(home: Path, given: np.ndarray | None, rows: int, at_least: bool = Fal
     if given is None or len(given) == rows or (at_least and rows < len(given)):
         return
     raise ArtifactError(
-        f"{home / 'predictions.csv'} has {rows} rows{' or more' * at_least} and answers.safetensors {len(given)}: they "
+        f"{home / PREDICTIONS} has {rows} rows{' or more' * at_least} and answers.safetensors {len(given)}: they "
         "are not of one run. Train the run again."
     )
 
@@ -120,10 +132,10 @@ def _mistake(row: dict[str, Any], texts: bool, given: bool) -> Mistake:
     place = f"{row['file']}, row {row['row']}" if "file" in row and "row" in row else f"test row {row['number'] + 1}"
     return Mistake(
         place,
-        ["" if pd.isna(text) else _shortened(str(text)) for text in named],
+        [_shortened(text) for text in named],
         int(row["characters"]),
-        "" if pd.isna(row["label"]) else str(row["label"]),
-        "" if pd.isna(row["predicted"]) else str(row["predicted"]),
+        row["label"],
+        row["predicted"],
         -float(row["badness"]) if given else None,
         float(row["score"]),
     )

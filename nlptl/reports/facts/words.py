@@ -119,10 +119,8 @@ def _constant_answer(part: Part) -> str | None:
         return None
     clear = "clearly more" if interval.low > share else "clearly fewer" if interval.high < share else None
     verdict = f"the run has {clear} right" if clear else "on these rows the run cannot be told from that"
-    return (
-        f"Always answering {_quoted(label)} would be right on {share:.3f} of them; {verdict} "
-        f"(accuracy {with_interval(test['accuracy'], interval)})."
-    )
+    accuracy = "" if part.task.metric == "accuracy" else f": accuracy {test['accuracy']:.3f}, 95 % interval {interval}"
+    return f"Always answering {_quoted(label)} would be right on {share:.3f} of them; {verdict}{accuracy}."
 
 
 def _splits_apart(part: Part) -> str | None:

@@ -107,7 +107,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Content]], 
         element("thead", element("tr", *heads)),
         element("tbody", *lines),
     )
-    return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return element("div", whole, class_="scroll", tabindex=0, role="group", aria_label=caption)
 
 
 def _markup(part: Content) -> str:

@@ -10,7 +10,7 @@ from nlptl.reports.facts.curves import Cuts, Reliability
 from nlptl.reports.facts.run import Part
 from nlptl.reports.facts.words import shown3, titled
 from nlptl.reports.figures import curves as drawn_curves
-from nlptl.reports.figures.confusion import MOST_LABELS, confusion
+from nlptl.reports.figures.confusion import MOST_LABELS, WITH_NUMBERS, confusion
 from nlptl.reports.figures.kept import Drawings
 from nlptl.reports.html.markup import Content, Html, element, joined, named, table
 from nlptl.reports.html.page import columns, figure, note
@@ -91,7 +91,7 @@ def trust(part: Part) -> Html:
     method = "not calibrated" if found["method"] == "none" else f"calibrated by {found['method']}"
     return joined(
         element("h3", "How far probabilities can be trusted"),
-        table(f"On test, {method} on validation; the lower, the better", ["", "before", "after"], lines),
+        table(f"On test, {method} on validation; the lower, the better", ["measure", "before", "after"], lines),
         note(str(found["note"])) if found.get("note") else "",
     )
 
@@ -136,13 +136,17 @@ def confusions(part: Part, drawings: Drawings, name: str) -> Html:
         f"Confusion matrix of {min(len(matrix), MOST_LABELS)} labels; the table names the most confused pairs.",
     )
     thinned = f" Drawn are the {MOST_LABELS} labels with the most mistakes." if len(matrix) > MOST_LABELS else ""
-    caption = (
-        f"Rows: gold labels, columns: answers. The darker, the larger the share of the row; blue is right.{thinned}"
+    said = (
+        "Rows: gold labels, columns: answers. The stronger the colour, the larger the share of the row; blue is right."
     )
+    caption = f"{said}{thinned}"
     whole = table(
         "Most confused pairs on test", ["gold label", "answered", "rows", "of that label"], lines, ("answered",)
     )
-    return columns(figure(Html(drawn), caption), whole if pairs else element("p", "No test row is confused."))
+    beside = whole if pairs else element("p", "No test row is confused.")
+    if len(matrix) > WITH_NUMBERS:
+        return joined(element("div", figure(Html(drawn), caption), class_="wide"), beside)
+    return columns(figure(Html(drawn), caption), beside)
 
 
 def curves(

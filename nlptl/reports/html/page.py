@@ -70,7 +70,7 @@ def _main(header: Html, sections: Sequence[Section]) -> Html:
             element(f"h{each.level}", each.title, id=f"{each.name}-title"),
             each.body,
             id=each.name,
-            aria_labelledby=f"{each.name}-title",
+            aria_labelledby=f"{each.name}-title" if each.level == 2 else None,
             class_=None if each.level > 2 else "chapter",
         )
         for each in sections

@@ -57,7 +57,7 @@ def mistakes(rows: TestRows, texts: bool) -> Html:
     if not rows.mistakes:
         return element("p", "No test row is answered wrongly.")
     known = rows.mistakes[0].probability is not None
-    order = "the less probable the right answer was held" if known else "the more probable the wrong answer was held"
+    order = "the less probable the model held the right answer" if known else "the more probable it held the wrong one"
     left_out = "" if texts else " Texts are left out; rows are counted from 1."
     intro = f"{len(rows.mistakes)} of {rows.wrong:,} mistakes; {order}, the further up.{left_out}"
     first, others = rows.mistakes[:OPEN], rows.mistakes[OPEN:]
@@ -71,7 +71,7 @@ def _list(found: list[Mistake]) -> Html:
 
 def _mistake(each: Mistake) -> Html:
     quoted = [element("blockquote", text, dir="auto") for text in each.texts]
-    held = f" (held {each.probability:.3f} probable)" if each.probability is not None else ""
+    held = f" (probability {each.probability:.3f})" if each.probability is not None else ""
     return joined(
         *quoted,
         element(
