@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        decide,
         discover,
         load,
         merge,
@@ -51,6 +52,7 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "decide",
     "discover",
     "load",
     "load_task",
@@ -77,6 +79,7 @@ _MODULE_OF = {
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
+    "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
