@@ -39,6 +39,12 @@ def decision_title(report: dict[str, Any]) -> str:
     return f"Decision policy {decided['policy']}, {calibrated}{note}"
 
 
+def titled(name: str) -> str:
+    """A metric's or setting's name as people write it: Macro F1."""
+    plain = name.replace("_", " ").replace("f1", "F1").replace("roc auc", "ROC AUC")
+    return plain[:1].upper() + plain[1:]
+
+
 def adaptation_sentence(facts: dict[str, Any]) -> str:
     """The outcome of a domain adaptation in words.
 

@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from nlptl.errors import ArtifactError
+from nlptl.reports.facts.comparison import is_comparison, read_comparison
 from nlptl.reports.facts.curves import Cuts, Reliability, cuts_of, reliability_of
 from nlptl.reports.facts.rows import read_rows
 from nlptl.reports.facts.run import Part, RunFacts, read_run
 from nlptl.reports.figures.kept import Drawings
-from nlptl.reports.html import about, hardening, measures, policy, summary, test_rows
+from nlptl.reports.html import about, comparison, hardening, measures, policy, summary, test_rows
 from nlptl.reports.html.markup import Html, element, joined
 from nlptl.reports.html.page import Section, page
 
@@ -30,7 +31,19 @@ def report_of(source: Path, texts: bool) -> tuple[str, Drawings]:
     Raises:
         NlptlError: the source cannot be read, or matplotlib is not installed.
     """
-    return report_of_run(source, texts)
+    return report_of_comparison(source) if is_comparison(source) else report_of_run(source, texts)
+
+
+def report_of_comparison(path: Path) -> tuple[str, Drawings]:
+    """The page of a comparison, and its figures; it holds no texts.
+
+    Raises:
+        NlptlError: the comparison cannot be read, or matplotlib is not installed.
+    """
+    facts, drawings = read_comparison(path), Drawings()
+    sections = comparison.sections(facts, drawings)
+    footer = "Made by nlptl from comparison.json alone; the page asks for nothing. No text of a row is in this file."
+    return page(f"{facts.task[:80]}: comparison", comparison.header(facts), sections, element("span", footer)), drawings
 
 
 def report_of_run(folder: Path, texts: bool) -> tuple[str, Drawings]:

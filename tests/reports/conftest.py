@@ -47,9 +47,13 @@ def topics(tiny: dict[str, str], train: Train, tmp_path_factory: pytest.TempPath
     rows = pd.DataFrame({"text": texts, "label": ["|".join(names) for names in found]})
     for split, part in zip(("train", "validation", "test"), np.array_split(np.arange(300), 3), strict=True):
         rows.iloc[part].to_csv(folder / f"{split}.csv", index=False)
+    home = tmp_path_factory.mktemp("several")
     task = TaskSpec(name="topics", description="What is it about?", kind="multi_label")
-    output = tmp_path_factory.mktemp("several") / "run"
-    return Path(train(task, folder, output, mode="feature_extraction", checkpoint=tiny["bert"]).run.folder)
+    (home / "topics").mkdir()
+    write_yaml(home / "topics" / "task.yaml", task)
+    settings = {"tasks_dir": str(home)}
+    run = train("topics", folder, home / "run", settings, mode="feature_extraction", checkpoint=tiny["bert"]).run
+    return Path(run.folder)
 
 
 @pytest.fixture(scope="session")

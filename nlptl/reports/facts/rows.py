@@ -55,8 +55,8 @@ class TestRows:
     """Rows that the policy left unanswered; they are neither right nor wrong."""
 
 
-def read_rows(part: Part, texts: bool) -> TestRows:
-    """Read `predictions.csv`.
+def read_rows(part: Part, texts: bool) -> TestRows | None:
+    """Read `predictions.csv`; None where the run has it no more, as where its texts were not to be kept.
 
     Args:
         part: whose.
@@ -65,6 +65,8 @@ def read_rows(part: Part, texts: bool) -> TestRows:
     Raises:
         ArtifactError: it cannot be read, or has other rows than the answers.
     """
+    if not (part.home / PREDICTIONS).exists():
+        return None
     given = _given(part)
     lengths, right, worst, start, unanswered = [], [], pd.DataFrame(), 0, 0
     left = part.policy.label if part.policy.label not in part.labels else None

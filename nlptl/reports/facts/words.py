@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nlptl.evaluation.intervals import Interval
-from nlptl.evaluation.wording import shown
+from nlptl.evaluation.wording import shown, titled
 from nlptl.reports.facts.confusions import confused_pairs
 from nlptl.reports.facts.curves import Reliability
 from nlptl.reports.facts.rows import TestRows
@@ -29,14 +29,14 @@ def shown3(value: float | None) -> str:
     return f"{value:.3f}" if isinstance(value, float) else shown(value)
 
 
-def found_sentences(part: Part, rows: TestRows, reliability: Reliability | None) -> list[str]:
+def found_sentences(part: Part, rows: TestRows | None, reliability: Reliability | None) -> list[str]:
     """What was found, the main thing first."""
     test, metric = part.report["test"], part.task.metric
     interval = part.intervals["test"].get(metric)
     said = [f"{titled(metric)} is {with_interval(test[metric], interval)} on {test['rows']:,} test rows."]
     if (constant := _constant_answer(part)) is not None:
         said.append(constant)
-    said.append(_decided(part, rows))
+    said += [_decided(part, rows)] if rows is not None else []
     if reliability is not None and reliability.said:
         said.append(
             f"A probability differs from the share that is right by {100 * reliability.error:.1f} points on average "
@@ -57,7 +57,7 @@ def _decided(part: Part, rows: TestRows) -> str:
     )
 
 
-def look_sentences(part: Part, rows: TestRows, reliability: Reliability | None) -> list[str]:
+def look_sentences(part: Part, reliability: Reliability | None) -> list[str]:
     """What deserves a look before the run is relied on."""
     test, said = part.report["test"], []
     if test["rows"] < FEW_ROWS:
@@ -90,12 +90,6 @@ def look_sentences(part: Part, rows: TestRows, reliability: Reliability | None) 
     if reliability is not None and reliability.said and reliability.error > FAR_OFF:
         said.append("The probabilities cannot be read as shares of right answers; see the reliability diagram.")
     return said
-
-
-def titled(name: str) -> str:
-    """A metric's or setting's name as people write it: Macro F1."""
-    plain = name.replace("_", " ").replace("f1", "F1").replace("roc auc", "ROC AUC")
-    return plain[:1].upper() + plain[1:]
 
 
 def _quoted(name: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from nlptl.evaluation.wording import lineage_sentence, long_text_sentence
+from nlptl.evaluation.wording import lineage_sentence, long_text_sentence, titled
 from nlptl.reports.facts.run import Part, RunFacts
-from nlptl.reports.facts.words import shown3, titled
+from nlptl.reports.facts.words import shown3
 from nlptl.reports.html.markup import Content, Html, element, facts_list, joined, listed, named, table
 from nlptl.reports.html.page import note
 

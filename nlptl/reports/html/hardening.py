@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nlptl.evaluation.intervals import Interval, of_share
+from nlptl.evaluation.wording import titled
 from nlptl.reports.facts.run import Part
-from nlptl.reports.facts.words import titled
 from nlptl.reports.html.markup import Content, Html, element, joined, listed, named, table
 from nlptl.reports.html.measures import ranged
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from nlptl.evaluation.intervals import Interval, matrix_intervals, of_share
+from nlptl.evaluation.wording import titled
 from nlptl.reports.facts.confusions import confused_pairs
 from nlptl.reports.facts.curves import Cuts, Reliability
 from nlptl.reports.facts.run import Part
-from nlptl.reports.facts.words import shown3, titled
+from nlptl.reports.facts.words import shown3
 from nlptl.reports.figures import curves as drawn_curves
 from nlptl.reports.figures.confusion import MOST_LABELS, WITH_NUMBERS, confusion
 from nlptl.reports.figures.kept import Drawings

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from nlptl.evaluation.intervals import of_share
+from nlptl.evaluation.wording import titled
 from nlptl.reports.facts.curves import Cuts
 from nlptl.reports.facts.run import Part
-from nlptl.reports.facts.words import shown3, titled
+from nlptl.reports.facts.words import shown3
 from nlptl.reports.html.markup import Content, Html, element, facts_list, island, joined, named
 from nlptl.reports.html.summary import tile
 

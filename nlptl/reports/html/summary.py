@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from nlptl.evaluation.wording import adaptation_sentence, comparison_sentences, forgetting_sentences, via_sentences
+from nlptl.evaluation.wording import (
+    adaptation_sentence,
+    comparison_sentences,
+    forgetting_sentences,
+    titled,
+    via_sentences,
+)
 from nlptl.reports.facts.curves import Reliability
 from nlptl.reports.facts.rows import TestRows
 from nlptl.reports.facts.run import Part, RunFacts
-from nlptl.reports.facts.words import found_sentences, look_sentences, shown3, titled
+from nlptl.reports.facts.words import found_sentences, look_sentences, shown3
 from nlptl.reports.html.markup import Content, Html, element, joined, listed, named
 
 
@@ -53,7 +59,7 @@ def _tiles(part: Part, several: bool) -> list[Html]:
     return tiles
 
 
-def summary(facts: RunFacts, part: Part, rows: TestRows, reliability: Reliability | None) -> Html:
+def summary(facts: RunFacts, part: Part, rows: TestRows | None, reliability: Reliability | None) -> Html:
     """What was found of a task, and what to look at."""
     further = []
     if len(facts.parts) == 1:
@@ -63,7 +69,7 @@ def summary(facts: RunFacts, part: Part, rows: TestRows, reliability: Reliabilit
         further += [via_sentences(metrics["via"])] if "comparison" in metrics.get("via", {}) else []
         further += [forgetting_sentences(metrics["forgetting"])] if "forgetting" in metrics else []
     note = part.report["test"].get("decided", {}).get("note")
-    looks = look_sentences(part, rows, reliability)
+    looks = look_sentences(part, reliability)
     looks += [str(note)] if note else []
     return joined(
         listed([*found_sentences(part, rows, reliability), *further]),

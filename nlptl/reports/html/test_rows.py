@@ -9,14 +9,18 @@ from nlptl.reports.facts.slices import Slice, label_slices, length_slices
 from nlptl.reports.facts.words import shown3
 from nlptl.reports.html.markup import Content, Html, element, joined, named, table
 from nlptl.reports.html.measures import ranged
+from nlptl.reports.html.page import note
 
+NO_ROWS = "predictions.csv is not in the run folder, and the test rows with it."
 MOST_LABELS = 10
 OPEN = 10
 """Mistakes that are seen at once."""
 
 
-def slices(part: Part, rows: TestRows) -> Html:
+def slices(part: Part, rows: TestRows | None) -> Html:
     """By the length of the text, and the labels that do worse than the rest."""
+    if rows is None:
+        return note(NO_ROWS)
     by_length = length_slices(rows.characters, rows.right)
     parts: list[Content] = [_table("By length of the text", by_length)]
     if part.targets is not None:
@@ -52,8 +56,10 @@ def _verdict(each: Slice) -> str:
     return f"{found.outcome} ({100 * found.mean:+.1f} points{evidence})"
 
 
-def mistakes(rows: TestRows, texts: bool) -> Html:
+def mistakes(rows: TestRows | None, texts: bool) -> Html:
     """The worst mistakes, with texts where they may stand here."""
+    if rows is None:
+        return note(NO_ROWS)
     if not rows.mistakes:
         return element("p", "No test row is answered wrongly.")
     known = rows.mistakes[0].probability is not None
