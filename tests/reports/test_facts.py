@@ -144,6 +144,8 @@ def test_damaged_predictions_are_told(fraud, tmp_path):
     (folder / "predictions.csv").write_text("text,label\na,b\n", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"predictions.csv is damaged: it lacks predicted, score"):
         read_rows(read_run(folder).parts[0], texts=True)
-    (folder / "predictions.csv").unlink()
+    (folder / "predictions.csv").write_bytes(b"text,label,predicted,score\n\xff,a,b,0.5\n")
     with pytest.raises(ArtifactError, match=r"predictions.csv cannot be read"):
         read_rows(read_run(folder).parts[0], texts=True)
+    (folder / "predictions.csv").unlink()
+    assert read_rows(read_run(folder).parts[0], texts=True) is None

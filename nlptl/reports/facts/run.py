@@ -14,10 +14,11 @@ from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError
 from nlptl.evaluation.calibration import UNCALIBRATED, Calibration, open_calibration
 from nlptl.evaluation.decisions import Decision, open_decision
-from nlptl.evaluation.intervals import Interval, matrix_intervals, metric_intervals
+from nlptl.evaluation.intervals import Interval
 from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.runs.answers import FILE, SplitAnswers, read_answers
 from nlptl.runs.manifest import read_manifest, task_homes
+from nlptl.runs.split_intervals import split_intervals
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
 
@@ -94,16 +95,7 @@ class Part:
     @cached_property
     def intervals(self) -> dict[str, dict[str, Interval | None]]:
         """Split -> metric -> its 95 % interval; without answers those that a confusion matrix gives."""
-        found = {}
-        for split in SPLITS:
-            if self.answers:
-                each = self.answers[split]
-                probabilities = probabilities_of(each.logits, self.several_labels)
-                found[split] = metric_intervals(probabilities, each.targets, self.positive)
-            else:
-                matrix = self.matrix(split)
-                found[split] = {} if matrix is None else matrix_intervals(matrix)[0]
-        return found
+        return {split: split_intervals(self.task, self.report[split], self.answers.get(split)) for split in SPLITS}
 
     def matrix(self, split: str = "test") -> np.ndarray | None:
         """(C, C) confusion matrix; None for several labels a text."""
