@@ -46,6 +46,19 @@ def hostile(fraud, with_rows, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def comparison(tmp_path_factory) -> Path:
+    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("comparison")
+    cells = [
+        {"method": method, "size": size, "seed": seed, "value": random.random(), "seconds": random.random()}
+        for method in ("tfidf", "knn", "</script>", "lora", "full")
+        for size in (8, 32, 128, "all")
+        for seed in range(3)
+    ]
+    write_json(folder / "comparison.json", {"task": "<!--", "metric": "accuracy", "cells": cells, "sentences": ["&"]})
+    return Path(nlptl.report(folder))
+
+
+@pytest.fixture(scope="module")
 def report(fraud, tmp_path_factory) -> Path:
     return Path(nlptl.report(fraud, tmp_path_factory.mktemp("report") / "report.html"))
 
@@ -189,7 +202,7 @@ def opened(browser: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("name", ["report", "hostile"])
+@pytest.mark.parametrize("name", ["report", "hostile", "comparison"])
 def test_everybody_can_read_it(opened, request, name, colours):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -204,7 +217,7 @@ def test_everybody_can_read_it(opened, request, name, colours):
         page.screenshot(path=Path(SCREENSHOTS) / f"run-{name}-{colours}.png", full_page=True)
 
 
-@pytest.mark.parametrize("name", ["report", "hostile"])
+@pytest.mark.parametrize("name", ["report", "hostile", "comparison"])
 def test_it_fits_a_phone(opened, request, name):
     page = opened(request.getfixturevalue(name), width=390)
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -20,6 +20,8 @@ from nlptl.evaluation.intervals import Interval
 from nlptl.storage.json_files import read_json
 
 FILE = "comparison.json"
+EVERY = "all"
+"""The size of all rows; the last one, whatever it comes to."""
 FEWEST_SEEDS = 3
 
 
@@ -98,7 +100,7 @@ def read_comparison(path: Path) -> ComparisonFacts:
     if not found:
         raise ArtifactError(f"{file} holds no finished cell. Go on with the comparison: nlptl compare ...")
     joined = {key: _joined(key, each, metric) for key, each in found.items()}
-    sizes = sorted({size for _, size in found}, key=lambda size: _order(size, joined))
+    sizes = sorted({size for _, size in found}, key=lambda size: (size == EVERY, _order(size, joined)))
     said = content.get("sentences") or content.get("verdicts") or []
     sentences = (
         [one.get("sentence") if isinstance(one, dict) else one for one in said] if isinstance(said, list) else []

@@ -89,7 +89,9 @@ class Reliability:
     intervals: list[Interval | None]
     """Of that share."""
     error: float
-    """Expected calibration error: mean distance between the two."""
+    """Expected calibration error: mean distance between the two, to which few rows add by chance."""
+    debiased: float
+    """Root mean square distance, less what chance alone puts into it."""
 
 
 def reliability_of(probabilities: np.ndarray, targets: np.ndarray) -> Reliability:
@@ -99,10 +101,11 @@ def reliability_of(probabilities: np.ndarray, targets: np.ndarray) -> Reliabilit
         probabilities: (N, C).
         targets: (N,) label ids, or (N, C) 0/1, where every label of every row is a case of its own.
     """
-    bins = reliability(probabilities, targets)
+    bins, measures = reliability(probabilities, targets), calibration_measures(probabilities, targets)
     return Reliability(
         [each.confidence for each in bins],
         [each.share_right for each in bins],
         [of_share(each.share_right * each.rows, each.rows) for each in bins],
-        calibration_measures(probabilities, targets)["ece"],
+        measures["ece"],
+        measures["ece_debiased"],
     )

@@ -13,7 +13,7 @@ from nlptl.reports.facts.run import Part
 
 FEW_ROWS, FEW_OF_A_LABEL = 200, 10
 FAR_OFF = 0.05
-"""Mean distance of probability and share right from which on it is named."""
+"""Distance of probabilities and shares right, without chance, from which on it is named."""
 MOST_NAMED = 5
 
 
@@ -39,8 +39,8 @@ def found_sentences(part: Part, rows: TestRows | None, reliability: Reliability 
     said += [_decided(part, rows)] if rows is not None else []
     if reliability is not None and reliability.said:
         said.append(
-            f"A probability differs from the share that is right by {100 * reliability.error:.1f} points on average "
-            f"over {len(reliability.said)} groups of like probability."
+            f"Probabilities differ from shares that are right by {100 * reliability.error:.1f} points on average over "
+            f"{len(reliability.said)} groups of rows; without what chance adds, by {100 * reliability.debiased:.1f}."
         )
     return said
 
@@ -87,7 +87,7 @@ def look_sentences(part: Part, reliability: Reliability | None) -> list[str]:
             f"The most frequent confusion: {pair.rows:,} of {pair.of:,} rows of {_quoted(pair.gold)} are answered "
             f"{_quoted(pair.predicted)}."
         )
-    if reliability is not None and reliability.said and reliability.error > FAR_OFF:
+    if reliability is not None and reliability.said and reliability.debiased > FAR_OFF:
         said.append("The probabilities cannot be read as shares of right answers; see the reliability diagram.")
     return said
 

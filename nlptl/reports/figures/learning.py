@@ -10,6 +10,8 @@ from nlptl.reports.facts.comparison import ComparisonFacts
 from nlptl.reports.figures.style import DASHES, MARKS, SERIES, drawn, short_label
 
 MOST_LINES = 12
+CLOSEST = 0.6
+"""Of two sizes on the axis."""
 
 
 def learning_curves(facts: ComparisonFacts) -> str:
@@ -35,10 +37,11 @@ def learning_curves(facts: ComparisonFacts) -> str:
 
 
 def _places(facts: ComparisonFacts) -> dict[str, float]:
-    """Size -> its place on a logarithmic axis; sizes whose rows are not known follow, a step apart."""
+    """Size -> its place on a logarithmic axis, where their names have room; unknown rows follow, a step apart."""
     places: dict[str, float] = {}
     for size in facts.sizes:
         rows = min(cell.rows for (_, each), cell in facts.cells.items() if each == size)
-        last = max(places.values(), default=0.0)
-        places[size] = math.log2(max(rows, 1.0)) if math.isfinite(rows) else last + 1.0
+        last = max(places.values(), default=-math.inf)
+        known = math.isfinite(rows)
+        places[size] = max(math.log2(max(rows, 1.0)) if known else max(last, 0.0), last + (CLOSEST if known else 1.0))
     return places
