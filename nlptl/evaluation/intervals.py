@@ -1,9 +1,12 @@
 """How far a number of a test split may lie from that of all such texts: 95 % intervals over the test rows.
 
-Shares, such as accuracy, have Wilson's interval (Wilson 1927). Other metrics are computed again on rows drawn with
-replacement (the bootstrap, Efron 1979; percentiles). Rows are drawn by the kind of row that a metric tells apart: the
-cells of a confusion matrix, or scores and their gold labels. That is the same as drawing rows one by one, and as quick
-for a million rows as for a thousand. None of it says anything of other seeds, or of texts of another kind.
+Shares, such as accuracy, have Wilson's interval (Wilson 1927); F1 is computed again on rows drawn with replacement (the
+bootstrap, Efron 1979; percentiles). Rows are drawn by the cells of the confusion matrix: that is the same as drawing
+them one by one, and as quick for a million rows as for a thousand. Near 1, where scores that separate well lie, the
+bootstrap is far too sure of itself: with few positive rows, draws show no mistake where the next rows will. So ROC AUC
+has Newcombe's interval (2006, method 5), average precision that of a share of the positive rows (Boyd, Eng & Page
+2013), and a mean loss, whose few large values count most, Hall's (1992). None of them says anything of other seeds, or
+of other kinds of text.
 """
 
 from __future__ import annotations
@@ -13,12 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nlptl.evaluation.metrics import PRECISION_FLOOR
 from nlptl.evaluation.probabilities import LEAST_PROBABILITY
 
 DRAWS = 1000
-MOST_SCORES = 1000
-"""Different scores that are told apart; more are joined with their neighbours, which moves an interval by little."""
 MOST_GROUPS = 2000
 """Groups of rows that are drawn for several labels at once; of fewer rows each is a group."""
 NORMAL = 1.959963984540054
@@ -51,11 +51,62 @@ def of_share(count: float, rows: float) -> Interval | None:
 
 
 def of_mean(values: np.ndarray) -> Interval | None:
-    """Normal approximation of the interval of a mean; None for fewer than two values, or all the same."""
+    """Hall's interval of a mean, for values of which few are large; None for fewer than two, or all the same.
+
+    The normal interval after a transformation that takes the skewness out (Hall 1992).
+    """
     if len(values) < 2 or np.ptp(values) == 0:
         return None
-    half = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Interval(float(values.mean()) - half, float(values.mean()) + half)
+    mean, spread, rows = float(values.mean()), float(values.std(ddof=1)), len(values)
+    skewness = float((((values - mean) / values.std()) ** 3).mean())
+    if abs(skewness) < 1e-6:
+        half = NORMAL * spread / math.sqrt(rows)
+        return Interval(mean - half, mean + half)
+
+    def back(quantile: float) -> float:
+        inside = 1 + skewness * (quantile / math.sqrt(rows) - skewness / (6 * rows))
+        return float(3 / skewness * (np.cbrt(inside) - 1))
+
+    return Interval(mean - spread * back(NORMAL), mean - spread * back(-NORMAL))
+
+
+def of_area(area: float, positives: int, negatives: int) -> Interval | None:
+    """Newcombe's interval of the area under the ROC curve (2006, method 5); None where one side has no row.
+
+    It holds the areas from which the one that was found lies no further than chance brings it, by the spread that rows
+    of exponential scores would have; so it has a width where every positive row lies above every other one, too.
+
+    Args:
+        area: between 0 and 1.
+        positives, negatives: rows of either side.
+    """
+    from scipy.optimize import brentq
+
+    if not positives or not negatives:
+        return None
+    more = (positives + negatives) / 2 - 1
+
+    def beyond(true: float) -> float:
+        spread = true * (1 - true) * (1 + more * ((1 - true) / (2 - true) + true / (1 + true)))
+        return (area - true) ** 2 - NORMAL**2 * spread / (positives * negatives)
+
+    low = float(brentq(beyond, 0.0, area)) if area > 0 and beyond(0.0) > 0 > beyond(area) else 0.0
+    high = float(brentq(beyond, area, 1.0)) if area < 1 and beyond(1.0) > 0 > beyond(area) else 1.0
+    if area >= 1:
+        low = float(brentq(beyond, 1e-9, 1 - 1e-9))
+    if area <= 0:
+        high = float(brentq(beyond, 1e-9, 1 - 1e-9))
+    return Interval(low, high)
+
+
+def of_average_precision(value: float, positives: int) -> Interval | None:
+    """Wilson's interval as of a share of the positive rows (Boyd, Eng & Page 2013: binomial); None without such rows.
+
+    Args:
+        value: between 0 and 1.
+        positives: rows that have the label; how far it may be off is decided by them.
+    """
+    return of_share(value * positives, positives)
 
 
 def of_draws(values: np.ndarray) -> Interval | None:
@@ -90,7 +141,7 @@ def metric_intervals(
         found |= matrix_intervals(matrix, seed)[0]
     if positive is not None:
         wanted = targets[:, positive] > 0.5 if targets.ndim == 2 else targets == positive
-        found |= score_intervals(probabilities[:, positive], wanted, seed)
+        found |= score_intervals(probabilities[:, positive], wanted)
     return found
 
 
@@ -132,41 +183,24 @@ def matrix_intervals(
     return summary, each
 
 
-def score_intervals(scores: np.ndarray, wanted: np.ndarray, seed: int = 0) -> dict[str, Interval | None]:
-    """Intervals of average_precision, roc_auc and recall_at_precision.
+def score_intervals(scores: np.ndarray, wanted: np.ndarray) -> dict[str, Interval | None]:
+    """Intervals of average_precision and roc_auc.
+
+    There is none of recall_at_precision: it is the best of many thresholds on the rows that chose it.
 
     Args:
         scores: (N,) probabilities of the positive label.
         wanted: (N,) bool, where it is right.
-        seed: of the draws.
     """
-    names = ("average_precision", "roc_auc", "recall_at_precision")
-    if wanted.all() or not wanted.any():
-        return dict.fromkeys(names)
-    with_it, without = _by_score(scores, wanted)
-    cells = np.concatenate([with_it, without])
-    draws = np.random.default_rng(seed).multinomial(len(scores), cells / cells.sum(), size=DRAWS).astype(np.float64)
-    hit, miss = np.split(draws, 2, axis=1)
-    hits, answers = hit.cumsum(1), draws[:, : len(with_it)].cumsum(1) + miss.cumsum(1)
-    positives, negatives = hits[:, -1], miss.sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(answers > 0, hits / answers, 0.0)
-        average = (hit * precision).sum(1) / positives
-        area = (miss * (hits - hit / 2)).sum(1) / (positives * negatives)
-        reached = np.where((precision >= PRECISION_FLOOR) & (answers > 0), hits, 0.0).max(1) / positives
-    return dict(zip(names, map(of_draws, (average, area, reached)), strict=True))
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
-
-def _by_score(scores: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with the label and without it, for each different score, highest first."""
-    different, place = np.unique(-scores, return_inverse=True)
-    groups = len(different)
-    if groups > MOST_SCORES:  # neighbours joined: as many rows in each group, and ties stay together
-        count = np.bincount(place).cumsum()
-        coarse = np.minimum((count - 1) * MOST_SCORES // len(scores), MOST_SCORES - 1)
-        place, groups = coarse[place], MOST_SCORES
-    with_it = np.bincount(place[wanted], minlength=groups)
-    return with_it, np.bincount(place, minlength=groups) - with_it
+    positives, rows = int(wanted.sum()), len(wanted)
+    if positives in (0, rows):
+        return {"average_precision": None, "roc_auc": None}
+    return {
+        "average_precision": of_average_precision(float(average_precision_score(wanted, scores)), positives),
+        "roc_auc": of_area(float(roc_auc_score(wanted, scores)), positives, rows - positives),
+    }
 
 
 def _several_label_intervals(predicted: np.ndarray, wanted: np.ndarray, seed: int) -> dict[str, Interval | None]:
@@ -191,7 +225,7 @@ def _several_label_intervals(predicted: np.ndarray, wanted: np.ndarray, seed: in
 
 def _f1(hits: np.ndarray, golds: np.ndarray, answers: np.ndarray) -> np.ndarray:
     both = golds + answers
-    return np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+    return np.asarray(np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0))
 
 
 def _macro(f1: np.ndarray, seen: np.ndarray) -> np.ndarray:

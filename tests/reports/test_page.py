@@ -48,13 +48,15 @@ def hostile(fraud, with_rows, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory) -> Path:
     random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("comparison")
-    cells = [
-        {"method": method, "size": size, "seed": seed, "value": random.random(), "seconds": random.random()}
+    curves = [
+        {"method": method, "size": size, "rows": rows, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
         for method in ("tfidf", "knn", "</script>", "lora", "full")
-        for size in (8, 32, 128, "all")
-        for seed in range(3)
+        for size, rows in (("8", 80), ("32", 320), ("128", 1280), ("all", 1300))
+        for mean in random.random(1)
     ]
-    write_json(folder / "comparison.json", {"task": "<!--", "metric": "accuracy", "cells": cells, "sentences": ["&"]})
+    costs = [{"method": "lora", "size": size, "learning_seconds": 3.0} for size in ("8", "all")]
+    said = {"pairs": [{"sentence": "& <b>"}], "negative_transfer": ["none"], "costs": costs}
+    write_json(folder / "comparison.json", {"task": "<!--", "metric": "accuracy", "curves": curves, **said})
     return Path(nlptl.report(folder))
 
 

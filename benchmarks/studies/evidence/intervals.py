@@ -20,7 +20,7 @@ DATASETS: dict[str, dict[str, Any]] = {
     "sst2": {"task": "sentiment", "shots": 200},
     "banking77": {"task": "chatbot-intent", "shots": 10},
 }
-SIZES, DRAWS = (100, 300, 1000), 400
+SIZES, DRAWS = (100, 300, 1000), 300
 METRICS = ("accuracy", "macro_f1", "average_precision", "roc_auc", "loss")
 
 

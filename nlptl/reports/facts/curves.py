@@ -75,7 +75,7 @@ def _thinned(ends: np.ndarray, hits: np.ndarray) -> np.ndarray:
         return ends
     by_row = np.linspace(0, len(ends) - 1, MOST_POINTS // 2).round().astype(int)
     by_hit = np.searchsorted(hits[ends], np.linspace(0, hits[-1], MOST_POINTS // 2))
-    return ends[np.unique(np.concatenate([by_row, by_hit.clip(0, len(ends) - 1)]))]
+    return np.asarray(ends[np.unique(np.concatenate([by_row, by_hit.clip(0, len(ends) - 1)]))])
 
 
 @dataclass(frozen=True)

@@ -54,5 +54,6 @@ def _cell(axes: Any, row: int, column: int, share: float) -> None:
     from matplotlib.patches import Rectangle
 
     colour = ACCENT if row == column else SECOND
-    style = {"facecolor": colour, "alpha": FAINTEST + (1 - FAINTEST) * share, "linewidth": 0}
-    axes.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, **style))
+    strength = FAINTEST + (1 - FAINTEST) * share
+    corner = (column - 0.48, row - 0.48)
+    axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=colour, alpha=strength, linewidth=0))
