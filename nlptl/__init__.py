@@ -12,12 +12,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from nlptl.api import adapt, adapt_matrix, discover, load, merge, pretrain, probe, rank, train, train_baseline
+    from nlptl.api import (
+        adapt,
+        adapt_matrix,
+        discover,
+        evolve,
+        explain,
+        load,
+        merge,
+        pretrain,
+        probe,
+        rank,
+        train,
+        train_baseline,
+    )
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
+    from nlptl.explore.explained import Explained
     from nlptl.explore.layers import LayerReport
     from nlptl.explore.ranking import Ranking
+    from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
@@ -31,6 +46,8 @@ __version__ = _version("nlptl")
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "Explained",
+    "Explanation",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -40,6 +57,8 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "discover",
+    "evolve",
+    "explain",
     "load",
     "load_task",
     "merge",
@@ -55,6 +74,8 @@ __all__ = [
 # for what only other verbs need.
 _MODULE_OF = {
     "Discovery": "nlptl.explore.discovery",
+    "Explained": "nlptl.explore.explained",
+    "Explanation": "nlptl.inference.explanation",
     "DomainMatrix": "nlptl.strategies.adaptation.matrix",
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
@@ -65,6 +86,8 @@ _MODULE_OF = {
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
     "discover": "nlptl.verbs.discover",
+    "evolve": "nlptl.verbs.evolve",
+    "explain": "nlptl.verbs.explain",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.verbs.train",

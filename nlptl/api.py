@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from nlptl.explore.discovery import Discovery
+from nlptl.explore.explained import Explained
 from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
+from nlptl.inference.explanation import Explanation
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.discover import discover
+from nlptl.verbs.evolve import evolve
+from nlptl.verbs.explain import explain
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
@@ -16,6 +20,8 @@ from nlptl.verbs.train import merge, train, train_baseline, train_config, train_
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "Explained",
+    "Explanation",
     "LayerReport",
     "Ranking",
     "Run",
@@ -23,6 +29,8 @@ __all__ = [
     "adapt_matrix",
     "cross_config",
     "discover",
+    "evolve",
+    "explain",
     "load",
     "merge",
     "pretrain",

@@ -15,6 +15,8 @@ from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.discover import discover
+from nlptl.cli.evolve import evolve
+from nlptl.cli.explain import explain
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
@@ -36,6 +38,8 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     baseline,
     evaluate,
     predict,
+    explain,
+    evolve,
     merge,
     pretrain,
     discover,

@@ -28,6 +28,7 @@ from nlptl.tasks import find_tasks
 Names = Mapping[str, str]
 """Name -> its line of help, which may be empty."""
 EVERY = "all"
+EXPLANATIONS = {"table": "to read", "json": "one object"}
 FORMATS = {"table": "to read", "json": "one object a line", "tsv": "one line a text"}
 
 
@@ -84,6 +85,7 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "bad-rows": _literal(RunConfig, "data.bad_rows"),
     "head-starts": _literal(RunConfig, "model.head_start"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
+    "explanations": lambda: EXPLANATIONS,
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},
