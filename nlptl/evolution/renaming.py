@@ -22,7 +22,7 @@ from nlptl.errors import ArtifactError
 from nlptl.evaluation.decisions import Decision, open_decision
 from nlptl.evolution.changes import Changes
 from nlptl.runs import answers
-from nlptl.runs.artifact import Artifact, Head
+from nlptl.runs.artifact import Artifact, Head, load_artifact
 from nlptl.runs.claims import INPUTS
 from nlptl.runs.lineage import find_checkpoint
 from nlptl.runs.manifest import MODEL, kind_of
@@ -50,10 +50,8 @@ class RenamedModel:
     """All of them, in id order."""
     sample: pd.DataFrame
     """A few texts whose logits must be the same after reloading."""
-
-    @property
-    def kind(self) -> str:  # type: ignore[override]
-        return kind_of(self.artifact.manifest)
+    kind: str
+    """What predicts with it."""
 
     def facts(self, folder: Path) -> dict[str, Any]:
         manifest, home = self.artifact.manifest, self.artifact.folder
@@ -83,11 +81,11 @@ class RenamedModel:
         return logit_difference(here, there)
 
 
-def rename_labels(artifact: Artifact, changes: Changes, output: Path) -> Path:
+def rename_labels(home: Path, changes: Changes, output: Path) -> Path:
     """Write a run whose labels have other names.
 
     Args:
-        artifact: a run of one task.
+        home: folder of a run of one task.
         changes: of names alone.
         output: the new run folder.
 
@@ -96,7 +94,8 @@ def rename_labels(artifact: Artifact, changes: Changes, output: Path) -> Path:
     """
     if output.exists():
         raise ArtifactError(f"{output} exists already. Choose another --output.")
-    home, task, names = artifact.folder, artifact.task, dict(changes.names)
+    artifact = load_artifact(home)  # one that predicts may compute in less than float32
+    task, names = artifact.task, dict(changes.names)
     new, aside = changes.of(task), output.with_name(f"{output.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -112,7 +111,7 @@ def rename_labels(artifact: Artifact, changes: Changes, output: Path) -> Path:
         with TableWriter(aside / "predictions.csv") as writer:
             writer.write(table)
         sample = table[[name for name in ("text", "text_pair") if name in table]].head(VERIFIED_ROWS).map(str)
-        model = RenamedModel(artifact, new.label_list(), sample)
+        model = RenamedModel(artifact, new.label_list(), sample, kind_of(artifact.manifest))
         save_artifact(aside, artifact.config, [Head(new, _decision(artifact.decision, task, names))], model)
         aside.rename(output)
     except OSError as error:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -76,8 +76,8 @@ def _config(artifact: Artifact, changes: Changes, output: Path, epochs: int | No
         label_column="label",
         label_map=label_map,
     )
-    shared = {"task": before.task, "seed": before.seed, "tasks_dir": before.tasks_dir, "output": str(output)}
-    shared |= {"data": data, "decision": before.decision, "runtime": before.runtime}
+    shared: dict[str, Any] = {"output": str(output), "data": data}
+    shared |= {name: getattr(before, name) for name in ("task", "seed", "tasks_dir", "decision", "runtime")}
     weights = before.training.class_weights
     if before.baseline.model is not None:
         baseline = BaselineConfig(model=before.baseline.model, features=before.baseline.features)

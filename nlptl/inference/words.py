@@ -98,7 +98,7 @@ def _kind(letter: str) -> str:
     if letter.isspace():
         return "space"
     category = unicodedata.category(letter)
-    if category[0] in "PSCZ":
+    if category[0] in "PSCZ" and category != "Cf":  # a mark that is not seen, such as a zero-width space, parts nothing
         return "sign"
     return "wide" if category == "Lo" and unicodedata.east_asian_width(letter) == "W" else "letter"
 

@@ -85,7 +85,7 @@ def evolve(
         if data is not None:
             raise ConfigError("Renaming trains nothing, so data would have no effect. Leave it out.")
         if _is_first():
-            write_card(rename_labels(opened.artifact, changes, folder))
+            write_card(rename_labels(opened.folder, changes, folder))
         return load(folder)
     tables = add if isinstance(add, Mapping) else {}
     new = _new_rows(opened, tables, data, text_column, label_column, label_map)

@@ -48,8 +48,11 @@ def labelled_texts_of(
     Raises:
         DataError: as `texts_of`, or a row without a label.
     """
-    given = {"text_columns": _columns(text_column), "label_column": label_column, "label_map": label_map}
-    frame, reading, origin = _table(run, data, DataConfig(**{k: v for k, v in given.items() if v is not None}))
+    columns = _columns(text_column)
+    asked = DataConfig(text_columns=columns, label_column=label_column)
+    if label_map is not None:
+        asked = asked.model_copy(update={"label_map": label_map})
+    frame, reading, origin = _table(run, data, asked)
     texts = _texts(frame, reading, origin)
     column = reading.label_column(list(map(str, frame.columns)), origin)
     pick_columns(frame, [column], origin, "--label-column")
