@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlptl.cli.help import DATA, HOW, LEARN, WHERE, is_verbose
+from nlptl.cli.help import DATA, HOW, LEARN, WHERE
 from nlptl.cli.options import Epochs, LabelColumn, LabelMap, RunArgument, TextColumn, option, out
 from nlptl.errors import ConfigError
 
@@ -17,7 +17,6 @@ FELL = 3
 
 
 def evolve(
-    context: typer.Context,
     run: RunArgument,
     rename: Annotated[
         list[str] | None,
@@ -82,7 +81,6 @@ def evolve(
       nlptl evolve RUN --add gift_card=gift_cards.csv --output grown
     """
     from nlptl.config.overrides import parse_label_map
-    from nlptl.evaluation.wording import evolution_sentences
     from nlptl.verbs.evolve import evolve as evolved
 
     made = evolved(
@@ -103,10 +101,9 @@ def evolve(
         return
     facts = made.metrics["evolution"]
     if "regression" in facts:
-        from nlptl.cli.runs import show_run
+        from nlptl.reports.tables import results_table
 
-        show_run(made, is_verbose(context))
-    out.print(evolution_sentences(facts), highlight=False)
+        out.print(results_table({split: made.metrics[split] for split in ("validation", "test")}))
     out.print(f"Run folder: {made.folder}", highlight=False)
     if facts.get("regression", {}).get("fell"):
         raise typer.Exit(FELL)

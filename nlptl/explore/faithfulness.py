@@ -52,7 +52,6 @@ def measure_faithfulness(
 ) -> Faithfulness | None:
     """Remove the words with the largest shares from each text, and as many random ones; None where no text has two.
 
-    Signs alone are not removed on either side: that removing a full stop does little would flatter the named words.
     Deletion leaves texts that nobody writes, so that the comparison with random words counts, not the fall itself.
 
     Args:
@@ -62,11 +61,28 @@ def measure_faithfulness(
         draws: of random words for each text.
         seed: of the draws.
     """
-    draw = np.random.default_rng([seed, 5])
+    top, random = falls_of(run, explanations, removed, draws, seed)
+    if not len(top):
+        return None
+    left_out = len(explanations) - len(top)
+    return Faithfulness(removed, len(top), left_out, float(top.mean()), float(random.mean()), over_rows(top, random))
+
+
+def falls_of(
+    run: Run, explanations: Sequence[Explanation], removed: int, draws: int = DRAWS, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each text's probability falls: (texts,) without the words with the largest shares, and random ones.
+
+    Signs alone are not removed on either side: that removing a full stop does little would flatter the named words.
+    Texts of a single word are left out. The random words are the same for explanations of the same texts.
+
+    Args: as of `measure_faithfulness`.
+    """
     texts: list[Text] = []
-    labels: list[str] = []
+    labels: list[int] = []
     before: list[float] = []
-    for one in explanations:
+    for place, one in enumerate(explanations):
+        draw = np.random.default_rng([seed, 5, place])
         words = [word for word in one.words if says_something(one.texts[word.text], Span(word.start, word.stop))]
         count = min(removed, len(words) - 1)
         if count < 1:
@@ -74,17 +90,13 @@ def measure_faithfulness(
         best = sorted(words, key=lambda word: -word.share)[:count]
         chosen = [best, *([words[i] for i in draw.permutation(len(words))[:count]] for _ in range(draws))]
         texts += [_without(one.texts, those) for those in chosen]
-        labels.append(one.label)
+        labels.append(run.labels.index(one.label))
         before.append(one.probability)
     if not labels:
-        return None
-    places = np.array([run.labels.index(label) for label in labels])
-    after = run.predict_proba(texts).reshape(len(labels), draws + 1, -1)[np.arange(len(labels)), :, places]
+        return np.zeros(0), np.zeros(0)
+    after = run.predict_proba(texts).reshape(len(labels), draws + 1, -1)[np.arange(len(labels)), :, labels]
     fallen = np.array(before)[:, None] - after
-    top, random = fallen[:, 0], fallen[:, 1:].mean(1)
-    found = over_rows(top, random)
-    left_out = len(explanations) - len(labels)
-    return Faithfulness(removed, len(labels), left_out, float(top.mean()), float(random.mean()), found)
+    return fallen[:, 0], fallen[:, 1:].mean(1)
 
 
 def _without(texts: tuple[str, ...], words: Sequence[Word]) -> Text:

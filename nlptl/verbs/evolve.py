@@ -86,6 +86,7 @@ def evolve(
             raise ConfigError("Renaming trains nothing, so data would have no effect. Leave it out.")
         if _is_first():
             write_card(rename_labels(opened.folder, changes, folder))
+            log.info(evolution_sentences(read_json(folder / "metrics.json")["evolution"]))
         return load(folder)
     tables = add if isinstance(add, Mapping) else {}
     new = _new_rows(opened, tables, data, text_column, label_column, label_map)
