@@ -10,6 +10,7 @@ from nlptl.inference.explanation import Explanation
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.evolve import evolve
 from nlptl.verbs.explain import explain
@@ -28,6 +29,7 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "cross_config",
+    "decide",
     "discover",
     "evolve",
     "explain",

@@ -14,6 +14,7 @@ from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
+from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
 from nlptl.cli.evolve import evolve
 from nlptl.cli.explain import explain
@@ -40,6 +41,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     predict,
     explain,
     evolve,
+    decide,
     merge,
     pretrain,
     discover,

@@ -176,7 +176,7 @@ class Run(OpenRun):
             log.warning(warning)
         logits = self._logits(self._prepare(frame))
         targets = label_targets(frame, self.labels)
-        report = full_report(self._head.task, logits, targets, self._head.decision)
+        report = full_report(self._head.task, logits, targets, self._head.decision, self._head.calibration)
         return {**report, "audit": audit.counts}
 
     def explain(self, text: Text, label: str | None = None) -> Explanation:
