@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        decide,
         discover,
         evolve,
         explain,
-        decide,
-        discover,
         load,
         merge,
         pretrain,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from nlptl.baselines.predictor import BaselinePredictor
 from nlptl.baselines.scorers import Linear
 from nlptl.errors import ConfigError
 from nlptl.inference.explanation import Attribution
-from nlptl.inference.words import Span, as_read, word_at, words_of
+from nlptl.inference.words import AsRead, Span, as_read, word_at, words_of
 from nlptl.runs.artifact import Artifact
 from nlptl.training.runtime import Runtime
 
@@ -48,12 +47,13 @@ class TermContributions:
                 "share of it. Linear baselines are explained (logistic_regression, linear_svm, naive_bayes), and runs "
                 "on encoders."
             )
+        self._artifact = artifact
         self._model, self._scorer = predictor.model, predictor.model.scorer
 
     def attribute(self, texts: Sequence[str], column: int) -> Attribution:
         """What the words of a text, or of a pair, add to a column of the logits."""
-        read = [as_read(text) for text in texts]
-        frame = pd.DataFrame([[one.text for one in read]], columns=["text", "text_pair"][: len(texts)], dtype=object)
+        read = [as_read(self._artifact, text) for text in texts]
+        frame = pd.DataFrame([texts], columns=["text", "text_pair"][: len(texts)], dtype=object)
         row = self._model.vectors.transform(frame).tocoo()
         weight = self._scorer.weight[column].astype(np.float64) / self._model.temperature
         values = {int(term): float(value) * float(weight[term]) for term, value in zip(row.col, row.data, strict=True)}
@@ -71,7 +71,7 @@ class TermContributions:
         logit = base + sum(float(found.sum()) for found in shares) + special
         return Attribution(shares, special, logit, base, METHOD)
 
-    def _placed(self, read: Sequence[Any]) -> Iterator[tuple[dict[int, str], int, Places]]:
+    def _placed(self, read: Sequence[AsRead]) -> Iterator[tuple[dict[int, str], int, Places]]:
         """Of each block of terms: the terms by their column, which text they are of, and where that has them."""
         start = 0
         for terms, names in self._model.vectors.blocks():

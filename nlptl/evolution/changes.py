@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nlptl.config.run import DecisionConfig
 from nlptl.errors import ConfigError, joined, unknown
-from nlptl.tasks import TaskSpec
+from nlptl.evaluation.decisions.costs import BETWEEN
+from nlptl.tasks import DecisionSpec, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Changes:
             ConfigError: too few labels are left, or its decision policy does not take them.
         """
         names = self.names
-        decision = task.decision.model_copy(update={"label": names.get(str(task.decision.label), task.decision.label)})
+        decision = task.decision.model_copy(update=of_decision(task.decision, names))
         data = {
             name: named.model_copy(
                 update={"label_map": {old: names.get(new, new) for old, new in named.label_map.items()}}
@@ -49,6 +51,33 @@ class Changes:
         update = {"decision": decision, "positive_label": positive, "data": data, "labels": "from_data"}
         plain = task.model_copy(update=update)
         return plain.with_labels(self.labels(task.label_list()))
+
+
+def of_decision(asked: DecisionSpec | DecisionConfig, names: Mapping[str, str]) -> dict[str, Any]:
+    """What settings of a decision say of labels, under other names.
+
+    Raises:
+        ConfigError: labels are merged whose mistakes cost differently.
+    """
+    label = None if asked.label is None else names.get(asked.label, asked.label)
+    return {"label": label, "costs": None if asked.costs is None else of_costs(asked.costs, names)}
+
+
+def of_costs(costs: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """Costs of answers (GOLD>ANSWER) under other names; raises as `of_decision`."""
+    found: dict[str, float] = {}
+    for pair, cost in costs.items():
+        gold, _, answer = pair.partition(BETWEEN)
+        now = names.get(gold, gold), names.get(answer, answer)
+        if now[0] == now[1] and gold != answer:
+            continue  # no mistake any more
+        name = BETWEEN.join(now)
+        if found.setdefault(name, cost) != cost:
+            raise ConfigError(
+                f"Mistakes of the merged labels cost differently ({name}: {found[name]:g} and {cost:g}). Decide the "
+                "run by another policy first: nlptl decide RUN --policy argmax"
+            )
+    return found
 
 
 def checked(task: TaskSpec, changes: Changes) -> Changes:

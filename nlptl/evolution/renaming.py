@@ -11,30 +11,30 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from nlptl.data.files import TableWriter, read_frame
+from nlptl.data.files import read_frame
 from nlptl.errors import ArtifactError
 from nlptl.evaluation.decisions import Decision, open_decision
-from nlptl.evolution.changes import Changes
-from nlptl.runs import answers
-from nlptl.runs.artifact import Artifact, Head, load_artifact
+from nlptl.evolution.changes import Changes, of_costs
+from nlptl.runs.answers import FILE, SplitAnswers, read_answers
+from nlptl.runs.artifact import Artifact, load_artifact
 from nlptl.runs.claims import INPUTS
 from nlptl.runs.lineage import find_checkpoint
 from nlptl.runs.manifest import MODEL, kind_of
 from nlptl.runs.reread import ROWS, SINCE, renamed_since
 from nlptl.runs.saving import logit_difference, save_artifact
 from nlptl.storage.json_files import write_json
+from nlptl.strategies.saving import reports_of, write_predictions
 from nlptl.tasks import TaskSpec
 from nlptl.training.runtime import local_runtime
 
 VERIFIED_ROWS = 8
-NAMED = ("label", "predicted", "most_probable")
-"""Columns of predictions.csv that hold names of labels."""
 OF_A_MODEL = ("format", "nlptl", "kind", "files", "packages")
 """Entries of a manifest that are made anew."""
 ABOUT_OTHERS = ("forgetting", "comparison", "via", "evolution")
@@ -90,29 +90,30 @@ def rename_labels(home: Path, changes: Changes, output: Path) -> Path:
         output: the new run folder.
 
     Raises:
-        ArtifactError: the output exists or cannot be written, or what was read back differs.
+        ArtifactError: the run does not hold its answers, the output exists or cannot be written, or what was read back
+            differs.
     """
     if output.exists():
         raise ArtifactError(f"{output} exists already. Choose another --output.")
     artifact = load_artifact(home)  # one that predicts may compute in less than float32
-    task, names = artifact.task, dict(changes.names)
-    new, aside = changes.of(task), output.with_name(f"{output.name}.part")
+    before, known, names = artifact.head(), read_answers(home), dict(changes.names)
+    task, aside = changes.of(before.task), output.with_name(f"{output.name}.part")
+    head = replace(before, task=task, decision=_decision(before.decision, before.task, names))
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
         # What it was trained with, and from: under the old names, by which the rows were drawn.
-        for name in ("run.yaml", INPUTS, answers.FILE):
+        for name in ("run.yaml", INPUTS, FILE):
             if (home / name).is_file():
                 shutil.copy(home / name, aside / name)
         if (home / ROWS).is_dir():
             shutil.copytree(home / ROWS, aside / ROWS)
-        write_json(aside / "metrics.json", _metrics(artifact, new, names))
-        table = _predictions(home / "predictions.csv", task, names)
-        with TableWriter(aside / "predictions.csv") as writer:
-            writer.write(table)
-        sample = table[[name for name in ("text", "text_pair") if name in table]].head(VERIFIED_ROWS).map(str)
-        model = RenamedModel(artifact, new.label_list(), sample, kind_of(artifact.manifest))
-        save_artifact(aside, artifact.config, [Head(new, _decision(artifact.decision, task, names))], model)
+        write_json(aside / "metrics.json", _metrics(artifact, reports_of(head, known), names))
+        rows = _test_rows(home, known["test"], task)
+        write_predictions(head, rows, known["test"].logits, aside / "predictions.csv")
+        sample = rows[[name for name in ("text", "text_pair") if name in rows]].head(VERIFIED_ROWS).map(str)
+        model = RenamedModel(artifact, task.label_list(), sample, kind_of(artifact.manifest))
+        save_artifact(aside, artifact.config, [head], model)
         aside.rename(output)
     except OSError as error:
         raise ArtifactError(f"The renamed run {output} cannot be written: {error.strerror or error}.") from error
@@ -121,55 +122,44 @@ def rename_labels(home: Path, changes: Changes, output: Path) -> Path:
     return output
 
 
-def _metrics(artifact: Artifact, task: TaskSpec, names: Mapping[str, str]) -> dict[str, Any]:
+def _test_rows(home: Path, known: SplitAnswers, task: TaskSpec) -> pd.DataFrame:
+    """The test rows of predictions.csv, each label under its new name."""
+    labels = task.label_list()
+    if known.targets.ndim == 1:
+        gold: list[Any] = [labels[i] for i in known.targets]
+    else:
+        gold = [[labels[i] for i in np.flatnonzero(row)] for row in known.targets]
+    table = read_frame(home / "predictions.csv")
+    return table.assign(label=pd.Series(gold, index=table.index, dtype=object))
+
+
+def _metrics(artifact: Artifact, reports: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The numbers of the run under the new names."""
-    known = set(artifact.task.label_list())
-    metrics = {name: value for name, value in artifact.metrics.items() if name not in ABOUT_OTHERS}
-    for split in ("validation", "test"):
-        metrics[split] = _renamed_keys(metrics[split], known, names)
-    data = dict(metrics.get("data", {}))
+    before = artifact.metrics
+    metrics = {name: value for name, value in before.items() if name not in ABOUT_OTHERS}
+    metrics |= {split: {**before[split], **report} for split, report in reports.items()}
+    data = dict(before.get("data", {}))
     if isinstance(read_as := data.get("read_as"), dict):
         mapped = dict(read_as.get("label_map", {}))
         renamed = {cell: names.get(label, label) for cell, label in mapped.items()}
         data["read_as"] = {**read_as, "label_map": renamed | {o: n for o, n in names.items() if o not in mapped}}
-    metrics["data"] = data
-    earlier = renamed_since(artifact.metrics)
+    earlier = renamed_since(before)
     since = {old: names.get(new, new) for old, new in earlier.items()}
     since |= {old: new for old, new in names.items() if old not in earlier.values()}
-    metrics["evolution"] = {"run": str(artifact.folder), "renamed": dict(names), SINCE: since}
-    return metrics
-
-
-def _renamed_keys(value: Any, known: set[str], names: Mapping[str, str]) -> Any:
-    """A report in which every table by label, whose keys are all labels, has the new names."""
-    if isinstance(value, list):
-        return [_renamed_keys(each, known, names) for each in value]
-    if not isinstance(value, dict):
-        return value
-    by_label = set(value) == known
-    return {names.get(key, key) if by_label else key: _renamed_keys(each, known, names) for key, each in value.items()}
+    return {**metrics, "data": data, "evolution": {"run": str(artifact.folder), "renamed": dict(names), SINCE: since}}
 
 
 def _decision(decision: Decision, task: TaskSpec, names: Mapping[str, str]) -> Decision:
+    """The fitted policy, its numbers as they are."""
     known, values = set(task.label_list()), decision.to_json()
     for name, value in values.items():
         if name == "label" and value in names:
             values[name] = names[value]
+        elif name == "costs" and isinstance(value, dict):
+            values[name] = of_costs(value, names)
         elif isinstance(value, dict) and value and set(value) <= known:
             values[name] = {names.get(label, label): each for label, each in value.items()}
         elif name == "note" and isinstance(value, str):
             quoted = re.compile("|".join(re.escape(repr(old)) for old in names))
             values[name] = quoted.sub(lambda found: repr(names[found[0][1:-1]]), value)
     return open_decision(values)
-
-
-def _predictions(file: Path, task: TaskSpec, names: Mapping[str, str]) -> pd.DataFrame:
-    table, separator = read_frame(file), task.label_separator
-
-    def renamed(cell: Any) -> Any:
-        if not isinstance(cell, str):
-            return cell
-        parts = cell.split(separator) if task.kind == "multi_label" else [cell]
-        return separator.join(names.get(part, part) for part in parts)
-
-    return table.assign(**{name: table[name].map(renamed) for name in NAMED if name in table})

@@ -16,7 +16,7 @@ from nlptl.config.run import BaselineConfig, RunConfig
 from nlptl.config.training import TrainingConfig
 from nlptl.data.files import TableWriter
 from nlptl.data.given import PYTHON_DATA
-from nlptl.evolution.changes import Changes
+from nlptl.evolution.changes import Changes, of_decision
 from nlptl.registry import MODES
 from nlptl.runs.artifact import Artifact
 from nlptl.runs.reread import ROWS
@@ -44,7 +44,7 @@ def learns_encoder(config: RunConfig) -> bool:
 def train_on(
     artifact: Artifact, changes: Changes, frames: Mapping[str, pd.DataFrame], output: Path, epochs: int | None
 ) -> Path:
-    """Train a run whose labels have changed, and keep its rows in its folder.
+    """Train a run whose labels have changed.
 
     Args:
         artifact: the earlier run, of one task.
@@ -58,12 +58,15 @@ def train_on(
     """
     config = _config(artifact, changes, output, epochs)
     learner = BaselineLearner.of if config.baseline.model is not None else EvolvingLearner.of
-    folder = pipeline.train(config, dict(frames), learner=learner, tasks=[changes.of(artifact.task)])
+    return pipeline.train(config, dict(frames), learner=learner, tasks=[changes.of(artifact.task)])
+
+
+def keep_rows(folder: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Keep the rows of a run, which nobody else has in this form, in its folder."""
     (folder / ROWS).mkdir(exist_ok=True)
     for split, frame in frames.items():
         with TableWriter(folder / ROWS / f"{split}.parquet") as writer:
             writer.write(frame)
-    return folder
 
 
 def _config(artifact: Artifact, changes: Changes, output: Path, epochs: int | None) -> RunConfig:
@@ -76,8 +79,9 @@ def _config(artifact: Artifact, changes: Changes, output: Path, epochs: int | No
         label_column="label",
         label_map=label_map,
     )
-    shared: dict[str, Any] = {"output": str(output), "data": data}
-    shared |= {name: getattr(before, name) for name in ("task", "seed", "tasks_dir", "decision", "runtime")}
+    decision = before.decision.model_copy(update=of_decision(before.decision, names))
+    shared: dict[str, Any] = {"output": str(output), "data": data, "decision": decision}
+    shared |= {name: getattr(before, name) for name in ("task", "seed", "tasks_dir", "runtime")}
     weights = before.training.class_weights
     if before.baseline.model is not None:
         baseline = BaselineConfig(model=before.baseline.model, features=before.baseline.features)
@@ -87,7 +91,8 @@ def _config(artifact: Artifact, changes: Changes, output: Path, epochs: int | No
     training = before.training.model_copy(update={"refit": None})
     if epochs is not None or (changes.merged and learns):
         training = training.model_copy(update={"epochs": epochs or MERGING_EPOCHS})
-    adapters = before.lora.model_copy(update={"adapter": CONTINUE}) if mode.has_adapters else before.lora
+    goes_on = mode.has_adapters and not artifact.manifest["whole"]  # a merged run has no adapter any more
+    adapters = before.lora.model_copy(update={"adapter": CONTINUE if goes_on else "new"})
     return RunConfig(
         **shared,
         mode=before.mode,

@@ -9,6 +9,7 @@ shares add up to logit(x) - logit(b). The model computes in float32 without any 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ STEPS = (16, 64, 256)
 """Points of the integral: more are taken until the gap is below `GAP`, or there are no more."""
 TOKENS_AT_ONCE = 4096
 """Of all points that are computed in one pass; a single point of a longer text is one pass."""
-MOST_TOKENS = 16_384
+MOST_TOKENS = 8192
 """Of a text; the gradients of one with more would fill the memory."""
 METHOD = "integrated gradients"
 
@@ -66,7 +67,7 @@ class IntegratedGradients:
             import captum.attr  # noqa: F401
         except ImportError as error:
             raise MissingExtraError("Explanations need captum: pip install 'nlptl[evidence]'") from error
-        self._encoder = artifact.encoder
+        self._artifact, self._encoder = artifact, artifact.encoder
         tasks = [head.task for head in artifact.heads]
         # A model of its own: the run's may compute by kernels, rounded or packed, which an explanation must not see.
         self._model, _ = open_classifier(artifact.folder, artifact.config, tasks, artifact.manifest)
@@ -98,8 +99,8 @@ class IntegratedGradients:
         )
 
     def _input(self, texts: Sequence[str]) -> Input:
-        read = [as_read(text) for text in texts]
-        frame = pd.DataFrame([[one.text for one in read]], columns=["text", "text_pair"][: len(texts)], dtype=object)
+        read = [as_read(self._artifact, text) for text in texts]
+        frame = pd.DataFrame([texts], columns=["text", "text_pair"][: len(texts)], dtype=object)
         encoded: Encoded = self._encoder.prepare(frame)
         if len(encoded.tokens) > MOST_TOKENS:
             raise ConfigError(
@@ -175,17 +176,12 @@ def _by_word(
 
 
 def _unread(texts: Sequence[str], places: list[list[Place | None]]) -> int:
-    """Words behind the last character that the run reads, or between two parts that it reads."""
-    read: list[set[int]] = [set() for _ in texts]
+    """Words of which the run reads no letter."""
     words = [words_of(text) for text in texts]
+    read = [np.zeros(len(found), bool) for found in words]
     for place in (place for window in places for place in window if place is not None):
-        for at, word in enumerate(words[place.text]):
-            if word.start < place.span.stop and place.span.start < word.stop:
-                read[place.text].add(at)
-    lost = [max(found, default=-1) for found in read]
-    return sum(
-        1
-        for text, found in enumerate(read)
-        for at in range(len(words[text]))
-        if at not in found and (at > lost[text] or len(places) == 1)
-    )
+        known = words[place.text]
+        first = bisect_right(known, place.span.start, key=lambda word: word.stop)
+        last = bisect_left(known, place.span.stop, key=lambda word: word.start)
+        read[place.text][first:last] = True
+    return sum(int((~found).sum()) for found in read)

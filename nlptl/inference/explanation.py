@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -15,7 +16,6 @@ from nlptl.inference.words import words_of
 from nlptl.registry import EXPLAINERS
 from nlptl.runs.artifact import Artifact, Head
 from nlptl.runs.manifest import kind_of
-from nlptl.tasks import REJECTING
 from nlptl.training.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GAP = 0.05
 """Share of the difference that the words explain by which their sum may miss it."""
+UNSURE = ("out_of_scope", "abstain")
+"""Policies that answer with a label of their own where no label is probable enough: not that one's logit decides."""
 FOR, AGAINST = "31, 119, 180", "214, 96, 12"
 """Red, green and blue of words that speak for a label and against it: told apart by people who see few colours too."""
 
@@ -86,6 +88,7 @@ class Explanation:
     probability: float
     """Of the explained label."""
     logit: float
+    """Of the model in float32, before calibration."""
     base: float
     """The logit of the same text with padding in the place of every word; of a baseline, of a text of unknown terms."""
     words: list[Word]
@@ -113,7 +116,8 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "gap": self.gap, "relative_gap": self.relative_gap}
+        relative_gap = None if math.isinf(self.relative_gap) else self.relative_gap
+        return {**asdict(self), "gap": self.gap, "relative_gap": relative_gap}
 
     def _repr_html_(self) -> str:
         most = max((abs(word.share) for word in self.words), default=0.0) or 1.0
@@ -212,8 +216,8 @@ def _label(head: Head, probabilities: np.ndarray, decided: Any, asked: str | Non
             return best, [f"No label was decided; {best} is the most probable one."]
         also = f"Also decided: {', '.join(several[1:])}. Each is explained by its name."
         return several[0], [also] if several[1:] else []
-    rejected = head.task.decision.policy == REJECTING and decided != best
-    if decided not in labels or rejected:
+    unsure = head.decision.policy in UNSURE and decided == head.decision.label != best
+    if decided not in labels or unsure:
         return best, [f"Decided was {decided}, since no label is probable enough; {best} is the most probable one."]
     return str(decided), []
 

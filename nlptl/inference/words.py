@@ -6,13 +6,15 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from nlptl.runs.artifact import Artifact
 
 JOINERS = frozenset("'\u2019\u02bc-._@&/")
 """Signs that join a word where a single one stands between two letters: don't, e-mail, 3.5."""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Characters `start` to `stop` of a text."""
 
     start: int
@@ -21,21 +23,25 @@ class Span:
 
 @dataclass(frozen=True)
 class AsRead:
-    """A text as a run reads it; what reads another text than it is given says here where each character came from."""
+    """A text as a run's tokenizer or vectors get it."""
 
     text: str
-    origins: Sequence[int] | None = None
-    """(characters + 1,) where each character of `text` begins in the original, and where that ends; None: as it is."""
+    spans: Sequence[tuple[int, int]] | None = None
+    """Of each character of `text`, the stretch of the given text that it stands for; None: the text is as given."""
 
     def original(self, start: int, stop: int) -> Span:
-        """The characters of the original that became these."""
-        if self.origins is None:
+        """The characters of the given text that these stand for; of none, where they would stand."""
+        if self.spans is None:
             return Span(start, stop)
-        return Span(self.origins[start], self.origins[stop])
+        if start >= stop:
+            at = self.spans[start][0] if start < len(self.spans) else max((span[1] for span in self.spans), default=0)
+            return Span(at, at)
+        there = self.spans[start:stop]
+        return Span(min(span[0] for span in there), max(span[1] for span in there))
 
 
-def as_read(text: str) -> AsRead:
-    """A text as a run's tokenizer or vectors get it: unchanged."""
+def as_read(artifact: Artifact, text: str) -> AsRead:
+    """What becomes of a text before a run's tokenizer or vectors get it: what changes texts there is traced here."""
     return AsRead(text)
 
 
@@ -72,7 +78,7 @@ def word_at(words: Sequence[Span], text: str, span: Span) -> int | None:
     start = span.start
     while start < span.stop - 1 and text[start].isspace():
         start += 1
-    found = bisect_right([word.start for word in words], start) - 1
+    found = bisect_right(words, start, key=lambda word: word.start) - 1
     if found < 0 or (start >= words[found].stop and found + 1 < len(words)):
         found += 1
     return found

@@ -20,7 +20,7 @@ from nlptl.evolution.changes import Changes, as_noted, checked
 from nlptl.evolution.regression import regression
 from nlptl.evolution.renaming import rename_labels
 from nlptl.evolution.rows import NewRows, joined_rows
-from nlptl.evolution.training import learns_encoder, train_on
+from nlptl.evolution.training import keep_rows, learns_encoder, train_on
 from nlptl.inference.predictor import Run, load
 from nlptl.runs.card import write_card
 from nlptl.runs.reread import reread
@@ -115,6 +115,7 @@ def _trained(
     made = load(folder)
     if not _is_first():
         return made
+    keep_rows(folder, frames)
     learned = pd.concat([frames["train"], frames["validation"]])
     facts = {
         "run": str(opened.folder),

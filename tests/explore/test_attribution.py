@@ -157,14 +157,16 @@ def test_what_is_not_read_has_no_share_and_is_said(trained_tiny):
 def test_shares_stand_at_the_text_as_it_was_given(trained_tiny, monkeypatch):
     """A run that reads another text than it is given, says where its characters come from."""
     hidden = "a g\u200bood film"
-    origins = [i for i, letter in enumerate(hidden) if letter != "\u200b"] + [len(hidden)]
+    spans = [(i, i + 1) for i, letter in enumerate(hidden) if letter != "\u200b"]
 
-    def without_hidden(text):
-        return AsRead(text.replace("\u200b", ""), origins)
+    def without_hidden(artifact, text):
+        return AsRead(text.replace("\u200b", ""), spans)
 
     run = trained_tiny("bert", "full").run
     plain = run.explain("a good film", label="positive")
+    encoder, prepare = run.artifact.encoder, run.artifact.encoder.prepare
     monkeypatch.setattr(attribution, "as_read", without_hidden)
+    monkeypatch.setattr(encoder, "prepare", lambda frame: prepare(frame.replace("\u200b", "", regex=True)))
     attributed = run._explainer.attribute([hidden], run.labels.index("positive"))
     assert len(attributed.shares[0]) == 3
     assert list(attributed.shares[0]) == pytest.approx([word.share for word in plain.words], abs=1e-6)

@@ -29,7 +29,8 @@ class Fixed:
 
 def answering(labels, probabilities, decided, start=0, **task):
     spec = TaskSpec(name="made-up", description="", labels=labels, **task)
-    head = SimpleNamespace(task=spec, columns=slice(start, start + len(labels)))
+    decision = SimpleNamespace(policy=spec.decision.policy, label=spec.decision.label)
+    head = SimpleNamespace(task=spec, decision=decision, columns=slice(start, start + len(labels)))
     run = SimpleNamespace(
         text_columns=1,
         labels=labels,

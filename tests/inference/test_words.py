@@ -47,6 +47,9 @@ def test_words_are_removed_with_one_of_the_spaces_around_them():
 
 
 def test_what_is_read_otherwise_leads_back_to_the_original():
-    assert as_read("abc").original(1, 2) == Span(1, 2)
-    # "f\u200bree" read as "free"
-    assert AsRead("free", [0, 2, 3, 4, 5]).original(0, 2) == Span(0, 3)
+    assert as_read(None, "abc") == AsRead("abc")
+    assert AsRead("abc").original(1, 2) == Span(1, 2)
+    read = AsRead("free", [(0, 1), (2, 3), (3, 4), (4, 5)])  # of "f\u200bree"
+    assert read.original(0, 2) == Span(0, 3)
+    assert read.original(1, 1) == Span(2, 2)
+    assert read.original(4, 4) == Span(5, 5)
