@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         adapt_matrix,
         decide,
         discover,
+        evolve,
+        explain,
         load,
         merge,
         pretrain,
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
+    from nlptl.explore.explained import Explained
     from nlptl.explore.layers import LayerReport
     from nlptl.explore.ranking import Ranking
+    from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
@@ -44,6 +48,8 @@ __version__ = _version("nlptl")
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "Explained",
+    "Explanation",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -54,6 +60,8 @@ __all__ = [
     "adapt_matrix",
     "decide",
     "discover",
+    "evolve",
+    "explain",
     "load",
     "load_task",
     "merge",
@@ -70,6 +78,8 @@ __all__ = [
 # for what only other verbs need.
 _MODULE_OF = {
     "Discovery": "nlptl.explore.discovery",
+    "Explained": "nlptl.explore.explained",
+    "Explanation": "nlptl.inference.explanation",
     "DomainMatrix": "nlptl.strategies.adaptation.matrix",
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
@@ -81,6 +91,8 @@ _MODULE_OF = {
     "adapt_matrix": "nlptl.verbs.adapt",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
+    "evolve": "nlptl.verbs.evolve",
+    "explain": "nlptl.verbs.explain",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.verbs.train",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from nlptl.explore.discovery import Discovery
+from nlptl.explore.explained import Explained
 from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
+from nlptl.inference.explanation import Explanation
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
+from nlptl.verbs.evolve import evolve
+from nlptl.verbs.explain import explain
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.report import report
@@ -18,6 +22,8 @@ from nlptl.verbs.train import merge, train, train_baseline, train_config, train_
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "Explained",
+    "Explanation",
     "LayerReport",
     "Ranking",
     "Run",
@@ -26,6 +32,8 @@ __all__ = [
     "cross_config",
     "decide",
     "discover",
+    "evolve",
+    "explain",
     "load",
     "merge",
     "pretrain",

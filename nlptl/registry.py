@@ -325,8 +325,28 @@ PREDICTORS: Registry[Any] = Registry(
 )
 """What a run folder predicts with: classes as `nlptl.runs.predictors.Predictor`."""
 
+EXPLAINERS: Registry[Any] = Registry(
+    "explainer",
+    "nlptl.explainers",
+    {
+        "encoder": ("nlptl.explore.attribution:IntegratedGradients", "integrated gradients on the word embeddings"),
+        "baseline": ("nlptl.baselines.contributions:TermContributions", "weight times value of each term"),
+    },
+)
+"""What explains a run, by its kind: classes as `nlptl.inference.explanation.Explainer`."""
+
 REGISTRIES: dict[str, Registry[Any]] = {
     registry.kind: registry
-    for registry in (MODES, STRATEGIES, OBJECTIVES, METRICS, POLICIES, BASELINES, BASELINE_SCORERS, PREDICTORS)
+    for registry in (
+        MODES,
+        STRATEGIES,
+        OBJECTIVES,
+        METRICS,
+        POLICIES,
+        BASELINES,
+        BASELINE_SCORERS,
+        PREDICTORS,
+        EXPLAINERS,
+    )
 }
 """All of them, by what their things are called."""

@@ -82,6 +82,10 @@ class TextVectors:
         """V, the number of features."""
         return sum(len(vectorizer.vocabulary_) for _, vectorizer in self._blocks)
 
+    def blocks(self) -> list[tuple[Terms, list[str]]]:
+        """Each block with its terms, in the order of the features."""
+        return [(terms, vectorizer.get_feature_names_out().tolist()) for terms, vectorizer in self._blocks]
+
     def transform(self, frame: pd.DataFrame) -> Any:
         """A sparse matrix (rows, V) float32."""
         if frame.empty:  # which scikit-learn refuses

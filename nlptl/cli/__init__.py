@@ -16,6 +16,8 @@ from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
+from nlptl.cli.evolve import evolve
+from nlptl.cli.explain import explain
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
@@ -38,6 +40,8 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     baseline,
     evaluate,
     predict,
+    explain,
+    evolve,
     decide,
     merge,
     pretrain,

@@ -28,6 +28,7 @@ from nlptl.tasks import find_tasks
 Names = Mapping[str, str]
 """Name -> its line of help, which may be empty."""
 EVERY = "all"
+EXPLANATIONS = {"table": "to read", "json": "one object"}
 FORMATS = {"table": "to read", "json": "one object a line", "tsv": "one line a text"}
 
 
@@ -88,6 +89,7 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "rejections": _literal(RunConfig, "decision.reject"),
     "sets": _literal(RunConfig, "decision.sets"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
+    "explanations": lambda: EXPLANATIONS,
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},

@@ -43,8 +43,9 @@ TOLERANCE = 1e-4
 class SavedModel(Protocol):
     """What a run folder keeps under `model/`: one class for each kind of run."""
 
-    kind: ClassVar[str]
-    """Its name in the registry PREDICTORS, which opens it again."""
+    @property
+    def kind(self) -> str:
+        """Its name in the registry PREDICTORS, which opens it again."""
 
     def facts(self, folder: Path) -> dict[str, Any]:
         """Entries of the manifest of this run folder, without which it cannot be opened."""

@@ -74,6 +74,7 @@ def train(
     given: Any = None,
     resume: bool = False,
     learner: Callable[[RunConfig, list[TaskSpec]], Learner] | None = None,
+    tasks: list[TaskSpec] | None = None,
 ) -> Path:
     """Train what the configuration says and save it as a run.
 
@@ -83,6 +84,7 @@ def train(
         resume: go on with the newest unfinished run of these settings (an unfinished run in `config.output` is
             always taken up). A run in `config.output` that is finished already stays as it is.
         learner: makes what the run learns by; None: an encoder.
+        tasks: what the tasks of these names are here; None: as they are registered.
 
     Returns:
         The run folder.
@@ -92,7 +94,7 @@ def train(
     """
     clock = Clock()
     with buffered_log() as messages:
-        named = [load_task(name, config.tasks_dir) for name in task_names(config.task)]
+        named = tasks or [load_task(name, config.tasks_dir) for name in task_names(config.task)]
         tasks = [task.deciding_as(config.decision) for task in named]
         for task in tasks:
             check_metrics(task)

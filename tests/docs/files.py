@@ -65,6 +65,16 @@ def this_year(path: Path) -> None:
     pd.concat([rows[rows["label"].isin(kept)], new.assign(label="gift_card")]).to_csv(path, index=False)
 
 
+def gift_cards(path: Path) -> None:
+    asked = [
+        f"{ask} {what} {aim}"
+        for ask in ("Do you have a", "I want a")
+        for what in ("gift card", "voucher")
+        for aim in ("for my sister?", "worth fifty euros", "to print out", "for a birthday")
+    ]
+    pd.DataFrame({"text": asked}).to_csv(path, index=False)
+
+
 def books(path: Path) -> None:
     sample("sentiment", "train", 48).to_csv(path, index=False)
 
@@ -122,6 +132,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "kitchen.csv": kitchen,
     "tickets.csv": tickets,
     "this-year.csv": this_year,
+    "gift_cards.csv": gift_cards,
     "emails.csv": emails,
     "answers.csv": answers,
     "new_answers.csv": new_answers,
