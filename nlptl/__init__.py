@@ -12,13 +12,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from nlptl.api import adapt, adapt_matrix, discover, load, merge, pretrain, probe, rank, train, train_baseline
+    from nlptl.api import (
+        adapt,
+        adapt_matrix,
+        discover,
+        drift,
+        load,
+        merge,
+        pretrain,
+        probe,
+        rank,
+        train,
+        train_baseline,
+    )
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
     from nlptl.explore.layers import LayerReport
     from nlptl.explore.ranking import Ranking
     from nlptl.inference.predictor import Run
+    from nlptl.monitoring.report import DriftReport
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
 
@@ -31,6 +44,7 @@ __version__ = _version("nlptl")
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "DriftReport",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -40,6 +54,7 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "discover",
+    "drift",
     "load",
     "load_task",
     "merge",
@@ -56,6 +71,7 @@ __all__ = [
 _MODULE_OF = {
     "Discovery": "nlptl.explore.discovery",
     "DomainMatrix": "nlptl.strategies.adaptation.matrix",
+    "DriftReport": "nlptl.monitoring.report",
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
     "Ranking": "nlptl.explore.ranking",
@@ -65,6 +81,7 @@ _MODULE_OF = {
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
     "discover": "nlptl.verbs.discover",
+    "drift": "nlptl.verbs.drift",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.verbs.train",

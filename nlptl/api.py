@@ -6,9 +6,11 @@ from nlptl.explore.discovery import Discovery
 from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
 from nlptl.inference.predictor import Run, load
+from nlptl.monitoring.report import DriftReport
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.discover import discover
+from nlptl.verbs.drift import drift
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
@@ -16,6 +18,7 @@ from nlptl.verbs.train import merge, train, train_baseline, train_config, train_
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "DriftReport",
     "LayerReport",
     "Ranking",
     "Run",
@@ -23,6 +26,7 @@ __all__ = [
     "adapt_matrix",
     "cross_config",
     "discover",
+    "drift",
     "load",
     "merge",
     "pretrain",

@@ -15,6 +15,7 @@ from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.discover import discover
+from nlptl.cli.drift import drift
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
@@ -36,6 +37,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     baseline,
     evaluate,
     predict,
+    drift,
     merge,
     pretrain,
     discover,

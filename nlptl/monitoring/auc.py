@@ -61,30 +61,37 @@ class Precision:
         high = float(brentq(beyond, auc, 1.0)) if auc < 1 else 1.0
         return low, high
 
-    def smallest_seen(self, null: np.ndarray, alpha: float) -> float:
-        """The smallest AUC that a test with these rows finds in four of five cases.
+    def smallest_seen(self, critical: float) -> float:
+        """The smallest AUC of which four of five measured ones lie above a critical value.
 
-        It lies so far above the test's critical value that 80 % of those measured do: critical value + 0.84 standard
-        errors, the standard error being that of the AUC itself.
+        It is the critical value + 0.84 standard errors, the standard error being that of the AUC itself.
 
         Args:
-            null: (P,) AUCs with labels permuted, which say what chance gives.
-            alpha: level of the test.
+            critical: from where on a measured AUC counts.
 
         Returns:
-            At most 1, which says that not even rows told apart without a fault would surely be found.
+            At most 1, which says that not even samples told apart without a fault would surely be found.
         """
         from scipy.optimize import brentq
         from scipy.stats import norm
 
-        reached = math.ceil((1 - alpha) * (len(null) + 1)) - 1
-        critical = float(np.sort(null)[reached]) if reached < len(null) else 1.0
         far = float(norm.isf(1 - POWER))
 
         def short(value: float) -> float:
             return value - far * self.standard_error(value) - critical
 
         return 1.0 if short(1.0) <= 0 else float(brentq(short, critical, 1.0))
+
+
+def critical_value(null: np.ndarray, alpha: float) -> float:
+    """The AUC from which on a permutation test has p of at most alpha; 1 where it has too few permutations for that.
+
+    Args:
+        null: (P,) AUCs with labels permuted.
+        alpha: level of the test.
+    """
+    allowed = math.floor(alpha * (len(null) + 1)) - 1  # p is (k + 1) / (P + 1)
+    return float(np.sort(null)[len(null) - 1 - allowed]) if allowed >= 0 else 1.0
 
 
 def shift_of(auc: float) -> float:
