@@ -143,8 +143,8 @@ def _some(features: np.ndarray, seed: int) -> np.ndarray:
 def least_confident(reference: np.ndarray, new: np.ndarray) -> dict[str, Any]:
     """The share of new rows that score below the least confident of the reference.
 
-    The cut-off is the k-th smallest of M reference scores, below which chance puts a beta-binomial number of N new ones:
-    p knows that the cut-off is itself an accident of the reference.
+    The cut-off is the k-th smallest of M reference scores, below which chance puts a beta-binomial number of N new
+    ones: p knows that the cut-off is itself an accident of the reference.
 
     Args:
         reference: (M,) scores.

@@ -147,12 +147,12 @@ def _unseen(auc: dict[str, Any]) -> str:
 
 
 def _low_sentence(low: dict[str, Any]) -> str:
+    start, end = low["interval"]
+    more = low["new"] > low["reference"]
+    words = f"more unsure answers ({p_text(low['p'])} by itself)" if more else "no more unsure answers"
     return (
-        "{new:.1%} of new texts (95 % interval {0:.1%} to {1:.1%}) score below {cut:.3f}, as {reference:.1%} of the "
-        "reference do ({2} by itself): more may be out of scope.".format(*low["interval"], p_text(low["p"]), **low)
-        if low["new"] > low["reference"]
-        else "{new:.1%} of new texts (95 % interval {0:.1%} to {1:.1%}) score below {cut:.3f}, as {reference:.1%} of "
-        "the reference do: no sign of texts that are out of scope.".format(*low["interval"], **low)
+        f"{low['new']:.1%} of new texts (95 % interval {start:.1%} to {end:.1%}) score below {low['cut']:.3f}, as "
+        f"{low['reference']:.1%} of the reference do: {words}."
     )
 
 
