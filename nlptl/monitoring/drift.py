@@ -87,7 +87,7 @@ def check_drift(run: Run, samples: Samples, new: Any, reference: Any, labelled: 
         tested = here if reference is None else samples.held_out().drawn(check.rows, check.seed)
         decided = views.reference.labels if reference is None else decided_labels(run, tested)
         gap, accuracy = _accuracy(tested, decided, there, views.new.labels, run.labels)
-    tests, told = _tests(views, run.labels, gap, check)
+    tests, told = tests_of(views, run.labels, gap, check)
     found = judged(tests, check.floors)
     auc = None
     if told is not None:
@@ -116,8 +116,17 @@ def check_drift(run: Run, samples: Samples, new: Any, reference: Any, labelled: 
     )
 
 
-def _tests(views: Views, known: list[str], gap: Difference | None, check: Check) -> tuple[list[ShiftTest], Told | None]:
-    """Every test that these views allow, and what the classifier knows of single rows."""
+def tests_of(
+    views: Views, known: list[str], gap: Difference | None, check: Check
+) -> tuple[list[ShiftTest], Told | None]:
+    """Every test that these views allow, and what the classifier knows of single rows.
+
+    Args:
+        views: of both samples.
+        known: the run's labels.
+        gap: accuracy on new rows less that on test rows, where labels are there.
+        check: permutations and seed.
+    """
     reference, new, many, seed = views.reference, views.new, check.permutations, check.seed
     tests = [
         scores_test(reference.scores, new.scores),
