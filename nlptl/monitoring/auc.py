@@ -57,8 +57,9 @@ class Precision:
         def beyond(value: float) -> float:
             return abs(value - auc) - wide * self.standard_error(value)
 
-        low = float(brentq(beyond, 0.0, auc)) if auc > 0 else 0.0
-        high = float(brentq(beyond, auc, 1.0)) if auc < 1 else 1.0
+        edge = 1e-9  # at 0 and 1 itself the standard error is 0
+        low = float(brentq(beyond, 0.0, min(auc, 1 - edge))) if auc > 0 else 0.0
+        high = float(brentq(beyond, max(auc, edge), 1.0)) if auc < 1 else 1.0
         return low, high
 
     def smallest_seen(self, critical: float) -> float:
@@ -84,7 +85,7 @@ class Precision:
 
 
 def critical_value(null: np.ndarray, alpha: float) -> float:
-    """The AUC from which on a permutation test has p of at most alpha; 1 where it has too few permutations for that.
+    """The AUC above which a permutation test has p of at most alpha; 1 where it has too few permutations for that.
 
     Args:
         null: (P,) AUCs with labels permuted.
