@@ -25,7 +25,7 @@ from nlptl.monitoring.two_sample import (
     scores_test,
 )
 from nlptl.monitoring.verdict import Floors, auc_facts, judged, sentences, verdict_of
-from nlptl.monitoring.views import Views, decided_labels, views_of
+from nlptl.monitoring.views import Views, most_probable, views_of
 
 log = logging.getLogger("nlptl")
 FEW = 100
@@ -85,8 +85,8 @@ def check_drift(run: Run, samples: Samples, new: Any, reference: Any, labelled: 
     gap, accuracy = None, None
     if labelled:
         tested = here if reference is None else samples.held_out().drawn(check.rows, check.seed)
-        decided = views.reference.labels if reference is None else decided_labels(run, tested)
-        gap, accuracy = _accuracy(tested, decided, there, views.new.labels, run.labels)
+        answers = views.reference.most_probable if reference is None else most_probable(run, tested)
+        gap, accuracy = _accuracy(tested, answers, there, views.new.most_probable, run.labels)
     tests, told = tests_of(views, run.labels, gap, check)
     found = judged(tests, check.floors)
     auc = None
@@ -188,18 +188,18 @@ def label_shares(reference: Sequence[Label], new: Sequence[Label]) -> list[dict[
 
 
 def _accuracy(
-    tested: Sample, decided: Sequence[Label], new: Sample, decided_now: Sequence[Label], known: Sequence[str]
+    tested: Sample, before: Sequence[Label], new: Sample, now: Sequence[Label], known: Sequence[str]
 ) -> tuple[Difference, dict[str, Any]]:
-    """The measured accuracy of decisions on new rows beside that on the run's test rows."""
-    before, _ = _right(tested, decided)
-    now, unlabelled = _right(new, decided_now)
+    """How often the most probable label is right: on new rows, and on test rows of the run."""
+    was_right, _ = _right(tested, before)
+    is_right, unlabelled = _right(new, now)
     strange = [name for label in new.gold or [] for name in names_of(label) if name not in known]
-    gap = over_different_rows(now, before)
+    gap = over_different_rows(is_right, was_right)
     facts = {
-        "new": float(np.mean(now)),
-        "test": float(np.mean(before)),
-        "rows": len(now),
-        "test_rows": len(before),
+        "new": float(np.mean(is_right)),
+        "test": float(np.mean(was_right)),
+        "rows": len(is_right),
+        "test_rows": len(was_right),
         "difference": gap.noted(),
         "rows_without_label": unlabelled,
         "labels_that_the_run_does_not_know": {name: strange.count(name) for name in sorted(set(strange))},
@@ -207,9 +207,9 @@ def _accuracy(
     return gap, facts
 
 
-def _right(sample: Sample, decided: Sequence[Label]) -> tuple[Right, int]:
-    """Whether each labelled row is decided right, and how many have no label."""
-    pairs = list(zip(sample.gold or [], decided, strict=True))
+def _right(sample: Sample, answers: Sequence[Label]) -> tuple[Right, int]:
+    """Whether each labelled row is answered right, and how many have no label."""
+    pairs = list(zip(sample.gold or [], answers, strict=True))
     right = [float(set(names_of(gold)) == set(names_of(said))) for gold, said in pairs if gold is not None]
     return right, len(pairs) - len(right)
 

@@ -163,7 +163,7 @@ def _accuracy_sentence(accuracy: dict[str, Any], p: str) -> str:
     told = ", ".join(f"{name} ({count})" for name, count in strange.items())
     points = f"{100 * gap.mean:+.1f} points{ends} ({p})"
     return (
-        f"Decisions on {accuracy['rows']} labelled new rows are right in {accuracy['new']:.1%}, on "
-        f"{accuracy['test_rows']} test rows of the run in {accuracy['test']:.1%}: {points}."
+        f"The most probable label is right in {accuracy['new']:.1%} of {accuracy['rows']} labelled new rows, and in "
+        f"{accuracy['test']:.1%} of {accuracy['test_rows']} test rows of the run: {points}."
         + (f" Labels that the run does not know, and cannot have right: {told}." if strange else "")
     )

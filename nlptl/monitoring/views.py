@@ -35,7 +35,9 @@ class View:
     scores: np.ndarray
     """(rows,) probability of the decided label."""
     labels: list[Label]
-    """As the run decides."""
+    """As the run decides; a list for several labels a text and for sets."""
+    most_probable: list[Label]
+    """Whatever the run decides; for several labels a text those with at least 0.5."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,16 @@ def views_of(run: Run, reference: Sample, new: Sample, seed: int) -> Views:
     return Views(_view(run, reference, one), _view(run, new, other), kind)
 
 
-def decided_labels(run: Run, sample: Sample) -> list[Label]:
-    """What the run decides of each row."""
-    return [prediction.label for prediction in run.decide(run.predict_proba(sample.items()))]
+def most_probable(run: Run, sample: Sample) -> list[Label]:
+    """The most probable label of each row."""
+    return [prediction.label for prediction in run.predict(sample.items(), "argmax")]
 
 
 def _view(run: Run, sample: Sample, features: np.ndarray | None) -> View:
-    decided = run.decide(run.predict_proba(sample.items()))
+    probabilities = run.predict_proba(sample.items())
+    decided, likely = run.decide(probabilities), run.decide(probabilities, "argmax")
     scores = np.array([prediction.score for prediction in decided], np.float64)
-    return View(features, scores, [prediction.label for prediction in decided])
+    return View(features, scores, [each.label for each in decided], [each.label for each in likely])
 
 
 def _features(

@@ -67,7 +67,7 @@ def measure(root: Path, case: Row) -> Row:
     aucs, smallest, logistic = [], [], []
     for draw in range(case["draws"]):
         one, two = drawn(case, held_out, old, other, np.random.default_rng([case["seed"], draw]))
-        sides = (View(each.features, each.scores, each.labels.tolist()) for each in (one, two))
+        sides = (View(each.features, each.scores, each.labels.tolist(), []) for each in (one, two))
         tests, told = tests_of(Views(*sides, ""), labels, None, Check(permutations=PERMUTATIONS, seed=draw))
         found, floors = judged(tests, Floors()), Floors()
         facts = auc_facts(told.test.effect, told.null, len(one.scores), len(two.scores), len(tests), floors)
