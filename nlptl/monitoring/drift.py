@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from nlptl.errors import ConfigError, shortened
+from nlptl.errors import ConfigError, DataError, shortened
 from nlptl.evaluation.significance import ALPHA, Difference, over_different_rows
 from nlptl.inference.predictor import Run
 from nlptl.monitoring.facts import text_facts
@@ -178,8 +179,8 @@ def label_shares(reference: Sequence[Label], new: Sequence[Label]) -> list[dict[
     """How often each label is decided on either side, the largest change first."""
     sides = []
     for labels in (reference, new):
-        names = [name for label in labels for name in names_of(label)]
-        sides.append({name: names.count(name) / len(labels) for name in set(names)})
+        counts = Counter(name for label in labels for name in names_of(label))
+        sides.append({name: count / len(labels) for name, count in counts.items()})
     shares = [
         {"label": name, "reference": sides[0].get(name, 0.0), "new": sides[1].get(name, 0.0)}
         for name in sorted(sides[0].keys() | sides[1].keys())
@@ -193,6 +194,8 @@ def _accuracy(
     """How often the most probable label is right: on new rows, and on test rows of the run."""
     was_right, _ = _right(tested, before)
     is_right, unlabelled = _right(new, now)
+    if not is_right:
+        raise DataError(f"None of the {len(now)} rows drawn from {new.origin} has a label. Draw more: --rows N")
     strange = [name for label in new.gold or [] for name in names_of(label) if name not in known]
     gap = over_different_rows(is_right, was_right)
     facts = {
@@ -226,8 +229,8 @@ def _notes(every_reference: Sample, reference: Sample, every_new: Sample, new: S
             f"The reference has {len(reference)} rows only, so that much of what it looks like is chance. Name more "
             "held-out rows: --reference FILE"
         )
-    known = set(map(tuple, every_reference.texts.to_numpy().tolist()))
-    shared = sum(tuple(row) in known for row in new.texts.to_numpy().tolist())
+    known = set(every_reference.items())
+    shared = sum(item in known for item in new.items())
     if shared:
         notes.append(
             f"{shared} of {len(new)} new texts stand in the reference as well; where these are the same rows, the two "

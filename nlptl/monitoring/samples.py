@@ -77,6 +77,7 @@ class Samples:
 
         Raises:
             ArtifactError: the run folder does not hold them.
+            DataError: they are fewer than `FEWEST`.
         """
         file = self.home / "predictions.csv"
         if not file.is_file():
@@ -88,7 +89,7 @@ class Samples:
         columns = ["text", "text_pair"][: len(self.head.task.text_columns)]
         pick_columns(table, [*columns, "label"], str(file), "--reference FILE")
         gold: list[Label | None] = [label_of(cell, self.head.task, {}) for cell in table["label"].fillna("")]
-        return Sample(column_texts(table, columns), "the run's test rows", gold)
+        return _enough(Sample(column_texts(table, columns), "the run's test rows", gold))
 
     def reference(self, given: Any) -> Sample:
         """Held-out rows that are named instead of the run's own.
@@ -173,7 +174,7 @@ def _is_table(given: Any) -> bool:
 def _enough(sample: Sample) -> Sample:
     if len(sample) < FEWEST:
         raise DataError(
-            f"{sample.origin} holds {len(sample)} rows; at least {FEWEST} are needed to compare them with others, and "
-            "to see a moderate shift some hundred."
+            f"{sample.origin}: there are {len(sample)} rows; at least {FEWEST} are needed to compare them with others, "
+            "and to see a moderate shift some hundred. Other held-out rows are named by --reference FILE."
         )
     return sample

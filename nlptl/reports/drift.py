@@ -17,7 +17,7 @@ MEASURE_OF = {
     "classifier": ("classifier", "AUC"),
     "mmd": ("MMD", "witness AUC"),
     "scores": ("scores", "KS distance"),
-    "labels": ("decided labels", "share changed"),
+    "labels": ("decided labels", "changed"),
     "accuracy": ("accuracy", "difference"),
 }
 """Name of a test -> what it looks at, and its effect."""

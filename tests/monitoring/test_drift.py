@@ -228,7 +228,7 @@ def test_exit_codes_for_cron(run, data, alike, other, monkeypatch):
         (["--input", "new.csv", "--text-column", "txt"], "Did you mean 'text'"),
         (["--input", "new.csv", "--label-column", "lable"], "Did you mean 'label'"),
         (["--input", "new.csv", "--label-column", "text"], "Unknown label"),
-        (["--input", "few.csv"], "holds 9 rows; at least 10"),
+        (["--input", "few.csv"], "few.csv: there are 9 rows; at least 10"),
         (["--input", "new.csv", "--plot", "a.jpg"], "unknown format '.jpg'"),
         (["--input", "new.csv", "--output", "new.csv"], "is the input itself"),
         (["--input", "new.csv", "--rows", "5"], "at least 10 rows"),
