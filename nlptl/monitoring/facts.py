@@ -40,7 +40,7 @@ def _facts(run: Run, sample: Sample) -> dict[str, float | None]:
         rows = tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
         tokens = sum(map(len, rows))
         unknown = sum(row.count(tokenizer.unk_token_id) for row in rows)
-        found["tokens a word"] = _share(tokens, words)  # more of them: words that the tokenizer must cut up
+        found["tokens a word"] = _share(tokens, words)  # more of them: words that the tokenizer does not have whole
         found["share of unknown tokens"] = _share(unknown, tokens)
         found["share of texts longer than the run reads"] = _share(
             sum(len(row) + 2 > predictor.max_length for row in rows), len(rows)
