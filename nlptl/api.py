@@ -9,6 +9,7 @@ from nlptl.inference.predictor import Run, load
 from nlptl.monitoring.report import DriftReport
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.drift import drift
 from nlptl.verbs.insight import probe, rank
@@ -25,6 +26,7 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "cross_config",
+    "decide",
     "discover",
     "drift",
     "load",

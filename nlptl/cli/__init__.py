@@ -14,6 +14,7 @@ from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
+from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
 from nlptl.cli.drift import drift
 from nlptl.cli.help import Command, Group
@@ -38,6 +39,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     evaluate,
     predict,
     drift,
+    decide,
     merge,
     pretrain,
     discover,
