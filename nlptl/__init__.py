@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
-        discover,
-        drift,
         decide,
         discover,
+        drift,
         load,
         merge,
         pretrain,
