@@ -148,8 +148,7 @@ def _unseen(auc: dict[str, Any]) -> str:
 
 def _low_sentence(low: dict[str, Any]) -> str:
     start, end = low["interval"]
-    more = low["new"] > low["reference"]
-    words = f"more unsure answers ({p_text(low['p'])} by itself)" if more else "no more unsure answers"
+    words = f"more low scores than there ({p_text(low['p'])} by itself)" if low["p"] < ALPHA else "not clearly more"
     return (
         f"{low['new']:.1%} of new texts (95 % interval {start:.1%} to {end:.1%}) score below {low['cut']:.3f}, as "
         f"{low['reference']:.1%} of the reference do: {words}."
