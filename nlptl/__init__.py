@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         discover,
         evolve,
         explain,
+        drift,
         load,
         merge,
         pretrain,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nlptl.explore.ranking import Ranking
     from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
+    from nlptl.monitoring.report import DriftReport
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
 
@@ -50,6 +52,7 @@ __all__ = [
     "DomainMatrix",
     "Explained",
     "Explanation",
+    "DriftReport",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -62,6 +65,7 @@ __all__ = [
     "discover",
     "evolve",
     "explain",
+    "drift",
     "load",
     "load_task",
     "merge",
@@ -81,6 +85,7 @@ _MODULE_OF = {
     "Explained": "nlptl.explore.explained",
     "Explanation": "nlptl.inference.explanation",
     "DomainMatrix": "nlptl.strategies.adaptation.matrix",
+    "DriftReport": "nlptl.monitoring.report",
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
     "Ranking": "nlptl.explore.ranking",
@@ -93,6 +98,7 @@ _MODULE_OF = {
     "discover": "nlptl.verbs.discover",
     "evolve": "nlptl.verbs.evolve",
     "explain": "nlptl.verbs.explain",
+    "drift": "nlptl.verbs.drift",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.verbs.train",

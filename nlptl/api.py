@@ -8,12 +8,14 @@ from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
 from nlptl.inference.explanation import Explanation
 from nlptl.inference.predictor import Run, load
+from nlptl.monitoring.report import DriftReport
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.evolve import evolve
 from nlptl.verbs.explain import explain
+from nlptl.verbs.drift import drift
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.report import report
@@ -24,6 +26,7 @@ __all__ = [
     "DomainMatrix",
     "Explained",
     "Explanation",
+    "DriftReport",
     "LayerReport",
     "Ranking",
     "Run",
@@ -34,6 +37,7 @@ __all__ = [
     "discover",
     "evolve",
     "explain",
+    "drift",
     "load",
     "merge",
     "pretrain",

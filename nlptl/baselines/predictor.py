@@ -58,3 +58,11 @@ class BaselinePredictor:
         starts = runtime.track(range(0, len(prepared), CHUNK), "predicting", unit="chunk")
         parts = [self.model.logits(prepared.iloc[start : start + CHUNK]) for start in starts]
         return np.concatenate(parts) if parts else self.model.logits(prepared)
+
+    def vectors(self, frame: pd.DataFrame) -> Any:
+        """The texts as the model sees them: a sparse matrix (rows, V) of TF-IDF.
+
+        Args:
+            frame: columns `text` and, for pairs, `text_pair`.
+        """
+        return self.model.vectors.transform(frame)

@@ -18,6 +18,7 @@ from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
 from nlptl.cli.evolve import evolve
 from nlptl.cli.explain import explain
+from nlptl.cli.drift import drift
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
@@ -42,6 +43,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     predict,
     explain,
     evolve,
+    drift,
     decide,
     merge,
     pretrain,

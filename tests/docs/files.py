@@ -120,6 +120,23 @@ def topic_columns(path: Path) -> None:
     pd.DataFrame({"review": texts, **states}).to_csv(path, index=False)
 
 
+def june(path: Path) -> None:
+    """Messages of the same kind, as often fraud."""
+    _messages_in_any_order()[:150].to_csv(path, index=False)
+
+
+def july(path: Path) -> None:
+    """Messages of the same kind, and texts about other things among them."""
+    rows = [_messages_in_any_order()[150:250], sample("sentiment", "test", 60)]
+    pd.concat(rows)[["text"]].sample(frac=1.0, random_state=0).to_csv(path, index=False)
+
+
+def _messages_in_any_order() -> pd.DataFrame:
+    """Test rows of the sample, those that a cut sample holds out behind the others."""
+    rows = sample("fraud-text", "test", 10_000)
+    return pd.concat([rows[CUT["test"] :].sample(frac=1.0, random_state=0), rows[: CUT["test"]]])
+
+
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "reviews.csv": reviews,
     "new_reviews.csv": new_reviews,
@@ -136,6 +153,8 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "emails.csv": emails,
     "answers.csv": answers,
     "new_answers.csv": new_answers,
+    "june.csv": june,
+    "july.csv": july,
     "topics.csv": topics,
     "topic_columns.csv": topic_columns,
 }
