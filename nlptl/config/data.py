@@ -50,6 +50,11 @@ class DataConfig(Record):
     label_names: bool | None = None
     """Learn from each label's name too, as one more training text (of `card_arrival`: card arrival). None: with
     `shots`, one label and one text to a row. Names that are no words, such as `LABEL_0`, are left aside."""
+    normaliser: Literal["none", "nfkc", "confusables"] = "none"
+    """The form in which texts are read, in training and ever after. nfkc: what cannot be seen is taken out, and
+    full-width, mathematical and other forms of a letter become it (Unicode's NFKC). confusables: besides, a word that
+    mixes alphabets has one (UTS 39), stray accents go, letters set apart are joined, and `hxxp` and `[.]` in addresses
+    are as they are meant (extra `evidence`)."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation where there is none (twice that with `shots`)."""
     test_fraction: Fraction = 0.2

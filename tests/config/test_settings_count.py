@@ -133,6 +133,7 @@ ELSEWHERE = {
     "data.quotes": "tests/data/files/test_delimited.py",
     "runtime.kernels": "tests/kernels/test_switch.py::test_a_run_without_kernels_uses_none_from_training_to_prediction",
     "runtime.gradient_compression": "tests/training/test_runtime.py",
+    "data.normaliser": "tests/data/normalising/test_normaliser.py",
     "data.encoding": "tests/data/test_loading.py",
     "model.weights": "tests/strategies/test_from_scratch.py",
     "baseline.model": "tests/baselines/test_baselines.py",
