@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,22 +17,16 @@ from nlptl.data.prefetch import prefetch
 from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError
 from nlptl.evaluation.decisions import Decision, most_probable
-from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.evaluation.evaluator import full_report
 from nlptl.imports import uncollected
 from nlptl.inference.display import splits_html, test_result
 from nlptl.inference.labelled import labelled_rows, log
-from nlptl.inference.precision import precision_for
-from nlptl.inference.prepared import Preparation, Prepared
+from nlptl.inference.opened import OpenRun
+from nlptl.inference.prepared import Prepared
 from nlptl.inference.reading import Reading, reading_for
 from nlptl.inference.tables import check_output, column_texts, refuse_collision
 from nlptl.inference.texts import Text, is_dataset, texts_frame
-from nlptl.inference.turns import Turn
-from nlptl.runs.artifact import Artifact, Head, load_artifact
 from nlptl.storage.paths import user_path
-from nlptl.training.runtime import Runtime, local_runtime
-
-MANY = 1000
-"""Texts from which on a progress bar is shown."""
 
 
 class Prediction(NamedTuple):
@@ -44,7 +36,7 @@ class Prediction(NamedTuple):
     score: float
 
 
-class Run:
+class Run(OpenRun):
     """A finished run: its metrics, and its answers.
 
     Several threads may ask one run at once, as in a web service; they take turns, and each gets its own answer.
@@ -59,77 +51,6 @@ class Run:
         ArtifactError: the folder is no finished run, or is damaged.
         ConfigError: a precision that there is not, or that this machine cannot compute in.
     """
-
-    def __init__(self, folder: str | Path, precision: str | None = None, progress: bool = True) -> None:
-        self._artifact: Artifact = load_artifact(user_path(folder))
-        self._runtime: Runtime = local_runtime(precision_for(self._artifact, precision), progress)
-        self._artifact.predictor.settle(self._runtime)
-        self._preparation = Preparation(self._artifact)
-        self._chosen: str | None = None
-        # A tokenizer holds its settings of truncation while it works, and a model its activations: one text at a time.
-        self._tokenizing, self._computing = Turn(), Turn()
-
-    def task(self, name: str) -> Run:
-        """The same run as it answers for one of its tasks.
-
-        Raises:
-            ConfigError: the run has no task of that name.
-        """
-        self._artifact.head(name)
-        chosen = copy.copy(self)
-        chosen._chosen = name
-        return chosen
-
-    @property
-    def tasks(self) -> list[str]:
-        """The tasks it serves."""
-        return [head.task.name for head in self._artifact.heads]
-
-    @property
-    def _head(self) -> Head:
-        return self._artifact.head(self._chosen)
-
-    @property
-    def folder(self) -> Path:
-        """Where the run lies."""
-        return self._artifact.folder
-
-    @property
-    def labels(self) -> list[str]:
-        """Label names; column i of `predict_proba` belongs to label i."""
-        return self._head.task.label_list()
-
-    @property
-    def label_separator(self) -> str:
-        """What stands between several labels of a row in one cell."""
-        return self._head.task.label_separator
-
-    @property
-    def text_columns(self) -> int:
-        """Texts per row: one, or two for a pair task."""
-        return len(self._head.task.text_columns)
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """What `metrics.json` holds; of a chosen task, its part."""
-        metrics = self._artifact.metrics
-        if self._chosen is None or len(self._artifact.heads) == 1:
-            return metrics
-        part: dict[str, Any] = metrics["tasks"][self._chosen]
-        return part
-
-    @property
-    def precision(self) -> str:
-        """bf16, fp16 or fp32: what it predicts in."""
-        return self._runtime.precision
-
-    @property
-    def artifact(self) -> Artifact:
-        """Configuration, task, model and tokenizer.
-
-        The model's weights are exact; predictions in bf16 or fp16 are made by a copy, rounded when the run was opened.
-        """
-        return self._artifact
 
     def predict_proba(self, texts: Iterable[Text]) -> np.ndarray:
         """Probabilities (texts, C) float32.
@@ -292,25 +213,6 @@ class Run:
         columns = reading.text_columns(list(map(str, table.columns)), origin)
         pick_columns(table, columns, origin, "data=DataConfig(text_columns=[...])")
         return columns
-
-    def _prepare(self, frame: pd.DataFrame) -> Prepared:
-        with self._tokenizing:
-            return self._preparation.of(frame)
-
-    def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
-        return probabilities_of(self._logits(prepared, quiet), self._head.task.kind == "multi_label")
-
-    def _logits(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
-        runtime = self._runtime
-        if quiet or prepared.rows < MANY:
-            runtime = replace(runtime, progress=False)
-        with self._computing:
-            logits = self._artifact.predictor.logits(prepared.texts, runtime)
-        return logits[:, self._head.columns]
-
-    @property
-    def _name(self) -> str:
-        return self._chosen or "+".join(self.tasks)
 
     def __repr__(self) -> str:
         return f"Run({self.folder}, {self._name}, {test_result(self.metrics)})"

@@ -6,6 +6,7 @@ task.yaml         the task with its labels
 model/            tokenizer and weights: whole (full, merged), adapter and head (lora), or head (feature_extraction);
                   of a baseline, its terms and arrays
 decision.json     the fitted decision policy
+answers.safetensors  logits and labels of the rows of validation and test
 metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
@@ -99,25 +100,26 @@ class Artifact:
         Raises:
             ArtifactError: the run is a baseline.
         """
-        return self._encoder.classifier
+        return self.encoder.classifier
 
     @property
     def tokenizer(self) -> Any:
         """The encoder's tokenizer; raises as `classifier` does."""
-        return self._encoder.tokenizer
+        return self.encoder.tokenizer
 
     @property
     def mode(self) -> Mode:
         """The mode of the run; raises as `classifier` does."""
-        return self._encoder.mode
+        return self.encoder.mode
 
     @property
     def max_length(self) -> int:
         """Tokens kept per text; raises as `classifier` does."""
-        return self._encoder.max_length
+        return self.encoder.max_length
 
     @property
-    def _encoder(self) -> EncoderPredictor:
+    def encoder(self) -> EncoderPredictor:
+        """What predicts, where it has an encoder; raises as `classifier` does."""
         if not isinstance(self.predictor, EncoderPredictor):
             raise ArtifactError(f"{self.folder} is a baseline ({self.predictor.title}); it has no encoder.")
         return self.predictor

@@ -132,9 +132,14 @@ class EncoderPredictor:
             return logits_of(runtime, model, prepared, pad_id, model.head.out_features, "predicting")
         # As training measured it: the features of a frozen encoder are rounded as the precision has it, its head is
         # fitted and applied exactly.
-        features, _ = features_of(runtime, model, prepared, pad_id, None)
+        features = self.features(prepared, runtime)
         weight, bias = (parameter.detach().cpu() for parameter in (self.model.head.weight, self.model.head.bias))
         return LinearHead(weight, bias, float("nan")).logits(features)
+
+    def features(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
+        """(rows, H) float32: what the head sees of each row."""
+        model = self._rounded or self.model
+        return features_of(runtime, model, prepared, self.tokenizer.pad_token_id, None)[0]
 
 
 def _opened(

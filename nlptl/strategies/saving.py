@@ -11,6 +11,7 @@ import pandas as pd
 from nlptl.data.files import TableWriter
 from nlptl.evaluation.decisions import Decision, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.runs.answers import SPLITS, SplitAnswers, write_answers
 from nlptl.runs.artifact import Head, head_folder
 from nlptl.runs.saving import save_artifact
 from nlptl.storage.json_files import write_json
@@ -33,6 +34,7 @@ def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
             home = head_folder(folder, part.task.name, len(context.parts))
             home.mkdir(parents=True, exist_ok=True)
             frame = part.splits.test
+            write_answers(home, _kept(part, answers))
             write_predictions(part.task, frame, answers.test, head.decision, home / "predictions.csv")
             heads.append(head)
             reports[part.task.name] = _reports(part, answers, head.decision)
@@ -69,6 +71,11 @@ def _summary(parts: list[TaskRows], reports: dict[str, dict[str, Any]], split: s
     }
     rows = sum(len(part.targets[split]) for part in parts)
     return {"rows": rows, "mean": float(np.mean(list(values.values()))), **values}
+
+
+def _kept(part: TaskRows, answers: Answers) -> dict[str, SplitAnswers]:
+    logits = {"validation": answers.validation, "test": answers.test}
+    return {split: SplitAnswers(logits[split], part.targets[split]) for split in SPLITS}
 
 
 def _decision(part: TaskRows, answers: Answers) -> Decision:

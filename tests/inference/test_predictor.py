@@ -55,6 +55,14 @@ def test_probabilities_are_the_softmax_of_the_logits(run):
     np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
 
 
+def test_features_are_what_the_head_makes_logits_of(run):
+    texts = ["a good film", "a bad film, all in all"]
+    head = run.artifact.classifier.head
+    features = torch.from_numpy(run.features(texts))
+    np.testing.assert_allclose(run.logits(texts), head(features).detach().numpy(), atol=2e-2)
+    np.testing.assert_allclose(run.predict_proba(texts), torch.from_numpy(run.logits(texts)).softmax(1), atol=1e-6)
+
+
 def test_no_text_no_prediction(run):
     assert run.predict([]) == []
     assert run.predict_proba([]).shape == (0, 2)

@@ -29,7 +29,15 @@ def copy(trained_tiny, tmp_path):
 def test_a_run_folder_holds_what_it_promises(trained_tiny, mode):
     folder = trained_tiny("bert", mode).run.folder
     files = {path.name for path in folder.iterdir()}
-    promised = {"run.yaml", "task.yaml", "model", "decision.json", "metrics.json", "predictions.csv"}
+    promised = {
+        "run.yaml",
+        "task.yaml",
+        "model",
+        "decision.json",
+        "answers.safetensors",
+        "metrics.json",
+        "predictions.csv",
+    }
     assert files == promised | {"inputs.json", "README.md", "log.txt", "manifest.json"}
     everything = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in everything if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")]
