@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from nlptl.api import adapt, adapt_matrix, discover, load, merge, pretrain, probe, rank, train, train_baseline
+    from nlptl.api import (
+        adapt,
+        adapt_matrix,
+        discover,
+        load,
+        merge,
+        pretrain,
+        probe,
+        rank,
+        robustness,
+        train,
+        train_baseline,
+    )
+    from nlptl.attacks.report import RobustnessReport
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -34,6 +47,7 @@ __all__ = [
     "LayerReport",
     "NlptlError",
     "Ranking",
+    "RobustnessReport",
     "Run",
     "RunConfig",
     "TaskSpec",
@@ -47,6 +61,7 @@ __all__ = [
     "probe",
     "rank",
     "register_task",
+    "robustness",
     "train",
     "train_baseline",
 ]
@@ -59,6 +74,7 @@ _MODULE_OF = {
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
     "Ranking": "nlptl.explore.ranking",
+    "RobustnessReport": "nlptl.attacks.report",
     "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
     "TaskSpec": "nlptl.tasks",
@@ -72,6 +88,7 @@ _MODULE_OF = {
     "probe": "nlptl.verbs.insight",
     "rank": "nlptl.verbs.insight",
     "register_task": "nlptl.tasks",
+    "robustness": "nlptl.verbs.robustness",
     "train": "nlptl.verbs.train",
     "train_baseline": "nlptl.verbs.train",
 }

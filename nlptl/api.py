@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nlptl.attacks.report import RobustnessReport
 from nlptl.explore.discovery import Discovery
 from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
@@ -11,6 +12,7 @@ from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
+from nlptl.verbs.robustness import robustness
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "DomainMatrix",
     "LayerReport",
     "Ranking",
+    "RobustnessReport",
     "Run",
     "adapt",
     "adapt_matrix",
@@ -28,6 +31,7 @@ __all__ = [
     "pretrain",
     "probe",
     "rank",
+    "robustness",
     "train",
     "train_baseline",
     "train_config",

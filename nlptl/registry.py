@@ -301,8 +301,28 @@ PREDICTORS: Registry[Any] = Registry(
 )
 """What a run folder predicts with: classes as `nlptl.runs.predictors.Predictor`."""
 
+ATTACKS: Registry[Any] = Registry(
+    "attack",
+    "nlptl.attacks",
+    {
+        "homoglyphs": ("nlptl.attacks.catalogue:homoglyphs", "3 of 10 letters by Cyrillic ones that look the same"),
+        "all_homoglyphs": ("nlptl.attacks.catalogue:all_homoglyphs", "each letter that has such a one"),
+        "zero_width": ("nlptl.attacks.catalogue:zero_width", "zero-width spaces inside words"),
+        "soft_hyphens": ("nlptl.attacks.catalogue:soft_hyphens", "soft hyphens inside words"),
+        "combining_marks": ("nlptl.attacks.catalogue:combining_marks", "marks over and through letters"),
+        "leetspeak": ("nlptl.attacks.catalogue:leetspeak", "half of a, e, i, o, s, t by digits and signs"),
+        "spacing": ("nlptl.attacks.catalogue:spacing", "a space after each letter, three between words"),
+        "casing": ("nlptl.attacks.catalogue:casing", "capitals at random"),
+        "full_width": ("nlptl.attacks.catalogue:full_width", "the full-width letters of East Asian fonts"),
+        "mathematical": ("nlptl.attacks.catalogue:mathematical", "mathematical bold letters"),
+        "addresses": ("nlptl.attacks.catalogue:addresses", "web addresses that no filter follows: hxxp, [.]"),
+        "typos": ("nlptl.attacks.catalogue:typos", "letters swapped, left out, doubled or mistyped in 3 of 10 words"),
+    },
+)
+"""What people do to texts to get past a classifier: functions of a text and a NumPy generator, that give a text."""
+
 REGISTRIES: dict[str, Registry[Any]] = {
     registry.kind: registry
-    for registry in (MODES, STRATEGIES, OBJECTIVES, METRICS, POLICIES, BASELINES, BASELINE_SCORERS, PREDICTORS)
+    for registry in (MODES, STRATEGIES, OBJECTIVES, METRICS, POLICIES, BASELINES, BASELINE_SCORERS, PREDICTORS, ATTACKS)
 }
 """All of them, by what their things are called."""

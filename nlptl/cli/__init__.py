@@ -19,6 +19,7 @@ from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
+from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
@@ -41,6 +42,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     discover,
     probe,
     rank,
+    robustness,
 )
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:

@@ -20,7 +20,7 @@ from nlptl.config.run import RunConfig
 from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import BASELINES, MODES, OBJECTIVES, STRATEGIES, Registry
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, STRATEGIES, Registry
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -74,6 +74,8 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "strategies": _of(STRATEGIES),
     "baselines": _of(BASELINES),
     "baselines-or-all": lambda: {**_of(BASELINES)(), EVERY: "each of them, to compare"},
+    "attacks": _of(ATTACKS),
+    "normalisers": _literal(RunConfig, "data.normaliser"),
     "objectives": _of(OBJECTIVES),
     "shapes": _of(SHAPES),
     "tokenizers": _literal(PretrainConfig, "tokenizer.kind"),

@@ -55,6 +55,9 @@ class DataConfig(Record):
     full-width, mathematical and other forms of a letter become it (Unicode's NFKC). confusables: besides, a word that
     mixes alphabets has one (UTS 39), stray accents go, letters set apart are joined, and `hxxp` and `[.]` in addresses
     are as they are meant (extra `evidence`)."""
+    attacked_copies: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the training rows that are learned from once more, each copy under an attack drawn with the seed
+    (`nlptl robustness` lists them)."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation where there is none (twice that with `shots`)."""
     test_fraction: Fraction = 0.2

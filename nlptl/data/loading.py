@@ -10,6 +10,7 @@ import pandas as pd
 
 from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
+from nlptl.data.attacked_copies import with_attacked_copies
 from nlptl.data.audit import Audit
 from nlptl.data.label_columns import gather_label_columns
 from nlptl.data.label_names import with_label_names
@@ -82,6 +83,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
             audit.faults.append(f"the {split} split has no rows")
     audit.stop_if_faulty()
     frames["train"] = with_label_names(frames, task, config.label_names, bool(config.shots))
+    frames["train"] = with_attacked_copies(frames["train"], config.attacked_copies, seed)
     train, validation, test = (frames[name].reset_index(drop=True) for name in ("train", "validation", "test"))
     read_as = {
         "text_columns": source.text_columns,

@@ -40,6 +40,7 @@ CHANGED: Settings = {
     "data.validation_fraction": 0.3,
     "data.test_fraction": 0.4,
     "data.duplicates": "drop",
+    "data.attacked_copies": 1.0,
     "data.leaks": "keep",
     "model.pooling": "cls",
     "model.max_length": 5,

@@ -71,18 +71,18 @@ def stray_marks(text: str) -> list[Edit]:
     """Take the marks off words that carry marks which no alphabet puts there, as in `f̶r̶e̶e̶`.
 
     In the form NFKC the letters of languages that are written with accents have them inside: a mark that is left over
-    on a letter with case is a decoration. The accents of such a word are taken for decoration as well.
+    on a letter with case is a decoration. The accents of such a word are taken for decoration as well and, where two
+    words are so decorated, those of the whole text.
     """
     if text.isascii() or not any(unicodedata.category(character)[0] == "M" for character in text):
         return []
-    return [edit for start, stop in _words(text) for edit in _without_marks(text, start, stop)]
+    words = [_without_marks(text, found.start(), found.end()) for found in re.finditer(r"\S+", text)]
+    decorated = sum(stray for stray, _ in words)
+    return [edit for stray, edits in words if stray or decorated > 1 for edit in edits]
 
 
-def _words(text: str) -> list[tuple[int, int]]:
-    return [(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
-
-
-def _without_marks(text: str, start: int, stop: int) -> list[Edit]:
+def _without_marks(text: str, start: int, stop: int) -> tuple[bool, list[Edit]]:
+    """Whether a word has a mark left over, and the edits that take it and all accents off."""
     edits, stray, base = list[Edit](), False, ""
     for place in range(start, stop):
         character = text[place]
@@ -95,4 +95,4 @@ def _without_marks(text: str, start: int, stop: int) -> list[Edit]:
         elif not base or unicodedata.category(base) in _CASED or unicodedata.category(base)[0] in "NP":
             stray = True
             edits.append((place, place + 1, ""))
-    return edits if stray else []
+    return stray, edits

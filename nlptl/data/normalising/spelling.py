@@ -75,9 +75,9 @@ def lookalikes(text: str) -> list[Edit]:
 
     Only words that mix Latin with another alphabet are touched, so that real Cyrillic and Greek stay. Such a word
     becomes Latin where each foreign letter looks like a Latin one; else it takes the other alphabet, where at most a
-    third of it is Latin, and each of these letters looks like one of those. Where the text has words that can only be of the other alphabet, that one is
-    tried first. A word that is made of nothing but foreign letters which look Latin becomes Latin only beside a mixed
-    one that did, in a text without a word that can only be of its alphabet.
+    third of it is Latin, and each of these letters looks like one of those. Where the text has words that can only be
+    of the other alphabet, that one is tried first. A word that is made of nothing but foreign letters which look Latin
+    becomes Latin only beside a mixed one that did, in a text without a word that can only be of its alphabet.
     """
     if text.isascii():
         return []

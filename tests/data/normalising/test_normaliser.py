@@ -1,6 +1,6 @@
 """`data.normaliser`: one form for texts that look alike, the same in training and ever after, real alphabets left."""
 
-# ruff: noqa: RUF001, RUF003  letters that look alike are what this is about
+# ruff: noqa: RUF001  letters that look alike are what this is about
 from __future__ import annotations
 
 import builtins
@@ -27,7 +27,8 @@ MENDED = {
     "рауpal аccоunt is lосkеd": "paypal account is locked",
     "𝐟𝐫𝐞𝐞 𝐜𝐚𝐬𝐡 ｎｏｗ ⓖⓞ": "free cash now go",
     "fr\u200bee ca\u00adsh\ufeff \u202enow": "free cash now",
-    "f̶r̶e̶e̶ ċȧṡḣ b́ánk": "free ċȧṡḣ bank",
+    "f̶r̶e̶e̶ ċȧṡḣ b́ánk": "free cash bank",
+    "f̶r̶e̶e̶ café": "free café",
     "f r e e   c a s h ,   £ 1 0 0": "free cash, £100",
     "w.i.n.n.e.r and f-r-e-e": "winner and free",
     "hxxps://win[.]com, shop dot com, mail [dot] net": "https://win.com, shop.com, mail.net",
