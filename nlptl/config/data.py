@@ -18,6 +18,15 @@ def _one_character(value: str) -> str:
     return value
 
 
+def _along(value: str) -> str:
+    kind, colon, column = value.partition(":")
+    if kind not in ("time", "group") or not colon or not column:
+        raise ValueError("expected time:COLUMN or group:COLUMN; leave it out for random splits")
+    return value
+
+
+Along = Annotated[str, AfterValidator(_along)]
+"""How splits are cut along a column."""
 Delimiter = Annotated[str, AfterValidator(_one_character)]
 """The character that separates the columns of a text table."""
 Quotes = Literal["doubled", "backslash", "none"]
@@ -45,6 +54,10 @@ class DataConfig(Record):
     """None: the data set's own, else the task's."""
     label_map: dict[str, str] = {}
     """Label in the data -> label of the task; empty (`3=`, or None in Python) leaves rows with that label out."""
+    split: Along | None = None
+    """How validation and test are cut off one table. time:COLUMN: the latest rows are test, the latest before them
+    validation, and rows of one time stay together. group:COLUMN: rows of one group (a sender, a customer) stay
+    together. None: at random, stratified and seeded."""
     shots: Positive | None = None
     """Keep this many rows per label, drawn with the seed: of train, and of validation where the data bring one."""
     label_names: bool | None = None

@@ -305,6 +305,16 @@ RULES = (
     ),
     # Data.
     Rule(
+        ("data.split",),
+        lambda s: not s.adapts,
+        "strategy {strategy} reports on the target's rows",
+    ),
+    Rule(
+        ("data.split",),
+        lambda s: s.config.data.validation is None and s.config.data.test is None,
+        "data.validation or data.test names a split",
+    ),
+    Rule(
         ("data.validation_fraction",),
         lambda s: s.config.data.validation is None or s.adapts,
         "data.validation names the validation split",

@@ -93,7 +93,13 @@ def _reports(part: TaskRows, answers: Answers, decision: Decision) -> dict[str, 
 def _data(part: TaskRows) -> dict[str, Any]:
     splits = part.splits
     labels = len(part.task.label_list())
-    return {**splits.sizes(), "labels": labels, "audit": splits.audit.counts, "read_as": splits.read_as}
+    return {
+        **splits.sizes(),
+        "labels": labels,
+        "audit": splits.audit.counts,
+        "read_as": splits.read_as,
+        **({"split": splits.along} if splits.along else {}),
+    }
 
 
 def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:

@@ -75,7 +75,7 @@ def test_an_encoder_is_attacked_in_the_rows_of_its_positive_label(trained, revie
     report = nlptl.robustness(run, data=reviews / "test.csv", attacks=["full_width", "zero_width"], rows=20)
     assert report.positive == "positive"
     assert 0 < report.rows_attacked < report.rows_measured == 20
-    assert report.lost("full_width", measure="recall") > 20
+    assert report.lost("full_width", measure="recall") != 0
     assert report.lost("zero_width") == 0  # BERT's tokenizer takes them out
     for measure in ("accuracy", "macro_f1", "recall"):
         clean = report.lost("as written", "confusables", measure)
