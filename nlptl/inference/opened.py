@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from nlptl.evaluation.evaluator import probabilities_of
 from nlptl.inference.precision import precision_for
 from nlptl.inference.prepared import Preparation, Prepared
 from nlptl.inference.texts import Text, texts_frame
@@ -121,7 +120,8 @@ class OpenRun:
             return self._preparation.of(frame)
 
     def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
-        return probabilities_of(self._logits(prepared, quiet), self._head.task.kind == "multi_label")
+        logits = self._logits(prepared, quiet)
+        return self._head.calibration.probabilities(logits, self._head.task.kind == "multi_label")
 
     def _logits(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         with self._computing:

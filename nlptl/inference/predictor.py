@@ -171,7 +171,7 @@ class Run(OpenRun):
             log.warning(warning)
         logits = self._logits(self._prepare(frame))
         targets = label_targets(frame, self.labels)
-        report = full_report(self._head.task, logits, targets, self._head.decision)
+        report = full_report(self._head.task, logits, targets, self._head.decision, self._head.calibration)
         return {**report, "audit": audit.counts}
 
     def _answers(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nlptl.data.files import TableWriter
-from nlptl.evaluation.decisions import Decision, fit_decision
-from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.evaluation.calibration import fit_calibration
+from nlptl.evaluation.decisions import fit_decision
+from nlptl.evaluation.evaluator import full_report
 from nlptl.runs.answers import SPLITS, SplitAnswers, write_answers
 from nlptl.runs.artifact import Head, head_folder
 from nlptl.runs.saving import save_artifact
@@ -30,14 +32,14 @@ def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
     with context.clock.measure("saving"):
         heads, reports = [], {}
         for part, answers in zip(context.parts, learned.answers, strict=True):
-            head = Head(part.task, _decision(part, answers), part.columns.start)
+            head = fitted_head(part.task, _kept(part, answers)["validation"], part.columns.start)
             home = head_folder(folder, part.task.name, len(context.parts))
             home.mkdir(parents=True, exist_ok=True)
             frame = part.splits.test
             write_answers(home, _kept(part, answers))
-            write_predictions(part.task, frame, answers.test, head.decision, home / "predictions.csv")
+            write_predictions(head, frame, answers.test, home / "predictions.csv")
             heads.append(head)
-            reports[part.task.name] = _reports(part, answers, head.decision)
+            reports[part.task.name] = reports_of(head, _kept(part, answers))
         metrics = _metrics(context, learned, reports, folder)
         write_json(folder / "metrics.json", metrics)
         save_artifact(folder, context.config, heads, learned.model)
@@ -78,15 +80,24 @@ def _kept(part: TaskRows, answers: Answers) -> dict[str, SplitAnswers]:
     return {split: SplitAnswers(logits[split], part.targets[split]) for split in SPLITS}
 
 
-def _decision(part: TaskRows, answers: Answers) -> Decision:
-    probabilities = probabilities_of(answers.validation, part.several_labels)
-    return fit_decision(part.task, probabilities, part.targets["validation"])
+def fitted_head(task: TaskSpec, validation: SplitAnswers, start: int) -> Head:
+    """The head of a task: calibration and decision policy, fitted on validation.
+
+    Args:
+        task: labels and settings.
+        validation: what the model answered there.
+        start: of its columns among the model's logits.
+    """
+    calibration = fit_calibration(task.decision.calibration, validation.logits, validation.targets)
+    probabilities = calibration.probabilities(validation.logits, task.kind == "multi_label")
+    return Head(task, fit_decision(task, probabilities, validation.targets), start, calibration)
 
 
-def _reports(part: TaskRows, answers: Answers, decision: Decision) -> dict[str, Any]:
+def reports_of(head: Head, answers: Mapping[str, SplitAnswers]) -> dict[str, Any]:
+    """What `metrics.json` says of test and validation."""
     return {
-        "test": full_report(part.task, answers.test, part.targets["test"], decision),
-        "validation": full_report(part.task, answers.validation, part.targets["validation"], decision),
+        split: full_report(head.task, found.logits, found.targets, head.decision, head.calibration)
+        for split, found in ((name, answers[name]) for name in reversed(SPLITS))
     }
 
 
@@ -102,19 +113,18 @@ def _data(part: TaskRows) -> dict[str, Any]:
     }
 
 
-def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:
+def write_predictions(head: Head, test: pd.DataFrame, logits: np.ndarray, path: Path) -> None:
     """Write the test rows with gold label, decision, most probable label and score.
 
     Args:
-        task: its labels in id order.
+        head: labels in id order, calibration and decision.
         test: the test split.
         logits: (rows, C) of them.
-        decision: fitted on validation.
         path: the file.
     """
-    labels = task.label_list()
-    probabilities = probabilities_of(logits, task.kind == "multi_label")
-    decided, scores = decision.apply(probabilities, labels)
+    task, labels = head.task, head.task.label_list()
+    probabilities = head.calibration.probabilities(logits, task.kind == "multi_label")
+    decided, scores = head.decision.apply(probabilities, labels)
     separator = task.label_separator
     table = pd.DataFrame(
         {

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 
 from nlptl.evaluation.calibration import fit_temperature
-from nlptl.evaluation.evaluator import mean_loss, probabilities_of
+from nlptl.evaluation.probabilities import mean_loss, probabilities_of
 
 
 def drawn(several: bool, rows: int = 600, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ def test_data_without_out_of_scope_rows_are_answered_by_the_most_probable_label(
 
 
 def test_a_task_with_another_policy_has_no_such_settings(tmp_path):
-    with pytest.raises(ConfigError, match="decision.reject would have no effect: no task of the run has the decision"):
+    with pytest.raises(ConfigError, match="decision.reject would have no effect: no task of the run has a decision"):
         nlptl.train("sentiment", output=tmp_path / "run", settings={"decision.reject": "always"})
     with pytest.raises(ConfigError, match="decision.keep would have no effect: decision.reject=never answers"):
         nlptl.train(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
 from sklearn.metrics import f1_score
 
 from nlptl.errors import ArtifactError, ConfigError
@@ -13,7 +14,7 @@ from nlptl.evaluation.decisions.argmax import Argmax, EveryLabel
 from nlptl.evaluation.decisions.out_of_scope import OutOfScope
 from nlptl.evaluation.decisions.policy import FEWEST_ROWS
 from nlptl.evaluation.decisions.threshold import Threshold
-from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.registry import POLICIES
 from nlptl.tasks import DecisionSpec, TaskSpec
 
@@ -29,6 +30,17 @@ def task(policy: str, labels=LABELS, kind="single_label", label="other", **value
         positive_label="yes" if "yes" in labels else None,
         decision=DecisionSpec(policy=policy, label=label, **values),
     )
+
+
+ASKED = {
+    "precision": {"floor": 0.6},
+    "recall": {"floor": 0.6},
+    "alerts": {"alerts_per_thousand": 100},
+    "cost": {"costs": {"yes>no": 20.0}},
+    "abstain": {"floor": 0.5},
+}
+"""What each policy cannot do without."""
+ONE_LABEL = ("out_of_scope", "cost", "conformal", "abstain")
 
 
 def scored(classes: int, rows: int = 300, seed: int = 0, several: bool = False):
@@ -291,10 +303,12 @@ def test_the_decision_without_a_policy():
 @pytest.mark.parametrize("name", POLICIES.names())
 @pytest.mark.parametrize("kind", ["single_label", "multi_label"])
 def test_every_fitted_policy_decides_the_same_after_json(name, kind):
-    if (name, kind) == ("out_of_scope", "multi_label"):
+    if kind == "multi_label" and name in ONE_LABEL:
+        with pytest.raises(ValidationError, match=f"decision.policy {name} needs kind single_label"):
+            task(name, kind=kind, **ASKED.get(name, {}))
         return
     probabilities, targets = scored(3, several=kind == "multi_label")
-    decision = fit_decision(task(name, kind=kind), probabilities, targets)
+    decision = fit_decision(task(name, kind=kind, **ASKED.get(name, {})), probabilities, targets)
     again = open_decision(json.loads(json.dumps(decision.to_json())))
     assert again.apply(probabilities, LABELS)[0] == decision.apply(probabilities, LABELS)[0]
 
@@ -336,12 +350,13 @@ def test_any_scores_can_be_fitted_and_decided(data):
         targets = data.draw(arrays(np.float32, (rows, classes), elements=st.sampled_from([0.0, 1.0])))
     else:
         targets = data.draw(arrays(np.int64, rows, elements=st.integers(0, classes - 1)))
-    policy = data.draw(st.sampled_from([p for p in POLICIES.names() if not (several and p == "out_of_scope")]))
-    spec = task(policy, labels, "multi_label" if several else "single_label")
+    policy = data.draw(st.sampled_from([p for p in POLICIES.names() if not (several and p in ONE_LABEL)]))
+    spec = task(policy, labels, "multi_label" if several else "single_label", **ASKED.get(policy, {}))
     decision = open_decision(json.loads(json.dumps(fit_decision(spec, probabilities, targets).to_json())))
     names, scores = decision.apply(probabilities, labels)
     assert len(names) == len(scores) == rows
     assert ((scores >= 0) & (scores <= 1)).all()
     allowed = {*labels, "other"}
-    assert all(set(name) <= allowed if several else name in allowed for name in names)
+    sets = several or decision.gives_sets
+    assert all(set(name) <= allowed if sets else name in allowed for name in names)
     assert decision.apply(probabilities[:0], labels)[0] == []

@@ -28,6 +28,7 @@ class OutOfScope(Decision):
     """
 
     policy: ClassVar[str] = "out_of_scope"
+    reads: ClassVar[frozenset[str]] = frozenset({"label", "keep", "reject"})
 
     @classmethod
     def faults(cls, task: TaskSpec) -> Iterator[str]:
