@@ -50,6 +50,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "data.encoding": {"data.encoding": "latin-1"},
     "data.delimiter": {"data.delimiter": ","},
     "data.shots": {"data.shots": 4},
+    "data.split": {"data.split": "group:other", "data.source": "{rows}/train.csv"},
     "decision.policy": {"decision.policy": "abstain", "decision.floor": 0.7},
     "decision.label": {"decision.policy": "abstain", "decision.floor": 0.7, "decision.label": "no idea"},
     "decision.reject": {"task": "chatbot-intent", "decision.reject": "never"},

@@ -146,7 +146,15 @@ RULES = (
         "the baseline {baseline} has no encoder",
     ),
     Rule(
-        ("training.weight_decay", "training.layer_decay", "training.unfreeze", "training.label_smoothing"),
+        (
+            "training.weight_decay",
+            "training.layer_decay",
+            "training.unfreeze",
+            "training.label_smoothing",
+            "training.loss",
+            "training.focal_gamma",
+            "training.sampling",
+        ),
         lambda s: not s.is_baseline,
         "the baseline {baseline} has no encoder and no training loop",
     ),
@@ -179,6 +187,35 @@ RULES = (
         FROZEN + ", whose strength is chosen from probe.regularisation",
     ),
     Rule(("training.label_smoothing",), lambda s: s.trains_encoder or s.method in ("mmd", "dann"), FROZEN),
+    Rule(
+        ("training.loss", "training.focal_gamma"),
+        lambda s: s.trains_encoder or s.method in ("mmd", "dann"),
+        FROZEN + " by cross-entropy",
+    ),
+    Rule(
+        ("training.sampling",), lambda s: s.trains_encoder, FROZEN + "; training.class_weights=balanced weighs its rows"
+    ),
+    Rule(
+        ("training.loss", "training.focal_gamma"),
+        lambda s: "distillation" not in s.sections,
+        "strategy {strategy} learns what its teachers say",
+    ),
+    Rule(("training.focal_gamma",), lambda s: s.config.training.loss == "focal", "it belongs to training.loss=focal"),
+    Rule(
+        ("training.sampling",),
+        lambda s: not s.several_tasks,
+        "of several tasks, multi_task.sampling says how many rows of each are drawn",
+    ),
+    Rule(
+        ("training.sampling",),
+        lambda s: not {"distillation", "adaptation"} & set(s.sections),
+        "strategy {strategy} draws labelled rows together with others",
+    ),
+    Rule(
+        ("training.sampling",),
+        lambda s: s.config.training.class_weights == "none",
+        "training.class_weights=balanced makes up for rare labels already",
+    ),
     Rule(
         ("model.head_start",),
         lambda s: s.trains_encoder or s.config.model.head_start == "probe",
