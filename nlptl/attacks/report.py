@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,8 @@ class _Asked:
     run: Run
     head: Head
     frame: pd.DataFrame
+    known: dict[Any, np.ndarray] = field(default_factory=dict)
+    """Text -> probabilities (C,): most texts are asked about under every attack."""
 
     @property
     def targets(self) -> np.ndarray:
@@ -200,7 +202,9 @@ class _Asked:
         """What the run says of these rows."""
         columns = [column for column in COLUMNS if column in rows]
         texts = list(rows[columns].itertuples(index=False, name=None)) if len(columns) > 1 else list(rows["text"])
-        probabilities, targets = self.run.predict_proba(texts), self.targets
+        new = list(dict.fromkeys(text for text in texts if text not in self.known))
+        self.known.update(zip(new, self.run.predict_proba(new), strict=True))
+        probabilities, targets = np.stack([self.known[text] for text in texts]), self.targets
         several = targets.ndim == 2
         predicted = (probabilities >= 0.5).astype(np.float32) if several else probabilities.argmax(1)
         answers = Answers(targets, predicted)

@@ -66,8 +66,8 @@ class DataConfig(Record):
     normaliser: Literal["none", "nfkc", "confusables"] = "none"
     """The form in which texts are read, in training and ever after. nfkc: what cannot be seen is taken out, and
     full-width, mathematical and other forms of a letter become it (Unicode's NFKC). confusables: besides, a word that
-    mixes alphabets has one (UTS 39), stray accents go, letters set apart are joined, and `hxxp` and `[.]` in addresses
-    are as they are meant (extra `evidence`)."""
+    mixes alphabets has one (UTS 39), stray accents go, letters set apart are joined, `c4$h` is `cash`, and `hxxp` and
+    `[.]` in addresses are as they are meant (extra `evidence`)."""
     attacked_copies: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the training rows that are learned from once more, each copy under an attack drawn with the seed
     (`nlptl robustness` lists them)."""

@@ -41,6 +41,17 @@ def test_the_normaliser_undoes_what_can_be_undone(name):
         assert normalise(new, "confusables") == normalise(old, "confusables") == old
 
 
+def test_leetspeak_is_undone_but_for_words_that_may_be_meant():
+    text = "You have won a guaranteed prize, claim the voucher before Sunday"
+    attacked_once = attacked([text] * 30, "leetspeak", 0)
+    right = [
+        sum(a == b for a, b in zip(normalise(t, "confusables").split(), text.split(), strict=True))
+        for t in attacked_once
+    ]
+    before = [sum(a == b for a, b in zip(t.split(), text.split(), strict=True)) for t in attacked_once]
+    assert np.mean(right) > 0.75 * len(text.split()) > 1.5 * np.mean(before)
+
+
 def test_nfkc_alone_leaves_cyrillic_letters():
     (text,) = attacked(["a free prize"], "all_homoglyphs", 0)
     assert normalise(text, "nfkc") == text != "a free prize"

@@ -27,6 +27,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         spelling.letters_strung,
         spelling.lookalikes,
         spelling.addresses,
+        spelling.leetspeak,
     ),
 }
 """Name, as `data.normaliser` has it -> what is done, in this order."""

@@ -19,6 +19,10 @@ _WORD = re.compile(r"[^\W_]+")
 _SHAPED = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])")
 _APART = re.compile(rf"(?<!\S)\S(?:[ \t]+\S){{{FEWEST - 1},}}(?!\S)")
 _STRUNG = re.compile(rf"(?<![^\W_])[^\W\d_]([.\-_*~|+])[^\W\d_](?:\1[^\W\d_]){{{FEWEST - 2},}}(?![^\W_])")
+_LEET = {"4": "a", "@": "a", "3": "e", "1": "i", "!": "i", "0": "o", "5": "s", "$": "s", "7": "t"}
+_TOKEN = re.compile(r"(?<![^\s\"'(,.!?:;])[A-Za-z0-9@$!]{3,}(?![^\s\"'),.!?:;])(?!\.\w)")
+_INSIDE = re.compile(r"[A-Za-z][0-9@$!]+[A-Za-z]|[A-Za-z][0-9@$!]{2,}$")
+_SENTENCE_END = re.compile(r"[a-z]![A-Z]")
 _SCHEME = re.compile(r"\bh(?:xx|\*\*)p(?=s?://)", re.IGNORECASE)
 _ENDINGS = r"(?=(?:com|net|org|info|biz|co\.uk)\b)"
 _DOT = re.compile(
@@ -169,3 +173,30 @@ def addresses(text: str) -> list[Edit]:
     """Write addresses as they are meant: `hxxp://` as `http://`, `shop[.]com` and `shop dot com` as `shop.com`."""
     edits = [(found.start(), found.end(), "http") for found in _SCHEME.finditer(text)]
     return sorted([*edits, *((found.start(), found.end(), ".") for found in _DOT.finditer(text))])
+
+
+def leetspeak(text: str) -> list[Edit]:
+    """Put letters for the digits and signs that stand for them inside words: `c4$h` is `cash`.
+
+    A word has at least two letters and as many as signs, one of these between two letters or several at its end, and no
+    other digit: `b4`, `3rd`, `150p`, `gr8` and codes of capitals and digits are left.
+    """
+    edits = list[Edit]()
+    for found in _TOKEN.finditer(text):
+        word = found[0].rstrip("!")
+        signs = [sign for sign in word if not sign.isalpha()]
+        letters = len(word) - len(signs)
+        if (
+            signs
+            and letters >= max(2, len(signs))
+            and all(sign in _LEET for sign in signs)
+            and _INSIDE.search(word)
+            and not _SENTENCE_END.search(word)
+            and not (word.isupper() and any(map(str.isdigit, signs)))
+        ):
+            edits += [
+                (found.start() + place, found.start() + place + 1, _LEET[sign])
+                for place, sign in enumerate(word)
+                if sign in _LEET
+            ]
+    return edits

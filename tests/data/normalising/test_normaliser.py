@@ -33,6 +33,7 @@ MENDED = {
     "w.i.n.n.e.r and f-r-e-e": "winner and free",
     "hxxps://win[.]com, shop dot com, mail [dot] net": "https://win.com, shop.com, mail.net",
     "ꜰʀᴇᴇ money": "free money",
+    "fr33 c4$h, w1nn3r!": "free cash, winner!",
     # Cyrillic text with a Latin letter slipped in is Cyrillic.
     "Cкидка и пaроль сегодня": "Скидка и пароль сегодня",
     "Tест новый день": "Тест новый день",
@@ -47,6 +48,7 @@ LEFT_ALONE = (
     "नमस्ते क्‍ष",
     "👨‍👩‍👧 and 🇩🇪",
     "U.S.A., e.g. at 9 p.m.; plan b; x x x x; a b & w film; * * * * * *",
+    "b4 the 3rd, 150p in 10mins, gr8 SW73SS, MP3, some1 today!From me@mail.org",
     "1 2 3 4 5 6 and 192.168.0.1 and 1.2.3.4",
     "HTTP://WWW.EXAMPLE.COM and a dot on the i",
     "한국어 日本語",
