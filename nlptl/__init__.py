@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        compare_splits,
         discover,
         load,
         merge,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from nlptl.inference.predictor import Run
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
+    from nlptl.verbs.splits import SplitComparison
 
 # PyTorch's threads spin while they wait for one another, which costs everybody dearly where other programs are busy.
 # Ten thousand rounds bridge the gaps between its operations; libgomp reads this once, when torch is loaded.
@@ -50,9 +52,11 @@ __all__ = [
     "RobustnessReport",
     "Run",
     "RunConfig",
+    "SplitComparison",
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "compare_splits",
     "discover",
     "load",
     "load_task",
@@ -77,9 +81,11 @@ _MODULE_OF = {
     "RobustnessReport": "nlptl.attacks.report",
     "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
+    "SplitComparison": "nlptl.verbs.splits",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
+    "compare_splits": "nlptl.verbs.splits",
     "discover": "nlptl.verbs.discover",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",

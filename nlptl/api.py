@@ -13,6 +13,7 @@ from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.robustness import robustness
+from nlptl.verbs.splits import SplitComparison, compare_splits
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "Ranking",
     "RobustnessReport",
     "Run",
+    "SplitComparison",
     "adapt",
     "adapt_matrix",
+    "compare_splits",
     "cross_config",
     "discover",
     "load",

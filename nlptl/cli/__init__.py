@@ -21,6 +21,7 @@ from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
+from nlptl.cli.splits import splits
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
@@ -43,6 +44,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     probe,
     rank,
     robustness,
+    splits,
 )
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:
