@@ -33,7 +33,7 @@ class Answers:
     def right(self) -> np.ndarray:
         """(N,) 1.0 where all labels of a row are right."""
         same = self.predicted == self.targets
-        return (same if same.ndim == 1 else same.all(1)).astype(np.float64)
+        return np.asarray(same if same.ndim == 1 else same.all(1), np.float64)
 
     @property
     def cut(self) -> float:
@@ -48,7 +48,7 @@ class Answers:
         if self.scores is None or self.flagged is None or self.positive is None:
             return np.zeros(0)
         flagged = self.flagged if cut is None else self.scores > cut
-        return flagged[self.positive].astype(np.float64)
+        return np.asarray(flagged[self.positive], np.float64)
 
 
 def measured(answers: Answers, clean: Answers) -> dict[str, tuple[float, Difference]]:
@@ -110,7 +110,7 @@ def _counted(
 
 def _matrix(ids: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     if ids.ndim == 2:
-        return ids.astype(np.float64)
+        return np.asarray(ids, np.float64)
     return np.eye(int(max(targets.max(initial=0), predicted.max(initial=0))) + 1)[ids]
 
 

@@ -19,8 +19,9 @@ from nlptl.config.records import Record
 from nlptl.config.run import RunConfig
 from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
+from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, STRATEGIES, Registry
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks

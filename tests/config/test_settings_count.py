@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from nlptl.config.overrides import dotted_keys
-from nlptl.config.rules import RULES, Situation, broken_rule
+from nlptl.config.rules import RULES, broken_rule
 from nlptl.config.run import DecisionConfig
+from nlptl.config.situation import Situation
 from nlptl.errors import ConfigError
 from nlptl.registry import MODES
 from nlptl.tasks import load_task, task_names

@@ -122,12 +122,12 @@ def _chosen(word: str, foreign: Iterable[str], genuine: Iterable[str]) -> dict[s
     known, scripts = load_lookalikes(), sorted(foreign)
     letters = [letter for letter in word if letter.isalpha()]
     to_latin = {letter: latin for script in scripts for letter, latin in known[script].items()}
-    ways = [(lambda letter: _script(letter) == LATIN, to_latin)]
+    ways = [(LATIN, to_latin)]
     of_latin = sum(_script(letter) == LATIN for letter in letters)
     if len(scripts) == 1 and 3 * of_latin <= len(letters):  # one or two slipped in, and no name such as Java in front
-        other = (lambda letter: _script(letter) == scripts[0], _latin_as(scripts[0]))
+        other = (scripts[0], _latin_as(scripts[0]))
         ways = [other, *ways] if scripts[0] in set(genuine) else [*ways, other]
-    return next((way for stays, way in ways if all(stays(x) or x in way for x in letters)), {})
+    return next((way for kept, way in ways if all(_script(x) == kept or x in way for x in letters)), {})
 
 
 def _letters(start: int, word: str, instead: dict[str, str]) -> list[Edit]:
