@@ -111,7 +111,7 @@ def _counted(
 def _matrix(ids: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     if ids.ndim == 2:
         return np.asarray(ids, np.float64)
-    return np.eye(int(max(targets.max(initial=0), predicted.max(initial=0))) + 1)[ids]
+    return np.asarray(np.eye(int(max(targets.max(initial=0), predicted.max(initial=0))) + 1)[ids])
 
 
 def _macro_f1(hits: np.ndarray, wanted: np.ndarray, said: np.ndarray) -> np.ndarray:
