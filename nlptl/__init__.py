@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         adapt,
         adapt_matrix,
         compare_splits,
+        decide,
         discover,
         load,
         merge,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
         train_baseline,
     )
     from nlptl.attacks.report import RobustnessReport
+        train,
+        train_baseline,
+    )
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -57,6 +61,7 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "compare_splits",
+    "decide",
     "discover",
     "load",
     "load_task",
@@ -86,6 +91,7 @@ _MODULE_OF = {
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
     "compare_splits": "nlptl.verbs.splits",
+    "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",

@@ -9,6 +9,7 @@ from nlptl.explore.ranking import Ranking
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
@@ -28,6 +29,7 @@ __all__ = [
     "adapt_matrix",
     "compare_splits",
     "cross_config",
+    "decide",
     "discover",
     "load",
     "merge",

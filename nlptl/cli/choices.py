@@ -21,7 +21,7 @@ from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
 from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, STRATEGIES
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -86,6 +86,10 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "quotes": _literal(RunConfig, "data.quotes"),
     "bad-rows": _literal(RunConfig, "data.bad_rows"),
     "head-starts": _literal(RunConfig, "model.head_start"),
+    "policies": _of(POLICIES),
+    "calibrations": _literal(RunConfig, "decision.calibration"),
+    "rejections": _literal(RunConfig, "decision.reject"),
+    "sets": _literal(RunConfig, "decision.sets"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),

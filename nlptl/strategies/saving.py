@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from nlptl.strategies import multi_task
 from nlptl.strategies.job import Answers, Learned, RunContext, TaskRows
 from nlptl.tasks import TaskSpec
 
+log = logging.getLogger("nlptl")
+
 
 def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
     """Write a finished run of one task or several; the manifest comes last.
@@ -33,6 +36,9 @@ def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
         heads, reports = [], {}
         for part, answers in zip(context.parts, learned.answers, strict=True):
             head = fitted_head(part.task, _kept(part, answers)["validation"], part.columns.start)
+            for note in (head.calibration.note, head.decision.note):
+                if note is not None:
+                    log.warning(f"{part.task.name}: {note}" if len(context.parts) > 1 else note)
             home = head_folder(folder, part.task.name, len(context.parts))
             home.mkdir(parents=True, exist_ok=True)
             frame = part.splits.test

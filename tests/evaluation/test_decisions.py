@@ -99,22 +99,19 @@ def rows_with(positives: int, others: int, seed: int = 0):
         (50, FEWEST_ROWS - 1, "9 of the 10 rows without 'yes'"),
     ],
 )
-def test_the_threshold_stays_at_a_half_where_validation_has_too_few_rows_and_says_so(positives, others, few, caplog):
-    with caplog.at_level("WARNING", "nlptl"):
-        decision = fit_decision(task("threshold", ["no", "yes"]), *rows_with(positives, others))
+def test_the_threshold_stays_at_a_half_where_validation_has_too_few_rows_and_says_so(positives, others, few):
+    decision = fit_decision(task("threshold", ["no", "yes"]), *rows_with(positives, others))
     assert (decision.threshold, decision.label) == (0.5, "yes")
     assert "stays at 0.5" in decision.note
     assert few in decision.note
-    assert decision.note in caplog.text
     assert json.loads(json.dumps(decision.to_json()))["note"] == decision.note
 
 
-def test_the_threshold_is_fitted_from_enough_rows_on(caplog):
+def test_the_threshold_is_fitted_from_enough_rows_on():
     decision = fit_decision(task("threshold", ["no", "yes"]), *rows_with(FEWEST_ROWS, FEWEST_ROWS))
     assert 0.1 < decision.threshold < 0.2
     assert decision.note is None
     assert "note" not in decision.to_json()
-    assert not caplog.records
 
 
 # out of scope
@@ -131,7 +128,7 @@ def test_out_of_scope_keeps_its_share_of_in_scope_rows(keep, rows):
     assert kept - 1 / len(inside) < keep - 1e-9
 
 
-def test_without_such_a_row_the_most_probable_label_is_the_answer_and_the_note_says_what_rejecting_costs(caplog):
+def test_without_such_a_row_the_most_probable_label_is_the_answer_and_the_note_says_what_rejecting_costs():
     probabilities, targets = scored(3)
     decision = fit_decision(task("out_of_scope", label="elsewhere"), probabilities, targets)
     assert decision.policy == "argmax"
@@ -144,7 +141,6 @@ def test_without_such_a_row_the_most_probable_label_is_the_answer_and_the_note_s
         told += f" and {refused[~right].mean():.1%} of those answered wrong"
     assert told in decision.note
     assert "--set decision.reject=always (keep 95%)" in decision.note
-    assert decision.note in caplog.text
     assert open_decision(json.loads(json.dumps(decision.to_json()))) == decision
 
 
@@ -170,13 +166,11 @@ def test_out_of_scope_is_the_best_label_or_none_other_reaches_the_cut():
 
 
 @pytest.mark.parametrize(("keep", "rows"), [(0.95, 0), (0.95, 1), (0.95, 19), (0.99, 99), (0.5, FEWEST_ROWS - 1)])
-def test_out_of_scope_with_too_few_in_scope_rows_rejects_nothing_and_says_so(keep, rows, caplog):
+def test_out_of_scope_with_too_few_in_scope_rows_rejects_nothing_and_says_so(keep, rows):
     probabilities = np.concatenate([np.tile([0.9, 0.05, 0.05], (rows, 1)), np.tile([0.1, 0.1, 0.8], (4, 1))])
-    with caplog.at_level("WARNING", "nlptl"):
-        decision = fit_decision(task("out_of_scope", keep=keep), probabilities, np.repeat([0, 2], [rows, 4]))
+    decision = fit_decision(task("out_of_scope", keep=keep), probabilities, np.repeat([0, 2], [rows, 4]))
     assert decision.apply(np.array([[0.4, 0.3, 0.3], [0.3, 0.3, 0.4]]), LABELS)[0] == ["no", "other"]
     assert f"has {rows} of the" in decision.note
-    assert decision.note in caplog.text
     one_more = np.concatenate([probabilities, np.tile([0.9, 0.05, 0.05], (200, 1))])
     fitted = fit_decision(task("out_of_scope", keep=keep), one_more, np.repeat([0, 2, 0], [rows, 4, 200]))
     assert (fitted.threshold, fitted.note) == (0.9, None)

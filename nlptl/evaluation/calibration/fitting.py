@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 from nlptl.errors import ArtifactError, unknown
 from nlptl.evaluation.calibration.methods import METHODS, UNCALIBRATED, Calibration
 
-log = logging.getLogger("nlptl")
 FEWEST = {"temperature": 20, "vector": 20, "isotonic": 20}
 """Validation rows for each number that is fitted: one in all, or one for each label."""
 
@@ -33,7 +31,6 @@ def fit_calibration(asked: str, logits: np.ndarray, targets: np.ndarray) -> Cali
             f"Probabilities are not calibrated: validation has {len(targets)} of the {needed} rows that fitting "
             f"{name} needs."
         )
-        (log.info if asked == "auto" else log.warning)(note)
         return replace(UNCALIBRATED, note=note)
     return METHODS[name].fit(logits, targets)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from nlptl.errors import ArtifactError, ConfigError
@@ -14,11 +13,9 @@ from nlptl.tasks import TaskSpec
 if TYPE_CHECKING:
     import numpy as np
 
-log = logging.getLogger("nlptl")
-
 
 def fit_decision(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
-    """Fit the task's policy on validation; what it notes of the fit is logged as a warning.
+    """Fit the task's policy on validation.
 
     Args:
         task: labels and policy.
@@ -36,8 +33,6 @@ def fit_decision(task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray)
             f"The decision policy {name!r} ({kind.__module__}.{kind.__qualname__}) calls itself {decision.policy!r}. "
             f"Its class must say: policy = {name!r}"
         )
-    if decision.note is not None:
-        log.warning(decision.note)
     return decision
 
 

@@ -8,7 +8,6 @@ the search and p needs no correction (fixed-sequence testing; learn then test, A
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,10 +20,9 @@ from nlptl.tasks import DecisionSpec, TaskSpec
 if TYPE_CHECKING:
     import numpy as np
 
-FAULTS = (0, 2)
-"""Each search for precision begins at the fewest rows that may hold so many mistakes; they share the risk evenly."""
-STRIDE = 1.02
-"""Each step of a search takes so many times the rows of the one before."""
+FAULTS = (0, 3)
+"""A search begins at the fewest rows that may hold so many mistakes: the first finds a share that holds from the first
+row on, the second one that early mistakes hide. They share the risk evenly."""
 
 
 class _Promise(Threshold):
@@ -72,7 +70,7 @@ class PrecisionFloor(_Promise):
         found = lowest_cut(scores, wanted, floor, confidence)
         if found is not None:
             return Cut(found)
-        rows = _rows_for(floor, (1 - confidence) / len(FAULTS), 0)
+        rows = _starts(floor, confidence, int(wanted.sum()))[0]
         return Cut(
             NEVER,
             f"No threshold reaches a precision of {floor:g} for {label!r} with {confidence:.0%} confidence on the "
@@ -175,21 +173,26 @@ def lowest_cut(scores: np.ndarray, right: np.ndarray, floor: float, confidence: 
     import numpy as np
     from scipy.stats import binom
 
-    risk = (1 - confidence) / len(FAULTS)
+    starts = _starts(floor, confidence, int(right.sum()))
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], np.cumsum(right[order])
     ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1) + 1  # rows of one score stand together
-    sure = binom.sf(hits - 1, np.arange(1, len(hits) + 1), floor) <= risk
+    sure = binom.sf(hits[ends - 1] - 1, ends, floor) <= (1 - confidence) / len(starts)
     most = 0
-    for faults in FAULTS:
-        rows = _rows_for(floor, risk, faults)
-        while (place := int(np.searchsorted(ends, rows))) < len(ends):
-            rows = int(ends[place])
-            if not sure[rows - 1]:
-                break
-            most = max(most, rows)
-            rows = max(rows + 1, math.ceil(rows * STRIDE))
+    for rows in starts:
+        first = int(np.searchsorted(ends, rows))
+        passed = len(ends) - first if sure[first:].all() else int(sure[first:].argmin())
+        most = max(most, int(ends[first + passed - 1])) if passed else most
     return _just_below(scores, float(ordered[most - 1])) if most else None
+
+
+def _starts(floor: float, confidence: float, hits: int) -> list[int]:
+    """The numbers of rows at which searches begin; one that so many hits could never fill is left out."""
+    for count in range(len(FAULTS), 1, -1):
+        starts = [_rows_for(floor, (1 - confidence) / count, faults) for faults in FAULTS[:count]]
+        if starts[-1] * floor <= hits:
+            return starts
+    return [_rows_for(floor, 1 - confidence, FAULTS[0])]
 
 
 def proportion(hits: int, rows: int) -> dict[str, Any]:
