@@ -28,9 +28,6 @@ if TYPE_CHECKING:
         train_baseline,
     )
     from nlptl.attacks.report import RobustnessReport
-        train,
-        train_baseline,
-    )
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
