@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        compare_splits,
         decide,
         discover,
         evolve,
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
         probe,
         rank,
         report,
+        robustness,
         train,
         train_baseline,
     )
+    from nlptl.attacks.report import RobustnessReport
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from nlptl.monitoring.report import DriftReport
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
+    from nlptl.verbs.splits import SplitComparison
 
 # PyTorch's threads spin while they wait for one another, which costs everybody dearly where other programs are busy.
 # Ten thousand rounds bridge the gaps between its operations; libgomp reads this once, when torch is loaded.
@@ -56,11 +60,14 @@ __all__ = [
     "LayerReport",
     "NlptlError",
     "Ranking",
+    "RobustnessReport",
     "Run",
     "RunConfig",
+    "SplitComparison",
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "compare_splits",
     "decide",
     "discover",
     "evolve",
@@ -74,6 +81,7 @@ __all__ = [
     "rank",
     "register_task",
     "report",
+    "robustness",
     "train",
     "train_baseline",
 ]
@@ -89,11 +97,14 @@ _MODULE_OF = {
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
     "Ranking": "nlptl.explore.ranking",
+    "RobustnessReport": "nlptl.attacks.report",
     "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
+    "SplitComparison": "nlptl.verbs.splits",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
+    "compare_splits": "nlptl.verbs.splits",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
     "evolve": "nlptl.verbs.evolve",
@@ -107,6 +118,7 @@ _MODULE_OF = {
     "rank": "nlptl.verbs.insight",
     "register_task": "nlptl.tasks",
     "report": "nlptl.verbs.report",
+    "robustness": "nlptl.verbs.robustness",
     "train": "nlptl.verbs.train",
     "train_baseline": "nlptl.verbs.train",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nlptl.attacks.report import RobustnessReport
 from nlptl.explore.discovery import Discovery
 from nlptl.explore.explained import Explained
 from nlptl.explore.layers import LayerReport
@@ -19,6 +20,8 @@ from nlptl.verbs.drift import drift
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.report import report
+from nlptl.verbs.robustness import robustness
+from nlptl.verbs.splits import SplitComparison, compare_splits
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
 
 __all__ = [
@@ -29,9 +32,12 @@ __all__ = [
     "DriftReport",
     "LayerReport",
     "Ranking",
+    "RobustnessReport",
     "Run",
+    "SplitComparison",
     "adapt",
     "adapt_matrix",
+    "compare_splits",
     "cross_config",
     "decide",
     "discover",
@@ -44,6 +50,7 @@ __all__ = [
     "probe",
     "rank",
     "report",
+    "robustness",
     "train",
     "train_baseline",
     "train_config",

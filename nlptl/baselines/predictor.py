@@ -14,6 +14,7 @@ from nlptl.baselines.bag_of_words import BagOfWords
 from nlptl.config.run import RunConfig
 from nlptl.data.tokens.tokenising import CHUNK
 from nlptl.errors import ArtifactError
+from nlptl.runs.lineage import normaliser_of
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec, joint_labels
 from nlptl.training.runtime import Runtime
@@ -34,7 +35,9 @@ class BaselinePredictor:
 
         Raises:
             ArtifactError: it is damaged, or has other labels than the task.
+            MissingExtraError: its normaliser needs a package that is not installed.
         """
+        normaliser_of(manifest)
         model = BagOfWords.load(folder / MODEL)
         classes = model.logits(pd.DataFrame()).shape[1]
         if classes != len(joint_labels(tasks)):

@@ -24,7 +24,9 @@ from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.report import report
+from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
+from nlptl.cli.splits import splits
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
@@ -51,6 +53,8 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     probe,
     rank,
     report,
+    robustness,
+    splits,
 )
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:

@@ -19,8 +19,9 @@ from nlptl.config.records import Record
 from nlptl.config.run import RunConfig
 from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
+from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import BASELINES, MODES, OBJECTIVES, POLICIES, STRATEGIES, Registry
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -75,6 +76,8 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "strategies": _of(STRATEGIES),
     "baselines": _of(BASELINES),
     "baselines-or-all": lambda: {**_of(BASELINES)(), EVERY: "each of them, to compare"},
+    "attacks": _of(ATTACKS),
+    "normalisers": _literal(RunConfig, "data.normaliser"),
     "objectives": _of(OBJECTIVES),
     "shapes": _of(SHAPES),
     "tokenizers": _literal(PretrainConfig, "tokenizer.kind"),

@@ -124,7 +124,8 @@ def save_artifact(folder: Path, config: RunConfig, heads: list[Head], model: Sav
     names = {"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}
     packages = packages_of(config, [head.task for head in heads], model.kind)
     others = {"packages": packages} if packages else {}
-    facts = {**model.facts(folder), **names, **others, "files": digests_of(folder / MODEL)}
+    facts = {**model.facts(folder), "normaliser": config.data.normaliser, **names, **others}
+    facts |= {"files": digests_of(folder / MODEL)}
     manifest = {"format": FORMAT, "nlptl": version("nlptl"), "kind": model.kind, **facts}
     _refuse(folder, model.compare(open_folder(folder, config, manifest)))
     write_json(folder / "manifest.json", manifest)

@@ -16,6 +16,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
 from nlptl.data.domains import load_domains
 from nlptl.data.loading import Splits
+from nlptl.data.normalising.normaliser import check as check_normaliser
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import check_metrics
 from nlptl.kernels import packing
@@ -168,7 +169,9 @@ class EncoderLearner:
             ConfigError: an unknown name, a mode that the strategy cannot take, a setting it needs that is missing, an
                 architecture that cannot be packed where the run asks for it, or long texts that cannot be read so.
             CheckpointError: the checkpoint cannot be had.
+            MissingExtraError: the normaliser needs a package that is not installed.
         """
+        check_normaliser(config.data.normaliser)
         checkpoint = open_checkpoint(config.checkpoint or tasks[0].checkpoint)
         if continued.continues_adapter(config):
             config, checkpoint = continued.continue_adapter(config, checkpoint)

@@ -37,6 +37,16 @@ def messages(path: Path) -> None:
     pd.DataFrame({"message": rows["text"], "kind": kind}).to_csv(path, index=False)
 
 
+def dated_messages(path: Path) -> None:
+    """Three messages a day from one of nine senders."""
+    rows = sample("fraud-text", "train", 90)
+    kind = rows["label"].map({"legitimate": "ham", "fraud": "spam"})
+    days = pd.Timestamp("2026-01-01") + pd.to_timedelta([i // 3 for i in range(len(rows))], unit="D")
+    senders = [f"sender {i * 5 % 9}" for i in range(len(rows))]
+    columns = {"message": rows["text"], "kind": kind, "received": days.strftime("%Y-%m-%d"), "sender": senders}
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
 def new_messages(path: Path) -> None:
     rows = sample("fraud-text", "test", 12)
     pd.DataFrame({"message": rows["text"], "id": range(1, len(rows) + 1)}).to_csv(path, index=False)
@@ -141,6 +151,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "reviews.csv": reviews,
     "new_reviews.csv": new_reviews,
     "messages.csv": messages,
+    "dated_messages.csv": dated_messages,
     "new_messages.csv": new_messages,
     "questions": questions,
     "new_questions.csv": new_questions,
