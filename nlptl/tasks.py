@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from nlptl.config.records import NOTHING, Record, read_record, validate
-from nlptl.config.run import DecisionConfig
+from nlptl.config.run import PROBABILITY, DecisionConfig, check_scorer
 from nlptl.errors import ConfigError, NlptlError, unknown
 from nlptl.registry import MODES, POLICIES, Registry
 from nlptl.storage.paths import bundled, user_path
@@ -78,6 +78,9 @@ class DecisionSpec(Record):
     reject: Literal["auto", "always", "never"] = "auto"
     """out_of_scope: whether unsure texts are sent out of scope. auto: where validation has rows of the label, which
     show what that finds and costs; else the most probable label is the answer."""
+    scorer: str = PROBABILITY
+    """out_of_scope: what is compared with the cut-off: probability, a scorer's name, or auto for the one that is best
+    on half of validation's rows."""
     settings: dict[str, bool | int | float | str] = {}
     """Of a policy of another package, which says what it takes; nlptl's own take none."""
 
@@ -87,6 +90,11 @@ class DecisionSpec(Record):
         if name not in POLICIES:
             raise ValueError(unknown(POLICIES.kind, name, POLICIES))
         return name
+
+    @field_validator("scorer")
+    @classmethod
+    def _known_scorer(cls, name: str) -> str:
+        return check_scorer(name)
 
 
 class TaskSpec(Record):

@@ -299,10 +299,17 @@ RULES = (
     ),
     Rule(("decision.*",), lambda s: s.rejects, "no task of the run has the decision policy out_of_scope"),
     Rule(
-        ("decision.keep",),
+        ("decision.keep", "decision.scorer"),
         lambda s: s.config.decision.reject != "never",
         "decision.reject=never answers with the most probable label",
     ),
+    Rule(
+        ("decision.scorer",),
+        lambda s: not s.is_baseline,
+        "the baseline {baseline} compares probabilities",
+        harmless=True,
+    ),
+    Rule(("decision.scorer",), lambda s: not s.adapts, "strategy {strategy} compares probabilities"),
     # Data.
     Rule(
         ("data.validation_fraction",),

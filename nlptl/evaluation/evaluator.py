@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nlptl.errors import ConfigError
-from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.decisions import Decision, decide
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
@@ -93,7 +93,9 @@ def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> di
     return {**values, "loss": mean_loss(probabilities, targets)}
 
 
-def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decision: Decision) -> dict[str, Any]:
+def full_report(
+    task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decision: Decision, scope: np.ndarray | None = None
+) -> dict[str, Any]:
     """Everything `metrics.json` says of a split.
 
     `accuracy`, `macro_f1` and the other top-level numbers measure the most probable label, as the literature does;
@@ -104,6 +106,7 @@ def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decisio
         logits: (N, C).
         targets: (N,) ids, or (N, C) 0/1.
         decision: fitted on validation.
+        scope: (N,) of the scorer that the decision goes by, where it has one.
     """
     from sklearn import metrics as sk
 
@@ -115,7 +118,12 @@ def full_report(task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decisio
     report["per_class"] = _by_label(labels, targets, predicted)
     if targets.ndim == 1:
         report["confusion_matrix"] = sk.confusion_matrix(targets, predicted, labels=ids).tolist()
-    report["decided"] = _decided(labels, targets, decision.apply(probabilities, labels)[0], decision)
+    decided = decide(decision, probabilities, labels, scope)[0]
+    report["decided"] = _decided(labels, targets, decided, decision)
+    if scope is not None and decision.label is not None:
+        from nlptl.evaluation.out_of_scope.report import scope_report
+
+        report["out_of_scope"] = scope_report(labels, decision.label, scope, probabilities, targets, decision.threshold)
     return report
 
 

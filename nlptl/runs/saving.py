@@ -18,6 +18,7 @@ from nlptl.config.run import RunConfig
 from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.data.tokens.long_texts import LongText
 from nlptl.errors import ArtifactError
+from nlptl.evaluation.out_of_scope.scorer import write_scorer
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.runs.artifact import (
@@ -173,6 +174,8 @@ def _write_head(head: Head, folder: Path) -> None:
     own_data = {name: data for name, data in head.task.data.items() if data.hub_id is not None}
     write_yaml(folder / "task.yaml", head.task.model_copy(update={"data": own_data}))
     write_json(folder / "decision.json", head.decision.to_json())
+    if head.scorer is not None:
+        write_scorer(folder, head.scorer)
 
 
 def _compare_encoders(trained: Classifier, artifact: Artifact, tokenizer: Any, sample: Encoded) -> str | None:

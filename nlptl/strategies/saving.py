@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from nlptl.data.files import TableWriter
-from nlptl.evaluation.decisions import Decision, fit_decision
+from nlptl.evaluation.decisions import Decision, decide, fit_decision
 from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.evaluation.out_of_scope.fitting import FittedScope
 from nlptl.runs.answers import SPLITS, SplitAnswers, write_answers
 from nlptl.runs.artifact import Head, head_folder
 from nlptl.runs.saving import save_artifact
@@ -18,7 +19,7 @@ from nlptl.storage.json_files import write_json
 from nlptl.storage.versions import environment
 from nlptl.strategies import multi_task
 from nlptl.strategies.job import Answers, Learned, RunContext, TaskRows
-from nlptl.tasks import TaskSpec
+from nlptl.strategies.scope import fitted_scope, scope_of
 
 
 def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
@@ -30,14 +31,15 @@ def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
     with context.clock.measure("saving"):
         heads, reports = [], {}
         for part, answers in zip(context.parts, learned.answers, strict=True):
-            head = Head(part.task, _decision(part, answers), part.columns.start)
+            fitted = fitted_scope(part, answers, context.config.seed)
+            scorer = None if fitted is None else fitted.scorer
+            head = Head(part.task, _decision(part, answers, fitted), part.columns.start, scorer)
             home = head_folder(folder, part.task.name, len(context.parts))
             home.mkdir(parents=True, exist_ok=True)
-            frame = part.splits.test
             write_answers(home, _kept(part, answers))
-            write_predictions(part.task, frame, answers.test, head.decision, home / "predictions.csv")
+            write_predictions(part, answers, head, home / "predictions.csv")
             heads.append(head)
-            reports[part.task.name] = _reports(part, answers, head.decision)
+            reports[part.task.name] = _reports(part, answers, head)
         metrics = _metrics(context, learned, reports, folder)
         write_json(folder / "metrics.json", metrics)
         save_artifact(folder, context.config, heads, learned.model)
@@ -78,15 +80,15 @@ def _kept(part: TaskRows, answers: Answers) -> dict[str, SplitAnswers]:
     return {split: SplitAnswers(logits[split], part.targets[split]) for split in SPLITS}
 
 
-def _decision(part: TaskRows, answers: Answers) -> Decision:
+def _decision(part: TaskRows, answers: Answers, fitted: FittedScope | None) -> Decision:
     probabilities = probabilities_of(answers.validation, part.several_labels)
-    return fit_decision(part.task, probabilities, part.targets["validation"])
+    return fit_decision(part.task, probabilities, part.targets["validation"], fitted)
 
 
-def _reports(part: TaskRows, answers: Answers, decision: Decision) -> dict[str, Any]:
+def _reports(part: TaskRows, answers: Answers, head: Head) -> dict[str, Any]:
     return {
-        "test": full_report(part.task, answers.test, part.targets["test"], decision),
-        "validation": full_report(part.task, answers.validation, part.targets["validation"], decision),
+        split: full_report(part.task, logits, part.targets[split], head.decision, scope_of(answers, split, head))
+        for split, logits in (("test", answers.test), ("validation", answers.validation))
     }
 
 
@@ -96,19 +98,19 @@ def _data(part: TaskRows) -> dict[str, Any]:
     return {**splits.sizes(), "labels": labels, "audit": splits.audit.counts, "read_as": splits.read_as}
 
 
-def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, decision: Decision, path: Path) -> None:
-    """Write the test rows with gold label, decision, most probable label and score.
+def write_predictions(part: TaskRows, answers: Answers, head: Head, path: Path) -> None:
+    """Write the test rows with gold label, decision, most probable label and score; where there is a scorer, scope.
 
     Args:
-        task: its labels in id order.
-        test: the test split.
-        logits: (rows, C) of them.
-        decision: fitted on validation.
+        part: the task, and its test split.
+        answers: what the model says of it.
+        head: labels in id order, and the decision fitted on validation.
         path: the file.
     """
-    labels = task.label_list()
-    probabilities = probabilities_of(logits, task.kind == "multi_label")
-    decided, scores = decision.apply(probabilities, labels)
+    task, test = part.task, part.splits.test
+    labels, scope = task.label_list(), scope_of(answers, "test", head)
+    probabilities = probabilities_of(answers.test, part.several_labels)
+    decided, scores = decide(head.decision, probabilities, labels, scope)
     separator = task.label_separator
     table = pd.DataFrame(
         {
@@ -117,6 +119,7 @@ def write_predictions(task: TaskSpec, test: pd.DataFrame, logits: np.ndarray, de
             "predicted": [separator.join(name) if isinstance(name, list) else name for name in decided],
             "most_probable": [labels[i] for i in probabilities.argmax(1)],
             "score": np.round(scores.astype(float), 6),
+            **({} if scope is None else {"scope": scope.round(6)}),
         }
     )
     with TableWriter(path) as writer:
