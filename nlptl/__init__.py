@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from nlptl.api import adapt, adapt_matrix, discover, load, merge, pretrain, probe, rank, train, train_baseline
+    from nlptl.api import (
+        adapt,
+        adapt_matrix,
+        decide,
+        discover,
+        load,
+        merge,
+        pretrain,
+        probe,
+        rank,
+        train,
+        train_baseline,
+    )
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -39,6 +51,7 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "decide",
     "discover",
     "load",
     "load_task",
@@ -64,6 +77,7 @@ _MODULE_OF = {
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
+    "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",

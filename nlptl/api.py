@@ -8,6 +8,7 @@ from nlptl.explore.ranking import Ranking
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
@@ -22,6 +23,7 @@ __all__ = [
     "adapt",
     "adapt_matrix",
     "cross_config",
+    "decide",
     "discover",
     "load",
     "merge",

@@ -251,6 +251,30 @@ POLICIES: Registry[Any] = Registry(
             "nlptl.evaluation.decisions.out_of_scope:OutOfScope",
             "the best label, or out of scope where no label is probable enough",
         ),
+        "precision": (
+            "nlptl.evaluation.decisions.floors:PrecisionFloor",
+            "the positive label as often as decision.floor allows for its precision",
+        ),
+        "recall": (
+            "nlptl.evaluation.decisions.floors:RecallFloor",
+            "the positive label as seldom as decision.floor allows for its recall",
+        ),
+        "alerts": (
+            "nlptl.evaluation.decisions.floors:AlertBudget",
+            "the positive label for at most decision.alerts_per_thousand texts",
+        ),
+        "cost": (
+            "nlptl.evaluation.decisions.costs:ExpectedCost",
+            "the label whose expected cost is least, by decision.costs",
+        ),
+        "conformal": (
+            "nlptl.evaluation.decisions.conformal:PredictionSets",
+            "every plausible label: sets that hold the true one for decision.coverage of texts",
+        ),
+        "abstain": (
+            "nlptl.evaluation.decisions.abstain:Abstain",
+            "no answer where fewer than decision.floor of them would be right",
+        ),
     },
 )
 """How probabilities become a label: classes as `nlptl.evaluation.decisions.Decision`."""

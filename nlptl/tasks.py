@@ -11,14 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from nlptl.config.records import NOTHING, Record, read_record, validate
-from nlptl.config.run import PROBABILITY, DecisionConfig, check_scorer
+from nlptl.config.run import PROBABILITY, Calibrations, DecisionConfig, check_scorer
 from nlptl.errors import ConfigError, NlptlError, unknown
 from nlptl.registry import MODES, POLICIES, Registry
 from nlptl.storage.paths import bundled, user_path
 
 SPLITS = ("train", "validation", "test")
-REJECTING = "out_of_scope"
-"""The decision policy that sends unsure texts out of scope."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -70,9 +68,12 @@ class DecisionSpec(Record):
     """How scores become a label; fitted on validation, saved in the run."""
 
     policy: str = "argmax"
-    """argmax, threshold, out_of_scope, or one that an installed package registers."""
+    """argmax, threshold, precision, recall, alerts, cost, out_of_scope, abstain, conformal, or one that an installed
+    package registers."""
+    calibration: Calibrations = "auto"
+    """What makes probabilities of logits, fitted on validation. auto: temperature, where validation has 20 rows."""
     label: str | None = None
-    """out_of_scope: the label given to texts below the cut-off."""
+    """out_of_scope: the label given to texts below the cut-off. abstain: that of texts without an answer."""
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """out_of_scope: share of in-scope validation rows that stays above the cut-off."""
     reject: Literal["auto", "always", "never"] = "auto"
@@ -81,8 +82,25 @@ class DecisionSpec(Record):
     scorer: str = PROBABILITY
     """out_of_scope: what is compared with the cut-off: probability, a scorer's name, or auto for the one that is best
     on half of validation's rows."""
+    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """precision, recall: of the positive label. abstain: share of the answers that is to be right."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """precision, recall, alerts, abstain: probability that what was asked for holds on new rows."""
+    alerts_per_thousand: Annotated[float, Field(gt=0, lt=1000)] | None = None
+    """alerts: texts of a thousand that may get the positive label."""
+    costs: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
+    """cost: of answers, as GOLD>ANSWER; a mistake that is not named costs 1."""
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """conformal: share of sets that hold the true label."""
+    sets: Literal["lac", "aps", "raps"] = "lac"
+    """conformal: how sets are made."""
     settings: dict[str, bool | int | float | str] = {}
     """Of a policy of another package, which says what it takes; nlptl's own take none."""
+
+    def given(self) -> dict[str, Any]:
+        """The settings that differ from what holds where none is given."""
+        fields = type(self).model_fields
+        return {name: value for name, value in self if value != fields[name].default}
 
     @field_validator("policy")
     @classmethod
@@ -158,11 +176,26 @@ class TaskSpec(Record):
         return list(self.labels)
 
     def deciding_as(self, asked: DecisionConfig) -> TaskSpec:
-        """A copy whose policy `out_of_scope` has the settings of a run, where it gives any."""
+        """A copy that decides as the settings of a run say, where they say anything.
+
+        Where they name a policy, the settings of the task's own policy that the new one does not read are left aside.
+
+        Raises:
+            ConfigError: the policy cannot be used for this task, or lacks a setting.
+        """
         given = {name: value for name, value in asked if value is not None}
-        if not given or self.decision.policy != REJECTING:
+        if not given:
             return self
-        return self.model_copy(update={"decision": self.decision.model_copy(update=given)})
+        own = self.decision.given()
+        if "policy" in given:
+            reads = {*POLICIES.get(given["policy"]).reads, "calibration"}
+            own = {name: value for name, value in own.items() if name in reads}
+        reads = {*POLICIES.get(given.get("policy", self.decision.policy)).reads, "policy", "calibration"}
+        read = {name: value for name, value in given.items() if name in reads}
+        values = {**self.model_dump(exclude={"decision"}), "decision": {**own, **read}}
+        made = validate(TaskSpec, values, f"Task {self.name!r}")
+        made._folder = self._folder
+        return made
 
     def with_labels(self, labels: list[str]) -> TaskSpec:
         """A copy whose labels are fixed."""

@@ -14,6 +14,7 @@ from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
+from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
@@ -36,6 +37,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     baseline,
     evaluate,
     predict,
+    decide,
     merge,
     pretrain,
     discover,

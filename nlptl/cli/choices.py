@@ -16,11 +16,11 @@ from rich.markup import escape
 
 from nlptl.checkpoints import CHECKPOINTS
 from nlptl.config.records import Record
-from nlptl.config.run import RunConfig
+from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import BASELINES, MODES, OBJECTIVES, STRATEGIES, Registry
+from nlptl.registry import BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES, Registry
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -83,6 +83,15 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "quotes": _literal(RunConfig, "data.quotes"),
     "bad-rows": _literal(RunConfig, "data.bad_rows"),
     "head-starts": _literal(RunConfig, "model.head_start"),
+    "policies": _of(POLICIES),
+    "calibrations": _literal(RunConfig, "decision.calibration"),
+    "rejections": _literal(RunConfig, "decision.reject"),
+    "scorers": lambda: {
+        AUTO: "the best on half of validation's rows",
+        PROBABILITY: "that of the most probable label",
+        **_of(SCORERS)(),
+    },
+    "sets": _literal(RunConfig, "decision.sets"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nlptl.config.run import RunConfig
+from nlptl.config.run import DecisionConfig, RunConfig
 
 SECTION_OF_STRATEGY = {
     "contrastive": ("contrastive",),
@@ -34,8 +34,8 @@ class Situation:
     method: str = "none"
     """The method of domain adaptation; `none` for other strategies."""
     several_tasks: bool = False
-    rejects: bool = False
-    """Whether the decision policy of a task is `out_of_scope`."""
+    decides_by: frozenset[str] = frozenset()
+    """The settings `decision.*` that the decision policies of the tasks read."""
     crosses_domains: bool = False
     """Whether each of several domains is adapted to each other one (`nlptl adapt --domains`)."""
 
@@ -115,6 +115,11 @@ RUNTIME_OF_ENCODERS = (
     "runtime.cache_limit",
 )
 FROZEN = "mode {mode} keeps the encoder frozen and fits the head without a training loop"
+
+
+def _decides_by(name: str) -> Callable[[Situation], bool]:
+    return lambda situation: name in situation.decides_by
+
 
 RULES = (
     # A classical model opens no checkpoint.
@@ -297,7 +302,11 @@ RULES = (
         lambda s: s.starts_from_probe,
         "the losses are balanced by those of probes, and the heads start at random",
     ),
-    Rule(("decision.*",), lambda s: s.rejects, "no task of the run has the decision policy out_of_scope"),
+    *(
+        Rule((f"decision.{name}",), _decides_by(name), "no task of the run has a decision policy that reads it")
+        for name in DecisionConfig.model_fields
+        if name not in ("policy", "calibration")
+    ),
     Rule(
         ("decision.keep", "decision.scorer"),
         lambda s: s.config.decision.reject != "never",

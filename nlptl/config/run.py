@@ -53,18 +53,43 @@ class BaselineConfig(Record):
     """Once a checkpoint is trained, fit every baseline on the same rows, and report the difference to the best."""
 
 
-class DecisionConfig(Record):
-    """How unsure texts are answered, where the task's decision policy is `out_of_scope`."""
+Calibrations = Literal["auto", "none", "temperature", "vector", "isotonic"]
 
+
+class DecisionConfig(Record):
+    """How probabilities are calibrated and answers decided, where it is not as the task says.
+
+    Of each setting, None means: as the task says.
+    """
+
+    policy: str | None = None
+    """argmax, threshold, precision, recall, alerts, cost, out_of_scope, abstain or conformal."""
+    calibration: Calibrations | None = None
+    """What makes probabilities of logits, fitted on validation: temperature (one number), vector (two for each label),
+    isotonic (a rising step function for each label), none. auto: temperature, where validation has 20 rows."""
+    label: str | None = None
+    """out_of_scope: the label given to texts below the cut-off. abstain: that of texts without an answer."""
     reject: Literal["auto", "always", "never"] | None = None
-    """Whether they are sent out of scope. auto: where validation has rows of that label, which show what it finds and
-    costs; else the most probable label is the answer. None: as the task says."""
+    """out_of_scope: whether unsure texts are sent out of scope. auto: where validation has rows of that label, which
+    show what it finds and costs; else the most probable label is the answer."""
     keep: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of validation's in-scope rows that are to stay in scope. None: as the task says."""
+    """out_of_scope: share of validation's in-scope rows that are to stay in scope."""
     scorer: str | None = None
-    """What is compared with the cut-off: probability, that of the most probable label; a scorer (combined, energy,
-    knn, mahalanobis, max_logit, max_softmax, out_of_scope_class, relative_mahalanobis); or auto, the one that is best
-    on half of validation's rows. None: as the task says."""
+    """out_of_scope: what is compared with the cut-off: probability, that of the most probable label; a scorer
+    (combined, energy, knn, mahalanobis, max_logit, max_softmax, out_of_scope_class, relative_mahalanobis); or auto, the
+    one that is best on half of validation's rows."""
+    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """precision, recall: of the positive label. abstain: share of the answers that is to be right."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """precision, recall, alerts, abstain: probability that what was asked for holds on new rows."""
+    alerts_per_thousand: Annotated[float, Field(gt=0, lt=1000)] | None = None
+    """alerts: texts of a thousand that may get the positive label."""
+    costs: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = None
+    """cost: of answers, as GOLD>ANSWER; a mistake that is not named costs 1."""
+    coverage: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """conformal: share of sets that hold the true label."""
+    sets: Literal["lac", "aps", "raps"] | None = None
+    """conformal: lac, the smallest sets; aps, wider for harder texts; raps, aps without long sets."""
 
     @field_validator("scorer")
     @classmethod

@@ -70,7 +70,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         # A whole validation split would be many more labels than were asked for, and the refit learns from them.
         for split in frames.keys() & {"train", "validation"}:
             frames[split] = draw_shots(frames[split], config.shots, seed)
-    task = _fix_labels(task, frames["train"])
+    task = _fix_labels(task, frames)
     if "validation" not in frames:
         fraction = config.validation_fraction * (2 if config.shots else 1)
         frames["train"], frames["validation"] = cut(frames["train"], fraction, seed)
@@ -230,11 +230,16 @@ def _left_out_unlabelled(source: Source, task: TaskSpec, config: DataConfig, aud
             )
 
 
-def _fix_labels(task: TaskSpec, train: pd.DataFrame) -> TaskSpec:
+def _fix_labels(task: TaskSpec, frames: dict[str, pd.DataFrame]) -> TaskSpec:
+    """The labels that train has, and the one for out of scope where only held-out rows have it: they measure it."""
     if not isinstance(task.labels, str):
         return task
-    found = sorted({str(name) for name in train["label"].explode().dropna()})
+    found = sorted({str(name) for name in frames["train"]["label"].explode().dropna()})
     if len(found) < (2 if task.kind == "single_label" else 1):
         only = found[0] if found else "none"
         raise DataError(f"train holds one label only ({shortened(only)!r}); a classifier needs at least two.")
+    label, held_out = task.decision.label, [frames[split] for split in ("validation", "test") if split in frames]
+    rejects = task.decision.policy == "out_of_scope" and label not in found
+    if rejects and any((frame["label"] == label).any() for frame in held_out):
+        found = sorted([*found, str(label)])
     return task.with_labels(found)

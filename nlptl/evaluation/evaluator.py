@@ -11,39 +11,14 @@ from typing import Any
 import numpy as np
 
 from nlptl.errors import ConfigError
+from nlptl.evaluation.calibration import Calibration
+from nlptl.evaluation.calibration.measures import bins_noted, calibration_measures, reliability
 from nlptl.evaluation.decisions import Decision, decide
+from nlptl.evaluation.probabilities import mean_loss, probabilities_of
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
 ALWAYS = ("accuracy", "macro_f1")
-# A probability counts as no less in a loss: one row that the model held impossible must not drown all others.
-LEAST_PROBABILITY = 1e-12
-
-
-def probabilities_of(logits: np.ndarray, multi_label: bool) -> np.ndarray:
-    """Softmax (or sigmoid, for several labels at once) of (N, C) logits, in float64 for stability, as float32."""
-    import torch
-
-    wide = torch.from_numpy(logits.astype(np.float64))
-    return (wide.sigmoid() if multi_label else wide.softmax(1)).numpy().astype(np.float32)
-
-
-def mean_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Mean negative log-likelihood; for several labels at once, summed over them. NaN without rows.
-
-    scikit-learn's `log_loss` is the same for single labels, but knows no several labels and builds an (N, C) matrix.
-
-    Args:
-        probabilities: (N, C); values below 1e-12 count as that.
-        targets: (N,) label ids, or (N, C) 0/1.
-    """
-    if not len(targets):
-        return float("nan")
-    if targets.ndim == 2:
-        given = np.where(targets > 0.5, probabilities, 1.0 - probabilities)
-        return float(-np.log(given.clip(LEAST_PROBABILITY, 1.0)).sum(1).mean())
-    given = probabilities[np.arange(len(targets)), targets]
-    return float(-np.log(given.clip(LEAST_PROBABILITY, 1.0)).mean())
 
 
 def compute_metric(
@@ -94,36 +69,51 @@ def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> di
 
 
 def full_report(
-    task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decision: Decision, scope: np.ndarray | None = None
+    task: TaskSpec,
+    logits: np.ndarray,
+    targets: np.ndarray,
+    decision: Decision,
+    calibration: Calibration,
+    scope: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Everything `metrics.json` says of a split.
 
-    `accuracy`, `macro_f1` and the other top-level numbers measure the most probable label, as the literature does;
-    `decided` measures what predict answers once the task's decision policy has spoken.
+    `accuracy`, `macro_f1` and the other top-level numbers measure the model's most probable label, as the literature
+    does; `calibration` how far probabilities can be trusted before and after it; `decided` measures what predict
+    answers once calibration and the task's decision policy have spoken.
 
     Args:
         task: labels and metrics.
         logits: (N, C).
         targets: (N,) ids, or (N, C) 0/1.
         decision: fitted on validation.
+        calibration: fitted on validation.
         scope: (N,) of the scorer that the decision goes by, where it has one.
     """
     from sklearn import metrics as sk
 
     labels = task.label_list()
-    probabilities = probabilities_of(logits, targets.ndim == 2)
-    predicted = _most_probable(probabilities, targets)
+    plain = probabilities_of(logits, targets.ndim == 2)
+    predicted = _most_probable(plain, targets)
     report: dict[str, Any] = {"rows": len(targets), **quick_metrics(task, logits, targets)}
     ids = list(range(len(labels)))
     report["per_class"] = _by_label(labels, targets, predicted)
     if targets.ndim == 1:
         report["confusion_matrix"] = sk.confusion_matrix(targets, predicted, labels=ids).tolist()
-    decided = decide(decision, probabilities, labels, scope)[0]
-    report["decided"] = _decided(labels, targets, decided, decision)
-    if scope is not None and decision.label is not None:
+    probabilities = calibration.probabilities(logits, targets.ndim == 2)
+    report["calibration"] = {
+        "method": calibration.method,
+        "before": calibration_measures(plain, targets),
+        "after": calibration_measures(probabilities, targets),
+        "bins": bins_noted(reliability(probabilities, targets)),
+        **({"note": calibration.note} if calibration.note else {}),
+    }
+    report["decided"] = _decided(labels, targets, decide(decision, probabilities, labels, scope)[0], decision)
+    if scope is not None and getattr(decision, "scorer", None) is not None:
         from nlptl.evaluation.out_of_scope.report import scope_report
 
-        report["out_of_scope"] = scope_report(labels, decision.label, scope, probabilities, targets, decision.threshold)
+        right = (str(decision.label), scope, probabilities, targets, decision.threshold)
+        report["out_of_scope"] = scope_report(labels, *right)
     return report
 
 
@@ -143,12 +133,12 @@ def _decided(labels: list[str], targets: np.ndarray, decided: list[Any], decisio
 
     several = targets.ndim == 2
     wanted = [[labels[i] for i in np.flatnonzero(row)] for row in targets] if several else [labels[i] for i in targets]
+    result: dict[str, Any] = {"policy": decision.policy, "threshold": decision.threshold}
+    further = {**decision.measures(wanted, decided), **({"note": decision.note} if decision.note else {})}
+    if decision.gives_sets:
+        return {**result, **further}
     right = [set(a) == set(b) if several else a == b for a, b in zip(wanted, decided, strict=True)]
-    result: dict[str, Any] = {
-        "policy": decision.policy,
-        "threshold": decision.threshold,
-        "accuracy": float(np.mean(right)) if right else float("nan"),
-    }
+    result["accuracy"] = float(np.mean(right)) if right else float("nan")
     if several:
         table = np.array([[label in names for label in labels] for names in decided], bool).reshape(targets.shape)
         result |= {
@@ -159,7 +149,7 @@ def _decided(labels: list[str], targets: np.ndarray, decided: list[Any], decisio
     else:
         there = sorted(set(wanted))
         result["macro_f1"] = float(sk.f1_score(wanted, decided, average="macro", labels=there, zero_division=0))
-    return {**result, **decision.measures(wanted, decided), **({"note": decision.note} if decision.note else {})}
+    return {**result, **further}
 
 
 def _by_label(labels: list[str], targets: np.ndarray, predicted: np.ndarray) -> dict[str, dict[str, Any]]:

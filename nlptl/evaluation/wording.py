@@ -14,6 +14,31 @@ def shown(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def with_interval(facts: dict[str, Any], name: str) -> str:
+    """A number, and its 95 % interval in brackets where there is one.
+
+    Args:
+        facts: numbers by name; the interval of `x` is `x_interval`, that of `x_per_y` is `x_interval` too.
+        name: of the number.
+    """
+    interval = facts.get(f"{name}_interval") or facts.get(f"{name.partition('_per_')[0]}_interval")
+    values = [facts.get(name), *(interval or ())]
+    value, *bounds = (f"{each:.1f}" if isinstance(each, float) and each >= 10 else shown(each) for each in values)
+    return f"{value} [{', '.join(bounds)}]" if bounds else value
+
+
+def decision_title(report: dict[str, Any]) -> str:
+    """What a run decides by, in a line.
+
+    Args:
+        report: of a split, from `metrics.json`.
+    """
+    decided, method = report["decided"], report["calibration"]["method"]
+    calibrated = "probabilities not calibrated" if method == "none" else f"probabilities calibrated by {method}"
+    note = f"\n{decided['note']}" if "note" in decided else ""
+    return f"Decision policy {decided['policy']}, {calibrated}{note}"
+
+
 def adaptation_sentence(facts: dict[str, Any]) -> str:
     """The outcome of a domain adaptation in words.
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from nlptl.errors import ConfigError
-from nlptl.evaluation.evaluator import probabilities_of
 from nlptl.inference.precision import precision_for
 from nlptl.inference.prepared import Preparation, Prepared
 from nlptl.inference.texts import Text, texts_frame
@@ -127,8 +126,8 @@ class OpenRun:
         """
         if self._head.scorer is None:
             raise ConfigError(
-                f"{self.folder} has no scorer of what is in scope. Train with settings={{'decision.scorer': 'auto'}} on a "
-                "task whose decision policy is out_of_scope."
+                f"{self.folder} has no scorer of what is in scope. Train with decision.scorer=auto on a task "
+                " whose decision policy is out_of_scope."
             )
         scope = self._computed(self._prepare(texts_frame(texts, self.text_columns)))[1]
         assert scope is not None  # there is a scorer
@@ -150,12 +149,13 @@ class OpenRun:
             return self._preparation.of(frame)
 
     def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
-        return probabilities_of(self._logits(prepared, quiet), self._head.task.kind == "multi_label")
+        logits = self._logits(prepared, quiet)
+        return self._head.calibration.probabilities(logits, self._head.task.kind == "multi_label")
 
     def _answered(self, prepared: Prepared, quiet: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
         """Probabilities (texts, C), and scope as `_computed`."""
         logits, scope = self._computed(prepared, quiet)
-        return probabilities_of(logits, self._head.task.kind == "multi_label"), scope
+        return self._head.calibration.probabilities(logits, self._head.task.kind == "multi_label"), scope
 
     def _logits(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         with self._computing:

@@ -199,7 +199,8 @@ class Run(OpenRun):
             log.warning(warning)
         logits, scope = self._computed(self._prepare(frame))
         targets = label_targets(frame, self.labels)
-        report = full_report(self._head.task, logits, targets, self._head.decision, scope)
+        head = self._head
+        report = full_report(head.task, logits, targets, head.decision, head.calibration, scope)
         return {**report, "audit": audit.counts}
 
     def _added(

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from nlptl.evaluation.wording import shown
+from nlptl.evaluation.wording import decision_title, shown, with_interval
 
 
 def results_table(metrics: dict[str, Any]) -> Table:
@@ -20,7 +20,7 @@ def results_table(metrics: dict[str, Any]) -> Table:
     splits = [split for split in ("validation", "test") if split in metrics]
     for split in splits:
         table.add_column(split, justify="right")
-    skipped = ("per_class", "confusion_matrix", "decided", "audit")
+    skipped = ("per_class", "confusion_matrix", "calibration", "decided", "audit")
     for name in metrics[splits[-1]]:
         if name not in skipped:
             table.add_row(name, *(shown(metrics[split].get(name)) for split in splits))
@@ -30,6 +30,27 @@ def results_table(metrics: dict[str, Any]) -> Table:
             if policy.get(name) is not None:
                 label = f"{name} as decided ({policy['policy']})"
                 table.add_row(label, *(shown(metrics[split]["decided"].get(name)) for split in splits))
+    return table
+
+
+def decisions_table(metrics: dict[str, Any]) -> Table:
+    """How far probabilities can be trusted, and what the decisions are worth, on validation and test.
+
+    Args:
+        metrics: of the run, or of one of its tasks.
+    """
+    table = Table(title=decision_title(metrics["test"]), title_justify="left", box=None, pad_edge=False)
+    for column in ("", "validation", "test"):
+        table.add_column(column, justify="right" if column else "left")
+    splits = [metrics[split] for split in ("validation", "test")]
+    table.add_row("rows", *(str(split["rows"]) for split in splits))
+    for name, said in (("ece", "calibration error"), ("brier", "Brier score"), ("log_loss", "log-loss")):
+        for when in ("before", "after"):
+            table.add_row(f"{said}, {when}", *(shown(split["calibration"][when][name]) for split in splits))
+    for name, value in splits[1]["decided"].items():
+        if name not in ("policy", "note", "per_class") and not name.endswith("interval") and value is not None:
+            cells = [with_interval(split["decided"], name) for split in splits]
+            table.add_row(name.replace("_", " "), *cells)
     return table
 
 

@@ -5,14 +5,16 @@ inputs.json       digests of what the run was made from: rows of each split, tas
 task.yaml         the task with its labels
 model/            tokenizer and weights: whole (full, merged), adapter and head (lora), or head (feature_extraction);
                   of a baseline, its terms and arrays
-decision.json     the fitted decision policy
+calibration.json  what makes probabilities of logits, fitted on validation
+decision.json     the decision policy, fitted on validation
 answers.safetensors  logits and labels of the rows of validation and test
 out_of_scope.safetensors  with `decision.scorer`: what it was fitted to
 metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
 log.txt           what the run said
-heads/TASK/       with several tasks: each one's task.yaml, decision.json and predictions.csv, instead of those above
+heads/TASK/       with several tasks: each one's task.yaml, calibration.json, decision.json, answers.safetensors and
+                  predictions.csv, instead of those above
 alone/TASK/       with `multi_task.compare`: the run of each task by itself
 baselines/NAME/   with `baseline.compare`: the run of each baseline on the same rows
 via/NUMBER-NAME/  with `via.sources`: the training on each source, and the encoder that it gave
@@ -32,6 +34,7 @@ import numpy as np
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, ConfigError, unknown
+from nlptl.evaluation.calibration import UNCALIBRATED, Calibration, open_calibration
 from nlptl.evaluation.decisions import Decision, open_decision
 from nlptl.evaluation.out_of_scope.scorer import Scorer, read_scorer
 from nlptl.models.classifier import Classifier
@@ -57,6 +60,7 @@ class Head:
     task: TaskSpec
     decision: Decision
     start: int = 0
+    calibration: Calibration = UNCALIBRATED
     scorer: Scorer | None = None
     """How far in scope a text is, where the decision goes by that."""
 
@@ -173,7 +177,9 @@ def _read_heads(folder: Path, manifest: dict[str, Any]) -> list[Head]:
     heads: list[Head] = []
     for home, task in zip(task_homes(folder, manifest), tasks_of(folder, manifest), strict=True):
         decision = open_decision(read_json(home / "decision.json"))
+        noted = home / "calibration.json"  # runs of earlier versions have none
+        calibration = open_calibration(read_json(noted)) if noted.is_file() else UNCALIBRATED
         named = getattr(decision, "scorer", None)
         scorer = None if named is None else read_scorer(home, named)
-        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0, scorer))
+        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0, calibration, scorer))
     return heads

@@ -173,9 +173,20 @@ def _write_head(head: Head, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     own_data = {name: data for name, data in head.task.data.items() if data.hub_id is not None}
     write_yaml(folder / "task.yaml", head.task.model_copy(update={"data": own_data}))
-    write_json(folder / "decision.json", head.decision.to_json())
+    write_decision(head, folder)
+
+
+def write_decision(head: Head, folder: Path) -> None:
+    """Write how a task's probabilities are calibrated and its answers decided.
+
+    Args:
+        head: of the task.
+        folder: where the task's own files lie.
+    """
     if head.scorer is not None:
         write_scorer(folder, head.scorer)
+    write_json(folder / "calibration.json", head.calibration.to_json())
+    write_json(folder / "decision.json", head.decision.to_json())
 
 
 def _compare_encoders(trained: Classifier, artifact: Artifact, tokenizer: Any, sample: Encoded) -> str | None:

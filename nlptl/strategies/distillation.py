@@ -17,7 +17,8 @@ from nlptl.data.text_corpus.corpus import read_texts
 from nlptl.data.text_keys import keys_of
 from nlptl.data.tokens.cached_tokens import encode_cached
 from nlptl.errors import ConfigError
-from nlptl.evaluation.evaluator import probabilities_of, quick_metrics
+from nlptl.evaluation.evaluator import quick_metrics
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.models.classifier import Classifier
 from nlptl.models.encoder import keep_layers, put_weights
 from nlptl.models.modes import Mode

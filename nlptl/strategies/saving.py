@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from nlptl.data.files import TableWriter
-from nlptl.evaluation.decisions import Decision, decide, fit_decision
-from nlptl.evaluation.evaluator import full_report, probabilities_of
+from nlptl.evaluation.calibration import fit_calibration
+from nlptl.evaluation.decisions import decide, fit_decision
+from nlptl.evaluation.evaluator import full_report
 from nlptl.evaluation.out_of_scope.fitting import FittedScope
 from nlptl.runs.answers import SPLITS, SplitAnswers, write_answers
 from nlptl.runs.artifact import Head, head_folder
@@ -19,7 +22,10 @@ from nlptl.storage.json_files import write_json
 from nlptl.storage.versions import environment
 from nlptl.strategies import multi_task
 from nlptl.strategies.job import Answers, Learned, RunContext, TaskRows
-from nlptl.strategies.scope import fitted_scope, scope_of
+from nlptl.strategies.scope import fitted_scope
+from nlptl.tasks import TaskSpec
+
+log = logging.getLogger("nlptl")
 
 
 def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
@@ -32,14 +38,17 @@ def save_run(context: RunContext, learned: Learned, folder: Path) -> None:
         heads, reports = [], {}
         for part, answers in zip(context.parts, learned.answers, strict=True):
             fitted = fitted_scope(part, answers, context.config.seed)
-            scorer = None if fitted is None else fitted.scorer
-            head = Head(part.task, _decision(part, answers, fitted), part.columns.start, scorer)
+            kept = _kept(part, answers, fitted)
+            head = fitted_head(part.task, kept["validation"], part.columns.start, fitted)
+            for note in (head.calibration.note, head.decision.note):
+                if note is not None:
+                    log.warning(f"{part.task.name}: {note}" if len(context.parts) > 1 else note)
             home = head_folder(folder, part.task.name, len(context.parts))
             home.mkdir(parents=True, exist_ok=True)
-            write_answers(home, _kept(part, answers))
-            write_predictions(part, answers, head, home / "predictions.csv")
+            write_answers(home, kept)
+            write_predictions(head, part.splits.test, kept["test"], home / "predictions.csv")
             heads.append(head)
-            reports[part.task.name] = _reports(part, answers, head)
+            reports[part.task.name] = reports_of(head, kept)
         metrics = _metrics(context, learned, reports, folder)
         write_json(folder / "metrics.json", metrics)
         save_artifact(folder, context.config, heads, learned.model)
@@ -75,20 +84,35 @@ def _summary(parts: list[TaskRows], reports: dict[str, dict[str, Any]], split: s
     return {"rows": rows, "mean": float(np.mean(list(values.values()))), **values}
 
 
-def _kept(part: TaskRows, answers: Answers) -> dict[str, SplitAnswers]:
-    logits = {"validation": answers.validation, "test": answers.test}
-    return {split: SplitAnswers(logits[split], part.targets[split]) for split in SPLITS}
+def _kept(part: TaskRows, answers: Answers, fitted: FittedScope | None) -> dict[str, SplitAnswers]:
+    logits, kept = {"validation": answers.validation, "test": answers.test}, {}
+    for split in SPLITS:
+        features = None if answers.seen is None else answers.seen.features.get(split)
+        scope = None if fitted is None else fitted.scorer.scores(features, logits[split])
+        kept[split] = SplitAnswers(logits[split], part.targets[split], scope)
+    return kept
 
 
-def _decision(part: TaskRows, answers: Answers, fitted: FittedScope | None) -> Decision:
-    probabilities = probabilities_of(answers.validation, part.several_labels)
-    return fit_decision(part.task, probabilities, part.targets["validation"], fitted)
+def fitted_head(task: TaskSpec, validation: SplitAnswers, start: int, scope: FittedScope | None = None) -> Head:
+    """The head of a task: calibration and decision policy, fitted on validation.
+
+    Args:
+        task: labels and settings.
+        validation: what the model answered there.
+        start: of its columns among the model's logits.
+        scope: the scorer that the decision goes by, and its cut-off.
+    """
+    calibration = fit_calibration(task.decision.calibration, validation.logits, validation.targets)
+    probabilities = calibration.probabilities(validation.logits, task.kind == "multi_label")
+    decision = fit_decision(task, probabilities, validation.targets, scope)
+    return Head(task, decision, start, calibration, None if scope is None else scope.scorer)
 
 
-def _reports(part: TaskRows, answers: Answers, head: Head) -> dict[str, Any]:
+def reports_of(head: Head, answers: Mapping[str, SplitAnswers]) -> dict[str, Any]:
+    """What `metrics.json` says of test and validation."""
     return {
-        split: full_report(part.task, logits, part.targets[split], head.decision, scope_of(answers, split, head))
-        for split, logits in (("test", answers.test), ("validation", answers.validation))
+        split: full_report(head.task, found.logits, found.targets, head.decision, head.calibration, found.scope)
+        for split, found in ((name, answers[name]) for name in reversed(SPLITS))
     }
 
 
@@ -98,18 +122,17 @@ def _data(part: TaskRows) -> dict[str, Any]:
     return {**splits.sizes(), "labels": labels, "audit": splits.audit.counts, "read_as": splits.read_as}
 
 
-def write_predictions(part: TaskRows, answers: Answers, head: Head, path: Path) -> None:
+def write_predictions(head: Head, test: pd.DataFrame, answers: SplitAnswers, path: Path) -> None:
     """Write the test rows with gold label, decision, most probable label and score; where there is a scorer, scope.
 
     Args:
-        part: the task, and its test split.
-        answers: what the model says of it.
-        head: labels in id order, and the decision fitted on validation.
+        head: labels in id order, calibration and decision.
+        test: the test split.
+        answers: what the model answered there.
         path: the file.
     """
-    task, test = part.task, part.splits.test
-    labels, scope = task.label_list(), scope_of(answers, "test", head)
-    probabilities = probabilities_of(answers.test, part.several_labels)
+    task, labels, scope = head.task, head.task.label_list(), answers.scope if head.scorer is not None else None
+    probabilities = head.calibration.probabilities(answers.logits, task.kind == "multi_label")
     decided, scores = decide(head.decision, probabilities, labels, scope)
     separator = task.label_separator
     table = pd.DataFrame(

@@ -17,10 +17,10 @@ from nlptl.config.records import plain, read_yaml
 from nlptl.config.rules import SECTION_OF_STRATEGY, Situation, broken_rule
 from nlptl.config.run import RunConfig
 from nlptl.errors import ConfigError, NlptlError, joined
-from nlptl.registry import BASELINES, METRICS, MODES, STRATEGIES
+from nlptl.registry import BASELINES, METRICS, MODES, POLICIES, STRATEGIES
 from nlptl.storage.paths import user_path
 from nlptl.strategies.catalogue import usual_strategy
-from nlptl.tasks import REJECTING, TaskSpec, load_task, task_names
+from nlptl.tasks import TaskSpec, load_task, task_names
 
 BASELINE_MODE = "baseline"
 """What the run.yaml of a baseline says as its mode."""
@@ -91,6 +91,8 @@ def find_tasks_of(values: Mapping[str, Any], known: TaskSpec | None = None) -> t
 def _name_faults(values: Mapping[str, Any], tasks: Sequence[TaskSpec]) -> list[NlptlError]:
     """What is wrong with the names of baseline, mode, checkpoints and the tasks' metrics."""
     checks: list[tuple[Any, Any]] = [(METRICS.check, name) for task in tasks for name in (task.metric, *task.metrics)]
+    decision = values.get("decision")
+    checks.append((POLICIES.check, decision.get("policy") if isinstance(decision, Mapping) else None))
     baseline = _baseline(values)
     if baseline is not None:
         checks.append((BASELINES.check, baseline))
@@ -181,9 +183,10 @@ def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
         tasks: the ones that it names.
     """
     several = len(tasks) > 1
-    rejects = any(task.decision.policy == REJECTING for task in tasks)
+    policies = [POLICIES.get(config.decision.policy or task.decision.policy) for task in tasks]
+    decides_by = frozenset(name for policy in policies for name in policy.reads)
     if config.baseline.model is not None:
-        return Situation(config, False, False, "random", "", several_tasks=several, rejects=rejects)
+        return Situation(config, False, False, "random", "", several_tasks=several, decides_by=decides_by)
     mode = MODES.get(config.mode)
     keeps = config.model.head_start == "keep"
     usual = usual_strategy(config.mode, config.data.shots, tasks[0].kind)
@@ -200,7 +203,7 @@ def situation_of(config: RunConfig, tasks: Sequence[TaskSpec]) -> Situation:
         sections=sections,
         method=method if "adaptation" in sections else "none",
         several_tasks=several,
-        rejects=rejects,
+        decides_by=decides_by,
     )
 
 

@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 import nlptl
 from nlptl.baselines.bag_of_words import FEATURES, BagOfWords, TextVectors
 from nlptl.errors import ArtifactError, ConfigError, DataError, LaunchError
-from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.registry import BASELINES
 from nlptl.runs.artifact import load_artifact
 from nlptl.runs.saving import merge_artifact

@@ -15,6 +15,7 @@ import pytest
 
 from nlptl.config.overrides import dotted_keys
 from nlptl.config.rules import RULES, Situation, broken_rule
+from nlptl.config.run import DecisionConfig
 from nlptl.errors import ConfigError
 from nlptl.registry import MODES
 from nlptl.tasks import load_task, task_names
@@ -120,8 +121,7 @@ ELSEWHERE = {
         f"distillation.{name}": "tests/strategies/test_distillation.py"
         for name in ("teachers", "members", "texts", "temperature", "weight", "layers")
     },
-    "decision.reject": "tests/evaluation/test_decision_settings.py",
-    "decision.keep": "tests/evaluation/test_decision_settings.py",
+    **{f"decision.{name}": "tests/evaluation/test_decision_settings.py" for name in DecisionConfig.model_fields},
     "output": "tests/test_api.py::test_python_data_is_as_good_as_files",
     "tasks_dir": "tests/test_tasks.py",
     "data.target": "tests/data/test_domains.py",

@@ -7,10 +7,12 @@ import pytest
 from sklearn import metrics as sk
 
 from nlptl.errors import ConfigError
+from nlptl.evaluation.calibration import UNCALIBRATED
 from nlptl.evaluation.decisions.argmax import Argmax, EveryLabel
 from nlptl.evaluation.decisions.out_of_scope import OutOfScope
 from nlptl.evaluation.decisions.threshold import Threshold
-from nlptl.evaluation.evaluator import check_metrics, compute_metric, full_report, mean_loss, probabilities_of
+from nlptl.evaluation.evaluator import check_metrics, compute_metric, full_report
+from nlptl.evaluation.probabilities import mean_loss, probabilities_of
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
 
@@ -148,7 +150,7 @@ def test_probabilities():
 def test_report_of_single_labels():
     task = TaskSpec(name="x", description="d", labels=["a", "b", "c"])
     targets, predicted, scores = random_rows(3, 0)
-    report = full_report(task, np.log(scores), targets, Argmax())
+    report = full_report(task, np.log(scores), targets, Argmax(), UNCALIBRATED)
     assert report["rows"] == 200
     assert report["accuracy"] == report["decided"]["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
     assert report["macro_f1"] == pytest.approx(report["decided"]["macro_f1"])
@@ -163,7 +165,9 @@ def test_report_of_single_labels():
 def test_report_of_several_labels():
     task = TaskSpec(name="x", description="d", kind="multi_label", labels=["a", "b", "c"])
     targets, predicted, scores = random_rows(3, 0, several=True)
-    report = full_report(task, np.log(scores / (1 - scores)), targets, EveryLabel(threshold=0.3, note="so fitted"))
+    report = full_report(
+        task, np.log(scores / (1 - scores)), targets, EveryLabel(threshold=0.3, note="so fitted"), UNCALIBRATED
+    )
     assert report["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
     assert report["macro_f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
     assert set(report["per_class"]) == {"a", "b", "c"}
@@ -186,8 +190,8 @@ def test_the_note_of_a_fit_is_in_the_report():
     spec = TaskSpec(name="x", description="d", labels=["a", "b"], positive_label="b")
     targets, _, scores = random_rows(2, 0)
     decision = Threshold(threshold=0.5, label="b", note="The threshold stays at 0.5.")
-    assert full_report(spec, np.log(scores), targets, decision)["decided"]["note"] == decision.note
-    assert "note" not in full_report(spec, np.log(scores), targets, Argmax())["decided"]
+    assert full_report(spec, np.log(scores), targets, decision, UNCALIBRATED)["decided"]["note"] == decision.note
+    assert "note" not in full_report(spec, np.log(scores), targets, Argmax(), UNCALIBRATED)["decided"]
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -206,7 +210,7 @@ def test_report_of_out_of_scope_decisions():
     task = TaskSpec(name="x", description="d", labels=["a", "b", "oos"])
     probabilities = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.4, 0.1], [0.4, 0.5, 0.1], [0.1, 0.1, 0.8]])
     decision = OutOfScope(threshold=0.6, label="oos")
-    report = full_report(task, np.log(probabilities + 1e-9), np.array([0, 1, 0, 2, 2]), decision)
+    report = full_report(task, np.log(probabilities + 1e-9), np.array([0, 1, 0, 2, 2]), decision, UNCALIBRATED)
     assert report["decided"]["in_scope_kept"] == pytest.approx(2 / 3)
     assert report["decided"]["out_of_scope_recall"] == 1.0
     assert report["decided"]["accuracy"] == pytest.approx(4 / 5)

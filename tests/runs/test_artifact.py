@@ -34,6 +34,7 @@ def test_a_run_folder_holds_what_it_promises(trained_tiny, mode):
         "task.yaml",
         "model",
         "decision.json",
+        "calibration.json",
         "answers.safetensors",
         "metrics.json",
         "predictions.csv",

@@ -11,7 +11,7 @@ import torch
 
 import nlptl
 from nlptl.errors import NlptlError
-from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.objectives.classification import Classification
 from nlptl.objectives.distillation import Distillation
 from nlptl.strategies import distillation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from nlptl.errors import ArtifactError, ConfigError
@@ -17,13 +16,11 @@ if TYPE_CHECKING:
 
     from nlptl.evaluation.out_of_scope.fitting import FittedScope
 
-log = logging.getLogger("nlptl")
-
 
 def fit_decision(
     task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray, scope: FittedScope | None = None
 ) -> Decision:
-    """Fit the task's policy on validation; what it notes of the fit is logged as a warning.
+    """Fit the task's policy on validation.
 
     Args:
         task: labels and policy.
@@ -36,17 +33,12 @@ def fit_decision(
     """
     name = task.decision.policy
     kind: type[Decision] = POLICIES.get(name)
-    if scope is None:
-        decision = kind.fit(task, probabilities, targets)
-    else:
-        decision = OutOfScope.by_scorer(task, scope, targets)
+    decision = kind.fit(task, probabilities, targets) if scope is None else OutOfScope.by_scorer(task, scope, targets)
     if decision.policy not in (name, EveryLabel.policy, Argmax.policy):
         raise ConfigError(
             f"The decision policy {name!r} ({kind.__module__}.{kind.__qualname__}) calls itself {decision.policy!r}. "
             f"Its class must say: policy = {name!r}"
         )
-    if decision.note is not None:
-        log.warning(decision.note)
     return decision
 
 

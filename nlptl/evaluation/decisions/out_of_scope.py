@@ -32,6 +32,7 @@ class OutOfScope(Decision):
     """
 
     policy: ClassVar[str] = "out_of_scope"
+    reads: ClassVar[frozenset[str]] = frozenset({"label", "keep", "reject", "scorer"})
 
     scorer: str | None = None
     """Whose scores are compared; None: the probability of the most probable label."""

@@ -14,6 +14,10 @@ from nlptl.tasks import TaskSpec
 if TYPE_CHECKING:
     import numpy as np
 
+NEVER = 2.0
+"""A threshold that no probability reaches: what was asked for cannot be had, and no text gets the label."""
+OWN = ("floor", "confidence", "alerts_per_thousand", "costs", "coverage", "sets")
+"""Settings of a task's `decision` that few policies read; a task that gives one to another policy is refused."""
 FEWEST_ROWS = 10
 """Of each side of a cut-off: with fewer, where the cut-off falls is an accident of single rows."""
 
@@ -27,6 +31,10 @@ class Decision(ABC):
 
     policy: ClassVar[str]
     """The name under which the class is registered."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """The settings `decision.*` that it reads, besides `policy`, `calibration` and `settings`."""
+    gives_sets: ClassVar[bool] = False
+    """Whether it answers with a list of labels where one label is true."""
 
     threshold: float | None = None
     """The probability that the policy compares with, where it has one."""
@@ -44,6 +52,8 @@ class Decision(ABC):
         """
         if task.decision.settings:
             yield f"decision.settings: the policy {cls.policy} takes none"
+        for name in task.decision.given().keys() & {*OWN} - cls.reads:
+            yield f"decision.{name}: the policy {cls.policy} does not read it"
 
     @classmethod
     @abstractmethod
@@ -65,8 +75,9 @@ class Decision(ABC):
             labels: C names in id order.
 
         Returns:
-            N label names (lists of names for several labels at once), and (N,) the probability behind each decision:
-            that of the label chosen; for a row whose label the policy made up, that of its most probable label.
+            N label names (lists of names for several labels at once and for sets), and (N,) the probability behind each
+            decision: that of the label chosen; for a set, or a label that the policy made up, that of the most probable
+            label.
         """
 
     def measures(self, wanted: list[Any], decided: list[Any]) -> dict[str, Any]:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nlptl.evaluation.decisions.argmax import EveryLabel
 from nlptl.evaluation.decisions.policy import FEWEST_ROWS, Decision
-from nlptl.tasks import TaskSpec
+from nlptl.tasks import DecisionSpec, TaskSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
 HALF = 0.5
+
+
+class Cut(NamedTuple):
+    """A fitted threshold."""
+
+    threshold: float
+    note: str | None = None
+    """What a reader must know of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +42,37 @@ class Threshold(Decision):
     def faults(cls, task: TaskSpec) -> Iterator[str]:
         yield from super().faults(task)
         if task.kind == "single_label" and task.positive_label is None:
-            yield "decision.policy threshold needs positive_label"
+            yield f"decision.policy {cls.policy} needs positive_label"
 
     @classmethod
     def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
         labels = task.label_list()
         if targets.ndim == 2:
-            return _of_several(labels, probabilities, targets > 0)
+            return cls.of_several(task, probabilities, targets > 0)
         positive = labels.index(str(task.positive_label))
         wanted = targets == positive
         lacking = _lacking(wanted, f"rows with {task.positive_label!r}", f"rows without {task.positive_label!r}")
-        threshold = HALF if lacking else best_f1_threshold(probabilities[:, positive], wanted)
-        return cls(threshold=threshold, label=task.positive_label, note=lacking)
+        if lacking:
+            return cls(threshold=HALF, label=task.positive_label, note=lacking)
+        found = cls.cut(task.decision, str(task.positive_label), probabilities[:, positive], wanted)
+        return cls(threshold=found.threshold, label=task.positive_label, note=found.note)
+
+    @classmethod
+    def cut(cls, settings: DecisionSpec, label: str, scores: np.ndarray, wanted: np.ndarray) -> Cut:
+        """The threshold of one label.
+
+        Args:
+            settings: of the policy.
+            label: its name.
+            scores: (N,) probabilities of it.
+            wanted: (N,) bool; at least `FEWEST_ROWS` of either value.
+        """
+        return Cut(best_f1_threshold(scores, wanted))
+
+    @classmethod
+    def of_several(cls, task: TaskSpec, probabilities: np.ndarray, wanted: np.ndarray) -> EveryLabel:
+        """Thresholds of several labels at once, from probabilities and wanted labels (N, C)."""
+        return _of_several(task.label_list(), probabilities, wanted)
 
     def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
         import numpy as np
@@ -69,9 +96,8 @@ def _of_several(labels: list[str], probabilities: np.ndarray, wanted: np.ndarray
     if lacking:
         return EveryLabel(threshold=HALF, note=lacking)
     common = best_f1_threshold(scores, pooled)
-    positives = wanted.sum(0)
-    enough = np.minimum(positives, len(wanted) - positives) >= FEWEST_ROWS
-    own = {labels[i]: best_f1_threshold(probabilities[:, i], wanted[:, i]) for i in np.flatnonzero(enough)}
+    enough = np.flatnonzero(enough_rows(wanted))
+    own = {labels[i]: best_f1_threshold(probabilities[:, i], wanted[:, i]) for i in enough}
     few = [label for label in labels if label not in own]
     named = ", ".join(map(repr, few[:10])) + (f" and {len(few) - 10} more" if len(few) > 10 else "")
     note = (
@@ -118,3 +144,11 @@ def best_f1_threshold(scores: np.ndarray, wanted: np.ndarray) -> float:
     # Halfway to the next lower score: the next rows will not repeat the scores of these.
     below = thresholds[best - 1] if best else 0.0
     return float((thresholds[best] + below) / 2)
+
+
+def enough_rows(wanted: np.ndarray) -> np.ndarray:
+    """(C,) bool of (N, C) wanted labels: which have enough rows for a threshold of their own, with them and without."""
+    import numpy as np
+
+    positives = wanted.sum(0)
+    return np.asarray(np.minimum(positives, len(wanted) - positives) >= FEWEST_ROWS)

@@ -81,6 +81,29 @@ def fit_scope(asked: str, keep: float, train: Rows, validation: Rows, seed: int)
     return _cut(_fitted(name, train, validation), validation, keep, {}, note)
 
 
+def cut_again(
+    scorer: Scorer, scope: np.ndarray, keep: float, validation: Rows, seed: int, choice: dict[str, Any]
+) -> FittedScope | None:
+    """Another cut-off for a scorer that was fitted before, on the rows that its first one was fitted on.
+
+    Args:
+        scorer: fitted.
+        scope: (N,) its scores of validation.
+        keep: share of in-scope rows that stays in scope.
+        validation: the same rows; their features are not needed.
+        seed: of the halves.
+        choice: what was noted when it was chosen.
+
+    Returns:
+        None: validation has too few in-scope rows to cut on.
+    """
+    rows = halves(validation.targets, seed)[1] if "chosen_on" in choice else np.arange(len(scope))
+    inside = rows[validation.in_scope[rows]]
+    if len(inside) < fewest_in_scope(keep):
+        return None
+    return FittedScope(scorer, cut_off(scope[inside], keep), {**choice, "cut_on": {"in_scope": len(inside)}})
+
+
 def fewest_in_scope(keep: float) -> int:
     """In-scope rows that a cut-off needs: as many as it takes for one to fall below it."""
     return max(FEWEST_ROWS, math.ceil(1 / (1 - keep) - 1e-9))

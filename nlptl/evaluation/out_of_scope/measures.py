@@ -41,7 +41,7 @@ def separation(scores: np.ndarray, in_scope: np.ndarray, seed: int = 0, draws: i
     - `auroc`: chance that an in-scope row scores above an out-of-scope one (ties count half).
     - `aupr_in`, `aupr_out`: average precision of finding in-scope rows from the top, of out-of-scope rows from the
       bottom. They differ with the share of each side, so both are named.
-    - `fpr_at_95_in_scope`: share of out-of-scope rows that are kept by the highest cut that keeps 95 % of in-scope rows.
+    - `fpr_at_95_in_scope`: share of out-of-scope rows kept by the highest cut that keeps 95 % of in-scope rows.
 
     Args:
         scores: (N,), higher is more in scope.

@@ -108,7 +108,8 @@ def write_scorer(home: Path, scorer: Scorer) -> None:
     from safetensors.numpy import save_file
 
     aside = home / f"{FILE}.part"
-    save_file({name: np.ascontiguousarray(array) for name, array in scorer.tensors().items()}, aside)
+    tensors = {name: np.ascontiguousarray(array) for name, array in scorer.tensors().items()}
+    save_file(tensors, aside, {"scorer": scorer.name})
     aside.replace(home / FILE)
 
 
@@ -136,6 +137,23 @@ def read_scorer(home: Path, name: str) -> Scorer:
         return kind.from_tensors(load_file(path))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path} is damaged: {error}.") from error
+
+
+def kept_scorer(home: Path) -> str | None:
+    """Name of the scorer that lies in a run, whether its decision goes by it now or not; None where there is none.
+
+    Raises:
+        ArtifactError: its file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not (home / FILE).is_file():
+        return None
+    try:
+        with safe_open(home / FILE, "numpy") as file:
+            return (file.metadata() or {}).get("scorer")
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{home / FILE} is damaged: {error}.") from error
 
 
 def matrix(tensors: Mapping[str, np.ndarray], name: str, dimensions: int) -> np.ndarray:

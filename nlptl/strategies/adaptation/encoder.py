@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nlptl.data.tokens.encoding import collate
-from nlptl.evaluation.evaluator import probabilities_of
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.models.aligned import AlignedClassifier
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from nlptl.config.training import ResolvedTraining
-from nlptl.evaluation.evaluator import probabilities_of, quick_metrics
+from nlptl.evaluation.evaluator import quick_metrics
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.models.aligned import AlignedClassifier, LinearMap
 from nlptl.models.linear_probe import LinearHead, fit_probe
 from nlptl.objectives.alignment import confident_rows, recolour

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from nlptl.evaluation.calibration import fit_temperature
-from nlptl.evaluation.evaluator import probabilities_of, quick_metrics
+from nlptl.evaluation.evaluator import quick_metrics
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.evaluation.significance import NO_DIFFERENCE, over_rows
 from nlptl.objectives.alignment import information
 from nlptl.strategies.job import Job, Trained
