@@ -14,9 +14,9 @@ from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
+from nlptl.verbs.drift import drift
 from nlptl.verbs.evolve import evolve
 from nlptl.verbs.explain import explain
-from nlptl.verbs.drift import drift
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.report import report
@@ -27,9 +27,9 @@ from nlptl.verbs.train import merge, train, train_baseline, train_config, train_
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "DriftReport",
     "Explained",
     "Explanation",
-    "DriftReport",
     "LayerReport",
     "Ranking",
     "RobustnessReport",
@@ -41,9 +41,9 @@ __all__ = [
     "cross_config",
     "decide",
     "discover",
+    "drift",
     "evolve",
     "explain",
-    "drift",
     "load",
     "merge",
     "pretrain",

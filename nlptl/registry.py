@@ -114,6 +114,43 @@ POLICIES: Registry[Any] = Registry(
 )
 """How probabilities become a label: classes as `nlptl.evaluation.decisions.Decision`."""
 
+SCORERS: Registry[Any] = Registry(
+    "scorer of how far in scope a text is",
+    "nlptl.scope_scorers",
+    {
+        "max_softmax": (
+            "nlptl.evaluation.out_of_scope.logits:MaxSoftmax",
+            "highest probability of an in-scope label (Hendrycks & Gimpel 2017)",
+        ),
+        "max_logit": (
+            "nlptl.evaluation.out_of_scope.logits:MaxLogit",
+            "highest logit of an in-scope label (Hendrycks et al. 2022)",
+        ),
+        "energy": ("nlptl.evaluation.out_of_scope.logits:Energy", "all in-scope logits together (Liu et al. 2020)"),
+        "out_of_scope_class": (
+            "nlptl.evaluation.out_of_scope.logits:OutOfScopeClass",
+            "the out-of-scope label's own probability, where training has rows of it",
+        ),
+        "mahalanobis": (
+            "nlptl.evaluation.out_of_scope.features:Mahalanobis",
+            "distance to the nearest label's mean, one covariance for all (Lee et al. 2018)",
+        ),
+        "relative_mahalanobis": (
+            "nlptl.evaluation.out_of_scope.features:RelativeMahalanobis",
+            "the same, less the distance to all training rows (Ren et al. 2021)",
+        ),
+        "knn": (
+            "nlptl.evaluation.out_of_scope.features:Neighbours",
+            "cosine to the fifth nearest training row (Sun et al. 2022)",
+        ),
+        "combined": (
+            "nlptl.evaluation.out_of_scope.features:Combined",
+            "energy, relative_mahalanobis and knn together",
+        ),
+    },
+)
+"""How far in scope a text is, for the policy `out_of_scope`: classes as `nlptl.evaluation.out_of_scope.Scorer`."""
+
 BASELINES: Registry[Any] = Registry(
     "baseline",
     "nlptl.baselines",
@@ -197,6 +234,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         OBJECTIVES,
         METRICS,
         POLICIES,
+        SCORERS,
         BASELINES,
         BASELINE_SCORERS,
         PREDICTORS,

@@ -16,9 +16,9 @@ from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
+from nlptl.cli.drift import drift
 from nlptl.cli.evolve import evolve
 from nlptl.cli.explain import explain
-from nlptl.cli.drift import drift
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict

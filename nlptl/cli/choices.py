@@ -16,12 +16,12 @@ from rich.markup import escape
 
 from nlptl.checkpoints import CHECKPOINTS
 from nlptl.config.records import Record
-from nlptl.config.run import RunConfig
+from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
 from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, STRATEGIES
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -90,6 +90,11 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "policies": _of(POLICIES),
     "calibrations": _literal(RunConfig, "decision.calibration"),
     "rejections": _literal(RunConfig, "decision.reject"),
+    "scorers": lambda: {
+        AUTO: "the best on half of validation's rows",
+        PROBABILITY: "that of the most probable label",
+        **_of(SCORERS)(),
+    },
     "sets": _literal(RunConfig, "decision.sets"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "explanations": lambda: EXPLANATIONS,

@@ -266,10 +266,17 @@ RULES = (
         if name not in ("policy", "calibration")
     ),
     Rule(
-        ("decision.keep",),
+        ("decision.keep", "decision.scorer"),
         lambda s: s.config.decision.reject != "never",
         "decision.reject=never answers with the most probable label",
     ),
+    Rule(
+        ("decision.scorer",),
+        lambda s: not s.is_baseline,
+        "the baseline {baseline} compares probabilities",
+        harmless=True,
+    ),
+    Rule(("decision.scorer",), lambda s: not s.adapts, "strategy {strategy} compares probabilities"),
     # Data.
     Rule(
         ("data.split",),

@@ -78,10 +78,13 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         # A whole validation split would be many more labels than were asked for, and the refit learns from them.
         for split in frames.keys() & {"train", "validation"}:
             frames[split] = draw_shots(frames[split], config.shots, seed)
+    if config.split is None:
+        task = _fix_labels(task, frames)
     if "validation" not in frames:
         fraction = config.validation_fraction * (2 if config.shots else 1)
         frames["train"], frames["validation"] = cut_off(frames["train"], fraction, seed, config, audit, "validation")
-    task = _fix_labels(task, frames["train"])
+    if config.split is not None:  # what only later rows or other groups are labelled with cannot be learned
+        task = _fix_labels(task, frames)
     ordered_splits.check_labels_there(frames, task, config)
     auditing.check_balance(frames["train"], audit, [n for n in task.label_list() if n != task.decision.label])
     drop = config.bad_rows == "drop"
@@ -246,11 +249,16 @@ def _left_out_unlabelled(source: Source, task: TaskSpec, config: DataConfig, aud
             )
 
 
-def _fix_labels(task: TaskSpec, train: pd.DataFrame) -> TaskSpec:
+def _fix_labels(task: TaskSpec, frames: dict[str, pd.DataFrame]) -> TaskSpec:
+    """The labels that train has, and the one for out of scope where only held-out rows have it: they measure it."""
     if not isinstance(task.labels, str):
         return task
-    found = sorted({str(name) for name in train["label"].explode().dropna()})
+    found = sorted({str(name) for name in frames["train"]["label"].explode().dropna()})
     if len(found) < (2 if task.kind == "single_label" else 1):
         only = found[0] if found else "none"
         raise DataError(f"train holds one label only ({shortened(only)!r}); a classifier needs at least two.")
+    label, held_out = task.decision.label, [frames[split] for split in ("validation", "test") if split in frames]
+    rejects = task.decision.policy == "out_of_scope" and label not in found
+    if rejects and any((frame["label"] == label).any() for frame in held_out):
+        found = sorted([*found, str(label)])
     return task.with_labels(found)

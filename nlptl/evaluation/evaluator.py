@@ -14,7 +14,7 @@ from nlptl.errors import ConfigError
 from nlptl.evaluation.alerts import alert_report
 from nlptl.evaluation.calibration import Calibration
 from nlptl.evaluation.calibration.measures import bins_noted, calibration_measures, reliability
-from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.decisions import Decision, decide
 from nlptl.evaluation.probabilities import mean_loss, probabilities_of
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
@@ -70,7 +70,12 @@ def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> di
 
 
 def full_report(
-    task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decision: Decision, calibration: Calibration
+    task: TaskSpec,
+    logits: np.ndarray,
+    targets: np.ndarray,
+    decision: Decision,
+    calibration: Calibration,
+    scope: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Everything `metrics.json` says of a split.
 
@@ -85,6 +90,7 @@ def full_report(
         targets: (N,) ids, or (N, C) 0/1.
         decision: fitted on validation.
         calibration: fitted on validation.
+        scope: (N,) of the scorer that the decision goes by, where it has one.
     """
     from sklearn import metrics as sk
 
@@ -108,7 +114,12 @@ def full_report(
         place = labels.index(task.positive_label)
         positive = targets[:, place] > 0.5 if targets.ndim == 2 else targets == place
         report["alerts"] = alert_report(plain[:, place], positive)
-    report["decided"] = _decided(labels, targets, decision.apply(probabilities, labels)[0], decision)
+    report["decided"] = _decided(labels, targets, decide(decision, probabilities, labels, scope)[0], decision)
+    if scope is not None and getattr(decision, "scorer", None) is not None:
+        from nlptl.evaluation.out_of_scope.report import scope_report
+
+        right = (str(decision.label), scope, probabilities, targets, decision.threshold)
+        report["out_of_scope"] = scope_report(labels, *right)
     return report
 
 

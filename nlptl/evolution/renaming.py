@@ -110,7 +110,7 @@ def rename_labels(home: Path, changes: Changes, output: Path) -> Path:
             shutil.copytree(home / ROWS, aside / ROWS)
         write_json(aside / "metrics.json", _metrics(artifact, reports_of(head, known), names))
         rows = _test_rows(home, known["test"], task)
-        write_predictions(head, rows, known["test"].logits, aside / "predictions.csv")
+        write_predictions(head, rows, known["test"], aside / "predictions.csv")
         sample = rows[[name for name in ("text", "text_pair") if name in rows]].head(VERIFIED_ROWS).map(str)
         model = RenamedModel(artifact, task.label_list(), sample, kind_of(artifact.manifest))
         save_artifact(aside, artifact.config, [head], model)

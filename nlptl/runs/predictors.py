@@ -25,7 +25,7 @@ from nlptl.models.plain_bert import PlainBert
 from nlptl.runs.lineage import long_text_of, normaliser_of, open_classifier
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec
-from nlptl.training.forward import features_of, logits_of
+from nlptl.training.forward import features_of, logits_of, outputs_of
 from nlptl.training.runtime import Runtime
 
 
@@ -132,9 +132,20 @@ class EncoderPredictor:
             return logits_of(runtime, model, prepared, pad_id, model.head.out_features, "predicting")
         # As training measured it: the features of a frozen encoder are rounded as the precision has it, its head is
         # fitted and applied exactly.
+        return self._exact_head.logits(self.features(prepared, runtime))
+
+    def outputs(self, prepared: Encoded, runtime: Runtime) -> tuple[np.ndarray, np.ndarray]:
+        """Features (rows, H) and logits (rows, C) float32 of one forward pass."""
+        if self.mode.trains_encoder:
+            model = self._rounded or self.model
+            return outputs_of(runtime, model, prepared, self.tokenizer.pad_token_id, "predicting")
         features = self.features(prepared, runtime)
+        return features, self._exact_head.logits(features)
+
+    @property
+    def _exact_head(self) -> LinearHead:
         weight, bias = (parameter.detach().cpu() for parameter in (self.model.head.weight, self.model.head.bias))
-        return LinearHead(weight, bias, float("nan")).logits(features)
+        return LinearHead(weight, bias, float("nan"))
 
     def features(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
         """(rows, H) float32: what the head sees of each row."""

@@ -18,6 +18,7 @@ from nlptl.config.run import RunConfig
 from nlptl.data.tokens.encoding import Encoded, collate
 from nlptl.data.tokens.long_texts import LongText
 from nlptl.errors import ArtifactError
+from nlptl.evaluation.out_of_scope.scorer import write_scorer
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.runs.artifact import (
@@ -184,6 +185,8 @@ def write_decision(head: Head, folder: Path) -> None:
         head: of the task.
         folder: where the task's own files lie.
     """
+    if head.scorer is not None:
+        write_scorer(folder, head.scorer)
     write_json(folder / "calibration.json", head.calibration.to_json())
     write_json(folder / "decision.json", head.decision.to_json())
 

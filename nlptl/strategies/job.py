@@ -202,6 +202,18 @@ def sample_of(job: Job) -> Encoded:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the finished model computes of rows, for scorers of out of scope."""
+
+    train: np.ndarray
+    """Numbers (rows,) of the training rows that it was asked about."""
+    train_logits: np.ndarray
+    """(rows, C) of them."""
+    features: dict[str, np.ndarray]
+    """Split -> (rows, H), of train those rows alone; empty where features must not be used."""
+
+
+@dataclass(frozen=True)
 class Answers:
     """What a model says of one task's held-out rows."""
 
@@ -211,6 +223,8 @@ class Answers:
     """(rows, C) logits."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What is to be noted of this task's training."""
+    seen: Seen | None = None
+    """What scorers of out of scope are fitted on, where the decision asks for one."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
 from nlptl.strategies.job import Job, Learned, RunContext, sample_of, task_rows, tell_rows
 from nlptl.strategies.saving import save_run
+from nlptl.strategies.scope import with_seen
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
 from nlptl.training.runtime import Runtime, join_processes
@@ -240,6 +241,7 @@ class EncoderLearner:
         trained = STRATEGIES.get(self.config.strategy).load()(job, StateFolder(folder / "state"))
         kept = self.tells_forgetting and self.config.model.head_start == continued.KEEP
         forgotten = continued.forgetting(job, trained) if kept else {}
+        seen = with_seen(job, trained)
         if context.runtime.is_main:
             trained.classifier.to("cpu")
         model = SavedEncoder(
@@ -252,7 +254,7 @@ class EncoderLearner:
             self.checkpoint,
             sample_of(job),
         )
-        return Learned(model, trained.answers, {**facts_of(job, trained), **forgotten})
+        return Learned(model, seen, {**facts_of(job, trained), **forgotten})
 
 
 def describe(job: Job) -> None:
