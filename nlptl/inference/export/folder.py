@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nlptl.data.domains import load_domains
 from nlptl.data.files import read_frame
-from nlptl.data.tokens.encoding import Encoded, encode
-from nlptl.errors import ArtifactError, ConfigError, NlptlError
+from nlptl.data.tokens.encoding import Encoded
+from nlptl.errors import ArtifactError, ConfigError, DataError
 from nlptl.inference.export.gate import EXACT, INT8, Budget, Comparison, compare
 from nlptl.inference.export.names import GATE, GRAPH, KIND, REFERENCE
 from nlptl.inference.export.predictor import OnnxPredictor, open_session
 from nlptl.inference.opened import OpenRun
-from nlptl.runs.artifact import ALONE, BASELINE_RUNS, STRAIGHT, Artifact, Head, head_folder
+from nlptl.runs.answers import SplitAnswers, read_answers
+from nlptl.runs.artifact import ALONE, BASELINE_RUNS, STRAIGHT, Artifact, head_folder
 from nlptl.runs.lineage import VIA, long_text_of, open_classifier
 from nlptl.runs.manifest import FORMAT, MODEL, digests_of
+from nlptl.runs.reread import reread
 from nlptl.storage.json_files import read_json, write_json
 
 log = logging.getLogger("nlptl")
@@ -117,7 +118,9 @@ def _write_reference(run: OpenRun, aside: Path) -> None:
     for head in run.artifact.heads:
         home = head_folder(aside, head.task.name, len(run.artifact.heads))
         texts = [row if len(row) > 1 else row[0] for row in _texts(home).itertuples(index=False, name=None)]
-        save_file({"logits": run.task(head.task.name).logits(texts)}, home / REFERENCE)
+        alone = run.task(head.task.name)
+        scope = {} if head.scorer is None else {"scope": alone.scope(texts)}
+        save_file({"logits": alone.logits(texts), **scope}, home / REFERENCE)
 
 
 def _texts(home: Path) -> pd.DataFrame:
@@ -133,7 +136,9 @@ def _gate(artifact: Artifact, aside: Path, graph: Path, budget: Budget) -> dict[
     """A graph beside the run, on the test rows that lie in `aside`."""
     encoder, classes = artifact.encoder, artifact.heads[-1].columns.stop
     session = open_session(graph)
-    predictor = OnnxPredictor(session, encoder.tokenizer, encoder.max_length, encoder.long_text, classes, "")
+    predictor = OnnxPredictor(
+        session, encoder.tokenizer, encoder.max_length, encoder.long_text, encoder.normaliser, classes, ""
+    )
     return _compared(artifact, aside, predictor, budget)
 
 
@@ -143,27 +148,22 @@ def _compared(artifact: Artifact, folder: Path, predictor: Any, budget: Budget) 
     runtime, found = local_runtime("fp32", progress=False), {}
     for head in artifact.heads:
         home = head_folder(folder, head.task.name, len(artifact.heads))
-        logits = predictor.logits(predictor.prepare(_texts(home)), runtime)[:, head.columns]
-        found[head.task.name] = compare(head, _targets(home, head), _reference(home), logits, budget)
+        features, logits = predictor.outputs(predictor.prepare(_texts(home)), runtime)
+        logits = logits[:, head.columns]
+        answers = SplitAnswers(logits, _targets(home), head.scope(features, logits))
+        found[head.task.name] = compare(head, _reference(home, answers.targets), answers, budget)
     return found
 
 
-def _reference(home: Path) -> np.ndarray:
+def _reference(home: Path, targets: np.ndarray) -> SplitAnswers:
     from safetensors.numpy import load_file
 
-    logits: np.ndarray = load_file(home / REFERENCE)["logits"]
-    return logits
+    tensors = load_file(home / REFERENCE)
+    return SplitAnswers(tensors["logits"], targets, tensors.get("scope"))
 
 
-def _targets(home: Path, head: Head) -> np.ndarray:
-    from nlptl.data.loading import label_targets
-
-    names = read_frame(home / "predictions.csv")["label"].map(str)
-    several = head.task.kind == "multi_label"
-    given = (
-        names.map(lambda cell: [name for name in cell.split(head.task.label_separator) if name]) if several else names
-    )
-    return label_targets(pd.DataFrame({"label": given}), head.task.label_list())
+def _targets(home: Path) -> np.ndarray:
+    return read_answers(home)["test"].targets
 
 
 def _quantise(artifact: Artifact, aside: Path, budget: Budget) -> tuple[dict[str, Comparison], list[str]]:
@@ -188,17 +188,14 @@ def _quantise(artifact: Artifact, aside: Path, budget: Budget) -> tuple[dict[str
 
 def _sample(artifact: Artifact) -> Encoded:
     """Training texts, where they can still be read; else test texts, whose labels are not looked at."""
-    head = artifact.heads[0]
     try:
-        frame = load_domains(head.task, artifact.config.data, artifact.config.seed, None).train
-    except NlptlError as error:
-        log.warning(
-            f"The training texts cannot be read ({error}); layers are ranked on test texts, without their labels"
-        )
-        frame = _texts(head_folder(artifact.folder, head.task.name, len(artifact.heads)))
+        frame = reread(artifact.folder).train
+    except DataError as error:
+        log.warning(f"Layers are ranked on test texts, without their labels: the training texts are not here ({error})")
+        frame = _texts(head_folder(artifact.folder, artifact.heads[0].task.name, len(artifact.heads)))
     encoder = artifact.encoder
     rows = frame.sample(min(SAMPLE, len(frame)), random_state=0)
-    return encode(rows, encoder.tokenizer, encoder.max_length, long_text=encoder.long_text)
+    return encoder.prepare(rows)
 
 
 def _refuse(found: dict[str, Comparison], what: str) -> None:
@@ -208,7 +205,7 @@ def _refuse(found: dict[str, Comparison], what: str) -> None:
 
 
 def _manifest(artifact: Artifact, aside: Path, precision: str) -> dict[str, Any]:
-    kept = ("heads", "packages", "lineage", "long_text", "max_length")
+    kept = ("heads", "packages", "lineage", "normaliser", "max_length")
     return {
         "format": FORMAT,
         "nlptl": version("nlptl"),

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nlptl.evaluation.decisions import decide
+from nlptl.runs.answers import SplitAnswers
 from nlptl.runs.artifact import Head
 
 
@@ -54,23 +56,26 @@ class Comparison:
         return asdict(self)
 
 
-def compare(head: Head, targets: np.ndarray, expected: np.ndarray, found: np.ndarray, budget: Budget) -> Comparison:
-    """Compare the logits (N, C) of an export with those of its run.
+def compare(head: Head, expected: SplitAnswers, found: SplitAnswers, budget: Budget) -> Comparison:
+    """Compare what an export answers with what its run answers.
 
     Args:
         head: labels, calibration and decision.
-        targets: (N,) label ids, or (N, C) 0/1.
-        expected: of the run.
-        found: of the export.
+        expected: of the run, on its test rows.
+        found: of the export, on the same rows.
         budget: that decides what is a fault.
     """
+    targets = expected.targets
     several, labels = targets.ndim == 2, head.task.label_list()
-    before, after = (head.calibration.probabilities(logits, several) for logits in (expected, found))
+    before, after = (head.calibration.probabilities(each.logits, several) for each in (expected, found))
     changes = np.abs(before - after).max(1, initial=0.0)
     moved = changes > ROUNDING
     given = targets > 0.5 if several else np.eye(len(labels), dtype=bool)[targets]
     first, second = ((each >= 0.5) if several else each == each.max(1, keepdims=True) for each in (before, after))
-    decided = [np.array(list(map(str, head.decision.apply(each, labels)[0]))) for each in (before, after)]
+    decided = [
+        np.array(list(map(str, decide(head.decision, probabilities, labels, each.scope)[0])))
+        for probabilities, each in ((before, expected), (after, found))
+    ]
     there = np.flatnonzero(given.any(0))
     lost = np.array([(first[given[:, i], i].mean() - second[given[:, i], i].mean()) for i in there])
     worst = int(there[lost.argmax()]) if len(there) else None

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nlptl.config.run import RunConfig
+from nlptl.data.normalising.normaliser import NONE
 from nlptl.data.tokens.batching import FORWARD_TOKENS, plan_forward
 from nlptl.data.tokens.encoding import Encoded, encode, padded
 from nlptl.data.tokens.long_texts import LongText
@@ -31,6 +32,7 @@ class OnnxPredictor:
     tokenizer: Any
     max_length: int
     long_text: LongText
+    normaliser: str
     classes: int
     title: str
     needs: ClassVar[frozenset[str]] = frozenset({"max_length", "precision", "files"})
@@ -53,29 +55,34 @@ class OnnxPredictor:
         tokenizer = _tokenizer(folder / "model")
         long_text = LongText(str(manifest.get("long_text", "truncate")))
         title = f"{config.mode} as {KIND}, {manifest['precision']}"
-        return cls(session, tokenizer, int(manifest["max_length"]), long_text, classes, title)
+        normaliser = str(manifest.get("normaliser", NONE))
+        return cls(session, tokenizer, int(manifest["max_length"]), long_text, normaliser, classes, title)
 
     def settle(self, runtime: Any) -> None:
         """The graph computes where it was opened, and as it was written."""
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
-        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text)
+        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text, normaliser=self.normaliser)
 
     def logits(self, prepared: Encoded, runtime: Any) -> np.ndarray:
-        return self._computed(prepared, runtime, OUTPUTS[0], self.classes)
+        return self.outputs(prepared, runtime)[1]
 
     def features(self, prepared: Encoded, runtime: Any) -> np.ndarray:
         """(rows, H) float32: what the head sees of each row."""
-        return self._computed(prepared, runtime, OUTPUTS[1], int(self.session.get_outputs()[1].shape[1]))
+        return self.outputs(prepared, runtime)[0]
 
-    def _computed(self, prepared: Encoded, runtime: Any, output: str, width: int) -> np.ndarray:
-        found = np.zeros((len(prepared), width), np.float32)
+    def outputs(self, prepared: Encoded, runtime: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Features (rows, H) and logits (rows, C) float32."""
+        widths = {each.name: int(each.shape[1]) for each in self.session.get_outputs()}
+        found = {name: np.zeros((len(prepared), widths[name]), np.float32) for name in OUTPUTS}
         names = [each.name for each in self.session.get_inputs()]
         batches = plan_forward(prepared.lengths, FORWARD_TOKENS)
         for rows in runtime.track(batches, "predicting", unit="batch"):
             inputs = padded(prepared, rows, self.tokenizer.pad_token_id, MULTIPLE)
-            found[rows] = self.session.run([output], {name: inputs[name] for name in names})[0]
-        return found
+            outputs = self.session.run(list(OUTPUTS), {name: inputs[name] for name in names})
+            for name, array in zip(OUTPUTS, outputs, strict=True):
+                found[name][rows] = array
+        return found["features"], found["logits"]
 
 
 def open_session(path: Path) -> Any:

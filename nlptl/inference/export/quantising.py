@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 
 from nlptl.data.tokens.encoding import Encoded, padded
-from nlptl.errors import MissingExtraError
 from nlptl.inference.export.names import GRAPH, OUTPUTS
 from nlptl.inference.export.predictor import MULTIPLE, open_session
 
 log = logging.getLogger("nlptl")
-EMBEDDINGS, LAYERS = "Gather", "MatMul"
+KINDS = ("Gather", "MatMul", "Gemm")
+"""Nodes that look a weight up, or multiply by one."""
 
 
 def quantised(folder: Path, sample: Encoded, pad_id: int, aside: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The graph with weights of eight bits; then with fewer and fewer layers of them, the most sensitive left out first.
+    """The graph with weights of eight bits; then with ever fewer layers of them, the most sensitive left out first.
+
+    Layers whose weights have the same shape have the same place in each block of an encoder, and go together.
 
     Args:
         folder: with the float32 graph.
@@ -28,42 +30,42 @@ def quantised(folder: Path, sample: Encoded, pad_id: int, aside: Path) -> Iterat
         aside: where graphs go; the next one overwrites the one before.
 
     Yields:
-        A graph, and the names of what was left out.
+        A graph, and the names of the nodes that were left out.
 
     Raises:
         MissingExtraError: the extra `onnx` is not installed.
     """
     source, target = folder / GRAPH, aside / GRAPH
-    nodes = _weighted(source)
-    _write(source, target, nodes, [])
-    yield target, []
-    ranked = _by_sensitivity(source, aside / "one.onnx", nodes, sample, pad_id)
-    left = 1
-    while left < len(ranked):
-        _write(source, target, nodes, ranked[:left])
-        yield target, ranked[:left]
-        left *= 2
+    groups = _groups(source)
+    every = [name for group in groups for name in group]
+    left_out: list[str] = []
+    _write(source, target, every)
+    yield target, left_out
+    for group in _by_sensitivity(source, aside / "one.onnx", groups, sample, pad_id)[:-1]:
+        left_out = left_out + group
+        _write(source, target, [name for name in every if name not in left_out])
+        yield target, left_out
 
 
-def _weighted(graph: Path) -> list[str]:
-    """Names of the nodes that multiply by a weight or look one up: what can be quantised."""
+def _groups(graph: Path) -> list[list[str]]:
+    """Names of the nodes that can be quantised, those with weights of one shape together."""
     import onnx
 
     model = onnx.load(graph)
-    weights = {each.name for each in model.graph.initializer}
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type in (LAYERS, EMBEDDINGS, "Gemm") and any(name in weights for name in node.input[:2])
-    ]
+    shapes = {each.name: tuple(each.dims) for each in model.graph.initializer}
+    found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for node in model.graph.node:
+        weight = next((name for name in node.input[:2] if name in shapes and len(shapes[name]) == 2), None)
+        if node.op_type in KINDS and weight is not None:
+            found.setdefault((node.op_type, shapes[weight]), []).append(node.name)
+    return list(found.values())
 
 
-def _write(source: Path, target: Path, nodes: list[str], left_out: list[str]) -> None:
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError as error:
-        raise MissingExtraError("Weights of eight bits need ONNX Runtime: pip install 'nlptl[onnx]'") from error
-    level, root = logging.getLogger().level, logging.getLogger()
+def _write(source: Path, target: Path, nodes: list[str]) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    root = logging.getLogger()
+    level = root.level
     try:
         root.setLevel(logging.ERROR)  # it recommends a step that this graph does not need
         quantize_dynamic(
@@ -71,23 +73,25 @@ def _write(source: Path, target: Path, nodes: list[str], left_out: list[str]) ->
             target,
             per_channel=True,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=[LAYERS, EMBEDDINGS, "Gemm"],
-            nodes_to_quantize=[name for name in nodes if name not in left_out],
+            op_types_to_quantize=list(KINDS),
+            nodes_to_quantize=nodes,
         )
     finally:
         root.setLevel(level)
 
 
-def _by_sensitivity(source: Path, aside: Path, nodes: list[str], sample: Encoded, pad_id: int) -> list[str]:
-    """The nodes, those first that alone change the logits of the sample most."""
+def _by_sensitivity(
+    source: Path, aside: Path, groups: list[list[str]], sample: Encoded, pad_id: int
+) -> list[list[str]]:
+    """The groups, those first that by themselves change the logits of the sample most."""
     logits = _runner(sample, pad_id)
     expected = logits(open_session(source))
-    moved: dict[str, float] = {}
-    for name in nodes:
-        _write(source, aside, nodes, [other for other in nodes if other != name])
-        moved[name] = float(np.abs(logits(open_session(aside)) - expected).mean())
+    moved: list[float] = []
+    for group in groups:
+        _write(source, aside, group)
+        moved.append(float(np.abs(logits(open_session(aside)) - expected).mean()))
     aside.unlink(missing_ok=True)
-    return sorted(nodes, key=lambda name: -moved[name])
+    return [groups[i] for i in np.argsort(moved)[::-1]]
 
 
 def _runner(sample: Encoded, pad_id: int) -> Callable[[Any], np.ndarray]:
