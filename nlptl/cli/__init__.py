@@ -17,12 +17,11 @@ from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
 from nlptl.cli.help import Command, Group
-from nlptl.cli.insight import probe, rank
+from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
-from nlptl.cli.splits import splits
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
