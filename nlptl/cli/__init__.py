@@ -20,13 +20,12 @@ from nlptl.cli.drift import drift
 from nlptl.cli.evolve import evolve
 from nlptl.cli.explain import explain
 from nlptl.cli.help import Command, Group
-from nlptl.cli.insight import probe, rank
+from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.report import report
 from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
-from nlptl.cli.splits import splits
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
