@@ -57,7 +57,7 @@ def metrics(part: Part) -> Html:
         element(
             "p",
             "Intervals: Wilson's for accuracy and, as a share of the positive rows, for average precision; Newcombe's "
-            "for ROC AUC; Hall's for the loss; bootstrap over rows for F1; of what a policy promises, exact binomial ones. "
+            "for ROC AUC; Hall's for the loss; bootstrap over rows for F1; exact binomial for what a policy promises. "
             "Numbers without “as decided” measure the most probable label.",
             class_="quiet",
         ),
