@@ -10,6 +10,7 @@ from nlptl.config.run import RunConfig
 from nlptl.evaluation.wording import (
     adaptation_sentence,
     comparison_sentences,
+    evolution_sentences,
     forgetting_sentences,
     long_text_sentence,
     shown,
@@ -45,7 +46,7 @@ Top-level numbers measure the most probable label; "as decided" is what `predict
 {long_texts}- {origin}{lineage}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-{adaptation}{via}{forgetting}{comparison}
+{adaptation}{via}{forgetting}{evolution}{comparison}
 ## Use
 ```python
 import nlptl
@@ -110,6 +111,7 @@ def write_card(folder: Path) -> Path:
         adaptation=_adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
         comparison=_comparison_section(metrics["comparison"]) if "comparison" in metrics else "",
         via=_via_section(metrics["via"]) if "comparison" in metrics.get("via", {}) else "",
+        evolution=_evolution_section(metrics["evolution"]) if "evolution" in metrics else "",
         forgetting=_forgetting_section(metrics["forgetting"]) if "forgetting" in metrics else "",
         folder=folder.name,
     )
@@ -157,6 +159,10 @@ def _forgetting_section(facts: dict[str, Any]) -> str:
 ## What was forgotten
 {forgetting_sentences(facts)}
 """
+
+
+def _evolution_section(facts: dict[str, Any]) -> str:
+    return f"\n## Labels that changed\n{evolution_sentences(facts)}\n"
 
 
 def _long_texts(facts: dict[str, Any] | None) -> str:

@@ -108,7 +108,10 @@ def _costs(facts: ComparisonFacts) -> Html:
         for method in facts.methods[:MOST_METHODS]:
             values = [facts.costs.get((method, size), {}).get(name) for size in sizes]
             if any(map(is_number, values)):
-                cells = [f"{value * factor:{form}}" if is_number(value) else "-" for value in values]
+                cells = [
+                    f"{float(value) * factor:{form}}" if value is not None and is_number(value) else "-"
+                    for value in values
+                ]
                 lines.append([named(method), *cells])
         if lines:
             shown.append(table(title, ["method", *map(_size, sizes)], lines))
