@@ -26,6 +26,7 @@ from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.runs import merge, train
+from nlptl.cli.shipping.export import export
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
@@ -47,6 +48,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     drift,
     decide,
     merge,
+    export,
     pretrain,
     discover,
     probe,

@@ -22,11 +22,11 @@ from nlptl.runs.answers import SplitAnswers, read_answers
 from nlptl.runs.artifact import ALONE, BASELINE_RUNS, STRAIGHT, Artifact, head_folder
 from nlptl.runs.lineage import VIA, long_text_of, open_classifier
 from nlptl.runs.manifest import FORMAT, MODEL, digests_of
-from nlptl.runs.reread import reread
+from nlptl.runs.reread import ROWS, reread
 from nlptl.storage.json_files import read_json, write_json
 
 log = logging.getLogger("nlptl")
-LEFT_OUT = {MODEL, "manifest.json", "state", ALONE, BASELINE_RUNS, STRAIGHT, VIA}
+LEFT_OUT = {MODEL, "manifest.json", "state", ALONE, BASELINE_RUNS, STRAIGHT, VIA, ROWS}
 """Of the run folder: what belongs to its own model, and runs inside it."""
 SAMPLE = 256
 """Training texts that the sensitivity of layers is measured on."""

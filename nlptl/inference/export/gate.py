@@ -72,6 +72,7 @@ def compare(head: Head, expected: SplitAnswers, found: SplitAnswers, budget: Bud
     moved = changes > ROUNDING
     given = targets > 0.5 if several else np.eye(len(labels), dtype=bool)[targets]
     first, second = ((each >= 0.5) if several else each == each.max(1, keepdims=True) for each in (before, after))
+    second = np.where(moved[:, None], second, first)
     decided = [
         np.array(list(map(str, decide(head.decision, probabilities, labels, each.scope)[0])))
         for probabilities, each in ((before, expected), (after, found))
@@ -82,7 +83,7 @@ def compare(head: Head, expected: SplitAnswers, found: SplitAnswers, budget: Bud
     right = [(each == given).all(1) for each in (first, second)]
     result = Comparison(
         rows=len(targets),
-        flips=_share((first != second).any(1) & moved),
+        flips=_share((first != second).any(1)),
         decided_flips=_share((decided[0] != decided[1]) & moved),
         worst_label=None if worst is None else labels[worst],
         worst_label_loss=float(lost.max(initial=0.0)),

@@ -21,7 +21,7 @@ KINDS = ("Gather", "MatMul", "Gemm")
 def quantised(folder: Path, sample: Encoded, pad_id: int, aside: Path) -> Iterator[tuple[Path, list[str]]]:
     """The graph with weights of eight bits; then with ever fewer layers of them, the most sensitive left out first.
 
-    Layers whose weights have the same shape have the same place in each block of an encoder, and go together.
+    Layers whose weights have the same shape have the same place in each block of an encoder, and are ranked together.
 
     Args:
         folder: with the float32 graph.
@@ -38,13 +38,15 @@ def quantised(folder: Path, sample: Encoded, pad_id: int, aside: Path) -> Iterat
     source, target = folder / GRAPH, aside / GRAPH
     groups = _groups(source)
     every = [name for group in groups for name in group]
-    left_out: list[str] = []
     _write(source, target, every)
-    yield target, left_out
-    for group in _by_sensitivity(source, aside / "one.onnx", groups, sample, pad_id)[:-1]:
-        left_out = left_out + group
-        _write(source, target, [name for name in every if name not in left_out])
-        yield target, left_out
+    yield target, []
+    first, *others = _by_sensitivity(source, aside / "one.onnx", groups, sample, pad_id)
+    ranked, left = [*first, *(name for group in others for name in group)], len(first)
+    step = 2
+    while left < len(ranked):
+        _write(source, target, ranked[left:])
+        yield target, ranked[:left]
+        left, step = left + step, 2 * step
 
 
 def _groups(graph: Path) -> list[list[str]]:
