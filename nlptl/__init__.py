@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        compare,
         decide,
         discover,
         load,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         train,
         train_baseline,
     )
+    from nlptl.comparison.result import Comparison
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -41,6 +43,7 @@ if "OMP_WAIT_POLICY" not in _os.environ:
 
 __version__ = _version("nlptl")
 __all__ = [
+    "Comparison",
     "Discovery",
     "DomainMatrix",
     "LayerReport",
@@ -51,6 +54,7 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "compare",
     "decide",
     "discover",
     "load",
@@ -67,6 +71,7 @@ __all__ = [
 # Imported when first asked for, each by itself: `import nlptl` and `nlptl --help` must not wait for torch, nor `train`
 # for what only other verbs need.
 _MODULE_OF = {
+    "Comparison": "nlptl.comparison.result",
     "Discovery": "nlptl.explore.discovery",
     "DomainMatrix": "nlptl.strategies.adaptation.matrix",
     "LayerReport": "nlptl.explore.layers",
@@ -77,6 +82,7 @@ _MODULE_OF = {
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
+    "compare": "nlptl.verbs.compare",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
     "load": "nlptl.inference.predictor",

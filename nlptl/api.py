@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from nlptl.comparison.result import Comparison
 from nlptl.explore.discovery import Discovery
 from nlptl.explore.layers import LayerReport
 from nlptl.explore.ranking import Ranking
 from nlptl.inference.predictor import Run, load
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.compare import compare
 from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.insight import probe, rank
@@ -15,6 +17,7 @@ from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
 
 __all__ = [
+    "Comparison",
     "Discovery",
     "DomainMatrix",
     "LayerReport",
@@ -22,6 +25,7 @@ __all__ = [
     "Run",
     "adapt",
     "adapt_matrix",
+    "compare",
     "cross_config",
     "decide",
     "discover",

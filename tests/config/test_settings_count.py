@@ -40,6 +40,7 @@ CHANGED: Settings = {
     "data.shots": 6,
     "data.validation_fraction": 0.3,
     "data.test_fraction": 0.4,
+    "data.test_seed": 7,
     "data.duplicates": "drop",
     "data.leaks": "keep",
     "model.pooling": "cls",
