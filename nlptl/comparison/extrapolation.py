@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ FARTHEST = 4
 """Times the largest size measured; beyond that no number is given."""
 FALL = 2.0
 """Standard errors of a difference from which on a curve that falls is not called noise."""
-REFITS = 200
+LEAST, MOST = np.array([0.0, 0.05, 0.0]), np.array([2.0, 2.0, 1.0])
+"""Of a (of the smallest size's unit), b and c."""
+REFITS = 100
 """Resampled curves that the interval comes from."""
 
 
@@ -124,7 +127,7 @@ def labels_needed(points: Sequence[Point], metric: str, target: float, labels: i
         return refused(
             f"It lies beyond {most:,.0f} labelled rows, {FARTHEST} times the largest size measured.{level}", law, check
         )
-    spread = sorted(each.rows(target) for each in _refits(points))
+    spread = sorted(each.rows(target) for each in _refits(points, law))
     low, high = _quantile(spread, 0.025), _quantile(spread, 0.975)
     found, low = max(found, float(rows[0])), max(low, float(rows[0]))  # below the smallest size nothing was seen
     return LabelsNeeded(
@@ -147,7 +150,7 @@ def predict_largest(points: Sequence[Point]) -> dict[str, Any] | None:
     if law is None:
         return None
     predicted = law.metric(hidden.rows)
-    spread = sorted(each.metric(hidden.rows) for each in _refits(seen)) or [predicted]
+    spread = sorted(each.metric(hidden.rows) for each in _refits(seen, law)) or [predicted]
     return {
         "size": hidden.size,
         "sizes": len(seen),
@@ -160,26 +163,29 @@ def predict_largest(points: Sequence[Point]) -> dict[str, Any] | None:
     }
 
 
-def fit(means: Sequence[float], rows: np.ndarray, errors: np.ndarray) -> PowerLaw | None:
+def fit(means: Sequence[float], rows: np.ndarray, errors: np.ndarray, start: PowerLaw | None = None) -> PowerLaw | None:
     """The power law of least weighted squares; None where the search ends without one.
 
     Args:
         means: (sizes,) of the metric.
         rows: (sizes,) labelled.
         errors: (sizes,) standard errors of the means.
+        start: where the search begins; None: at a guess.
     """
     from scipy.optimize import curve_fit
 
     missed, unit = 1 - np.asarray(means, np.float64), float(rows[0])
-    start = (max(float(missed[0] - missed[-1]), 1e-3), 0.5, max(float(missed[-1]) * 0.8, 1e-3))
+    guess = [float(missed[0] - missed[-1]), 0.5, float(missed[-1]) * 0.8]
+    if start is not None:
+        guess = [start.a * unit**-start.b, start.b, start.c]
     try:
         (a, b, c), _ = curve_fit(
             lambda n, a, b, c: a * n**-b + c,
             rows / unit,
             missed,
-            p0=start,
+            p0=np.clip(guess, LEAST + 1e-3, MOST - 1e-3),
             sigma=errors,
-            bounds=([0.0, 0.05, 0.0], [2.0, 2.0, 1.0]),
+            bounds=(LEAST, MOST),
             max_nfev=2000,
         )
     except RuntimeError:
@@ -187,12 +193,12 @@ def fit(means: Sequence[float], rows: np.ndarray, errors: np.ndarray) -> PowerLa
     return PowerLaw(float(a * unit**b), float(b), float(c))
 
 
-def _refits(points: Sequence[Point]) -> list[PowerLaw]:
+def _refits(points: Sequence[Point], law: PowerLaw) -> list[PowerLaw]:
     """A fit to each resample of seeds and rows."""
     rows, errors = np.array([each.rows for each in points]), _errors(points)
     count = min(len(each.replicates) for each in points)
     drawn = np.stack([each.replicates[:count] for each in points], 1)[:REFITS]
-    return [law for means in drawn if (law := fit(list(means), rows, errors)) is not None]
+    return [found for means in drawn if (found := fit(list(means), rows, errors, law)) is not None]
 
 
 def _errors(points: Sequence[Point]) -> np.ndarray:
@@ -202,16 +208,19 @@ def _errors(points: Sequence[Point]) -> np.ndarray:
 
 
 def _fall(points: Sequence[Point]) -> str | None:
-    """Where the curve falls by more than noise, in words."""
-    for i, before in enumerate(points):
-        for after in points[i + 1 :]:
-            error = math.hypot(before.standard_error, after.standard_error)
-            if before.mean - after.mean > FALL * max(error, 1e-3):
-                return (
-                    f"The curve falls from {before.mean:.3f} at {before.size} to {after.mean:.3f} at {after.size}, by "
-                    "more than noise: more labels did not help here, and no law says when they will."
-                )
-    return None
+    """Where the curve falls most, if by more than noise, in words."""
+    falls = []
+    for before, after in combinations(points, 2):
+        error = max(math.hypot(before.standard_error, after.standard_error), 1e-3)
+        if before.mean - after.mean > FALL * error:
+            falls.append((before.mean - after.mean, before, after))
+    if not falls:
+        return None
+    _, before, after = max(falls, key=lambda each: each[0])
+    return (
+        f"The curve falls from {before.mean:.3f} at {before.size} to {after.mean:.3f} at {after.size}, by more than "
+        "noise: more labels did not help here, and no law says when they will."
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -54,8 +54,11 @@ class Pair:
 
     @property
     def sentence(self) -> str:
-        """Such as `32 per label: lora against full: +0.30 ± 0.50 (...): no clear difference.`"""
-        return f"{size_name(self.size)}: {sentence(self.first, self.second, self.found)}"
+        """Such as `32 per label: lora against full: +0.30 ± 0.50 (...): no clear difference.`; winners stand first."""
+        names, found = (self.first, self.second), self.found
+        if found.outcome == WORSE:
+            names, found = names[::-1], _turned(found)
+        return f"{size_name(self.size)}: {sentence(*names, found)}"
 
     def noted(self) -> dict[str, Any]:
         """What `comparison.json` says of it."""
@@ -147,6 +150,8 @@ class Crossover:
     """The size from which on it is clearly better at every size; None: there is none."""
     crossing_rows: float | None
     """Labelled rows at which the means cross, between two sizes; None: they do not, or more than once."""
+    clear_at: tuple[str, ...]
+    """Sizes at which it is clearly better."""
     ahead_at: tuple[str, ...]
     """Sizes at which its mean is higher, clearly or not."""
     sizes: tuple[str, ...]
@@ -154,11 +159,7 @@ class Crossover:
     @property
     def sentence(self) -> str:
         """The crossover in words."""
-        said = f"{self.method} against {self.against}"
-        if self.clear_from is not None:
-            clear = f"clearly better from {size_name(self.clear_from)} on"
-        else:
-            clear = "clearly better at none of the largest sizes"
+        clear = f"clearly better at {_named(self.clear_at, self.sizes)}"
         if len(self.ahead_at) == len(self.sizes):
             means = "its mean is higher at every size, so the crossover lies below the smallest"
         elif not self.ahead_at:
@@ -166,13 +167,19 @@ class Crossover:
         elif self.crossing_rows is not None:
             means = f"the means cross near {self.crossing_rows:,.0f} labelled rows"
         else:
-            means = f"the means cross more than once (higher at {', '.join(map(size_name, self.ahead_at))})"
-        return f"{said}: {clear}; {means}."
+            means = f"the means cross more than once (higher at {_named(self.ahead_at, self.sizes)})"
+        return f"{self.method} against {self.against}: {clear}; {means}."
 
     def noted(self) -> dict[str, Any]:
         """What `comparison.json` says of it."""
-        names = ("method", "against", "clear_from", "crossing_rows", "ahead_at", "sizes", "sentence")
+        names = ("method", "against", "clear_from", "clear_at", "crossing_rows", "ahead_at", "sizes", "sentence")
         return {name: getattr(self, name) for name in names}
+
+
+def _named(some: Sequence[str], every: Sequence[str]) -> str:
+    if len(some) == len(every):
+        return "every size"
+    return ", ".join(map(size_name, some)) or "no size"
 
 
 def crossovers(pairs: Sequence[Pair], methods: Sequence[Method]) -> list[Crossover]:
@@ -212,6 +219,7 @@ def _crossover(method: str, against: str, curve: Sequence[tuple[str, float, Diff
         against,
         clear_from,
         crossings[0] if len(crossings) == 1 else None,
+        tuple(size for size, _, difference in curve if difference.outcome == BETTER),
         tuple(size for size, _, difference in curve if difference.mean > 0),
         tuple(size for size, _, _ in curve),
     )
@@ -231,6 +239,4 @@ def _transfer_first(pair: Pair, kinds: Mapping[str, str]) -> tuple[str, str, Dif
 
 def _turned(found: Difference) -> Difference:
     """The second less the first."""
-    return Difference(
-        -found.mean, found.standard_error, found.margin, found.p, found.seeds, found.rows, found.comparisons
-    )
+    return replace(found, mean=-found.mean)

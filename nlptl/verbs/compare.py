@@ -13,7 +13,7 @@ from nlptl.comparison.plan import Plan, sizes_of
 from nlptl.comparison.result import Comparison
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.overrides import merge_settings, validated
-from nlptl.config.rules import broken_rule
+from nlptl.config.rules import Rule, broken_rule
 from nlptl.config.run import RunConfig
 from nlptl.data.given import data_of_one_task
 from nlptl.errors import ConfigError, NlptlError, joined
@@ -186,38 +186,34 @@ def _configs_of(
     own = [ConfigError(f"{key} cannot be set: {why}.") for key, why in DECIDED.items() if key in asked]
     if own or faults:
         raise joined("The comparison", [*faults, *own])
-    unread: dict[str, str] = {}
+    unread: dict[str, Rule] = {}
     read: set[str] = set()
     configs: dict[str, dict[str, RunConfig]] = {}
     for method in methods:
         configs[method.name] = {}
         for name, settings in method.runs.items():
             without = _without_effect({**asked, **settings}) if asked.keys() - {"task"} else {}
-            unread |= without
+            unread |= {key: why for key, why in without.items() if key in asked}
             kept = {key: value for key, value in asked.items() if key not in without}
             read |= kept.keys()
             config = checked_config(None, {**kept, **settings})
             configs[method.name][name] = baseline_config(config, name, None) if name in BASELINES else config
-    useless = {key: why for key, why in unread.items() if key not in read}
+    useless = [key for key, rule in unread.items() if key not in read and not rule.harmless]
     if useless:
-        raise joined(
-            "The comparison",
-            [
-                ConfigError(f"{key} would have no effect on any method: {why}. Leave it out.")
-                for key, why in useless.items()
-            ],
-        )
+        names = ", ".join(method.name for method in methods)
+        said = [f"{key} would have no effect on any method ({names}). Leave it out." for key in useless]
+        raise joined("The comparison", [ConfigError(each) for each in said])
     return configs
 
 
-def _without_effect(values: Mapping[str, Any]) -> dict[str, str]:
-    """Settings that a run does not read -> why."""
+def _without_effect(values: Mapping[str, Any]) -> dict[str, Rule]:
+    """Settings that a run does not read -> the rule that says so."""
     merged, wrong = merge_settings(RunConfig, None, values)
     tasks, missing = find_tasks_of(merged)
     config = validated(RunConfig, merged, None, [*wrong, *missing])
     situation = situation_of(config, tasks)
     rules = {key: broken_rule(key, situation) for key in values}
-    return {key: rule.sentence(situation) for key, rule in rules.items() if rule is not None}
+    return {key: rule for key, rule in rules.items() if rule is not None}
 
 
 def _plain(configs: Mapping[str, Mapping[str, RunConfig]]) -> dict[str, Any]:
