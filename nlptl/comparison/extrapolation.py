@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -172,25 +173,25 @@ def fit(means: Sequence[float], rows: np.ndarray, errors: np.ndarray, start: Pow
         errors: (sizes,) standard errors of the means.
         start: where the search begins; None: at a guess.
     """
-    from scipy.optimize import curve_fit
+    from scipy.optimize import OptimizeWarning, curve_fit
 
     missed, unit = 1 - np.asarray(means, np.float64), float(rows[0])
     guess = [float(missed[0] - missed[-1]), 0.5, float(missed[-1]) * 0.8]
     if start is not None:
         guess = [start.a * unit**-start.b, start.b, start.c]
-    try:
-        (a, b, c), _ = curve_fit(
-            lambda n, a, b, c: a * n**-b + c,
-            rows / unit,
-            missed,
-            p0=np.clip(guess, LEAST + 1e-3, MOST - 1e-3),
-            sigma=errors,
-            bounds=(LEAST, MOST),
-            max_nfev=2000,
-        )
-    except RuntimeError:
-        return None
+    begin = np.clip(guess, LEAST + 1e-3, MOST - 1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OptimizeWarning)  # a flat curve: no covariance, which is not asked for
+        try:
+            found, _ = curve_fit(_missed, rows / unit, missed, begin, errors, bounds=(LEAST, MOST), max_nfev=2000)
+        except RuntimeError:
+            return None
+    a, b, c = found
     return PowerLaw(float(a * unit**b), float(b), float(c))
+
+
+def _missed(n: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
+    return np.asarray(a * n**-b + c)
 
 
 def _refits(points: Sequence[Point], law: PowerLaw) -> list[PowerLaw]:

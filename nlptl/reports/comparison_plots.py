@@ -58,7 +58,7 @@ def plot_curves(comparison: Comparison) -> Any:
         f"{comparison.facts['task']}: mean and 95 % band, {len(comparison.facts['seeds'])} seeds", fontsize=10
     )
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="lower right")
+    _name_lines(axes)
     return figure
 
 
@@ -87,8 +87,13 @@ def plot_time(comparison: Comparison) -> Any:
     axes.set_ylabel(f"{comparison.metric} on test, percent")
     axes.set_title(f"{comparison.facts['task']}: smallest and largest size (rows per label) are named", fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="lower right")
+    _name_lines(axes)
     return figure
+
+
+def _name_lines(axes: Any) -> None:
+    if axes.get_legend_handles_labels()[0]:  # where every cell failed there is none
+        axes.legend(fontsize="small", loc="lower right")
 
 
 def _figure() -> tuple[Any, Any]:
