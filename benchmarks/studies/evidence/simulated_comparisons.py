@@ -119,7 +119,7 @@ def table(rows: list[Row]) -> str:
     said = (
         f"Percent of {rows[0]['simulations']} simulations at {len(LUCK)} sizes and {ROWS} test rows. False verdicts: "
         "any among all pairs and sizes, 95 % interval; the level is 5. One seed's rows alone: a false difference by "
-        "McNemar's test, for a single pair. Found: percent of the real differences. Bands hold: percent of bands around "
+        "McNemar's test, for a single pair. Found: percent of the real differences. Bands hold: percent around "
         "the truth."
     )
     over = [row for row in rows if row["false"] > 0.05]
