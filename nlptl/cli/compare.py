@@ -139,10 +139,10 @@ def _show(comparison: Any, verbose: bool) -> None:
         comparison: a `Comparison`.
         verbose: also every pair without a clear difference.
     """
-    from nlptl.reports.comparison import costs_table, curves_table, said_of
+    from nlptl.reports.comparison import costs_table, curves_table
 
     out.print(curves_table(comparison))
     out.print(costs_table(comparison))
-    for sentence in said_of(comparison, every_pair=verbose):
+    for sentence in comparison.verdicts(every_pair=verbose):
         out.print(textwrap.fill(sentence, min(MOST_COLUMNS, out.width), subsequent_indent="  "), highlight=False)
     out.print(f"Comparison: {comparison.folder / 'comparison.json'}, figures beside it", highlight=False)

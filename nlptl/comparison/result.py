@@ -9,6 +9,7 @@ from typing import Any
 
 from nlptl.comparison.plan import size_name
 from nlptl.errors import NlptlError
+from nlptl.evaluation.significance import BETTER, FEWEST_SEEDS, WORSE
 from nlptl.storage.json_files import read_json
 
 FILE = "comparison.json"
@@ -51,12 +52,27 @@ class Comparison:
         """Cells that could not be trained, each with its `error`."""
         return [cell for cell in self.facts["cells"] if cell["status"] == "failed"]
 
-    @property
-    def sentences(self) -> list[str]:
-        """The verdicts in words: crossovers, negative transfer, labels needed; then every pair at every size."""
-        named = ("crossovers", "labels_needed", "pairs")
-        said = {name: [each["sentence"] for each in self.facts[name]] for name in named}
-        return [*said["crossovers"], *self.facts["negative_transfer"], *said["labels_needed"], *said["pairs"]]
+    def verdicts(self, every_pair: bool = False) -> list[str]:
+        """What follows, in words: clear differences, crossovers, negative transfer, labels needed.
+
+        Args:
+            every_pair: also the pairs of methods that do not differ clearly.
+        """
+        facts = self.facts
+        pairs = facts["pairs"]
+        clear = [pair for pair in pairs if pair["outcome"] in (BETTER, WORSE)]
+        said = [pair["sentence"] for pair in (pairs if every_pair else clear)]
+        if len(clear) < len(pairs):
+            rest = f"{len(pairs) - len(clear)} of {len(pairs)} pairs of methods at a size: no clear difference"
+            if len(facts["seeds"]) < FEWEST_SEEDS:
+                rest = f"Too few seeds to say which differences are more than noise: it takes {FEWEST_SEEDS}"
+            said.append(f"{rest}.")
+        said += [each["sentence"] for each in facts["crossovers"]]
+        said += facts["negative_transfer"]
+        said += [each["sentence"] for each in facts["labels_needed"]]
+        if self.metric != "accuracy" and pairs:
+            said.append(f"Tested is the share of right test rows; {self.metric} is shown with its band.")
+        return said
 
     def point(self, method: str, size: str) -> dict[str, Any] | None:
         """The mean of the metric over seeds, its band (`low`, `high`) and labelled `rows`; None where none finished."""

@@ -1,4 +1,4 @@
-"""Tables of a comparison, and which of its sentences are worth a reader's time."""
+"""Tables of a comparison."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from rich.table import Table
 
 from nlptl.comparison.plan import size_name
 from nlptl.comparison.result import Comparison
-from nlptl.evaluation.significance import BETTER, WORSE
 from nlptl.storage.sizes import show_size, show_span
 
 
@@ -59,27 +58,3 @@ def costs_table(comparison: Comparison) -> Table:
                 show_size(round(last["bytes_with_checkpoint"])),
             )
     return table
-
-
-def said_of(comparison: Comparison, every_pair: bool = False) -> list[str]:
-    """The verdicts in words: the pairs that differ clearly, how many do not, and what follows from them.
-
-    Args:
-        comparison: with its facts.
-        every_pair: also those without a clear difference.
-    """
-    facts = comparison.facts
-    pairs = facts["pairs"]
-    clear = [pair for pair in pairs if pair["outcome"] in (BETTER, WORSE)]
-    said = [pair["sentence"] for pair in (pairs if every_pair else clear)]
-    if len(clear) < len(pairs):
-        rest = f"{len(pairs) - len(clear)} of {len(pairs)} pairs: no clear difference"
-        if len(facts["seeds"]) < 3:
-            rest = "Too few seeds to say which differences are more than noise: three or more are tested (--seeds 3)"
-        said.append(f"{rest}{'' if every_pair else '; --verbose and comparison.json show each'}.")
-    said += [each["sentence"] for each in facts["crossovers"]]
-    said += facts["negative_transfer"]
-    said += [each["sentence"] for each in facts["labels_needed"]]
-    if comparison.metric != "accuracy" and pairs:
-        said.append(f"Tested is the share of right test rows; {comparison.metric} is shown with its band.")
-    return said

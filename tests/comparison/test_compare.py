@@ -69,7 +69,7 @@ def test_what_is_kept_can_be_read_again(compared):
     again = nlptl.Comparison.read(compared.folder)
     assert again.methods == METHODS
     assert again.sizes == ["4", "all"]
-    assert again.sentences == compared.sentences
+    assert again.verdicts() == compared.verdicts()
     assert again.markdown() == compared.markdown()
     assert len(again.frame()) == 3 * 2 * 2
     point = again.point("full", "all")
@@ -185,7 +185,7 @@ def test_targets_and_prices_are_answered(obvious, tmp_path):
     assert all("4 sizes or more; there are 1" in each["sentence"] for each in found.facts["labels_needed"])
     assert {each["method"] for each in found.facts["labels_needed"]} == {"naive_bayes", "knn"}
     assert all(
-        each["metric"] == "macro_f1" and each["sentence"] in found.sentences for each in found.facts["labels_needed"]
+        each["metric"] == "macro_f1" and each["sentence"] in found.verdicts() for each in found.facts["labels_needed"]
     )
     for cost in found.facts["costs"]:
         assert cost["price_per_thousand"] == pytest.approx(cost["seconds_per_thousand"] / 1000)
