@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        compare,
         compare_splits,
         decide,
         discover,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         verify_export,
     )
     from nlptl.attacks.report import RobustnessReport
+    from nlptl.comparison.result import Comparison
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -54,6 +56,7 @@ if "OMP_WAIT_POLICY" not in _os.environ:
 
 __version__ = _version("nlptl")
 __all__ = [
+    "Comparison",
     "Discovery",
     "DomainMatrix",
     "DriftReport",
@@ -69,6 +72,7 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "compare",
     "compare_splits",
     "decide",
     "discover",
@@ -93,6 +97,7 @@ __all__ = [
 # Imported when first asked for, each by itself: `import nlptl` and `nlptl --help` must not wait for torch, nor `train`
 # for what only other verbs need.
 _MODULE_OF = {
+    "Comparison": "nlptl.comparison.result",
     "Discovery": "nlptl.explore.discovery",
     "Explained": "nlptl.explore.explained",
     "Explanation": "nlptl.inference.explanation",
@@ -109,6 +114,7 @@ _MODULE_OF = {
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
     "compare_splits": "nlptl.verbs.splits",
+    "compare": "nlptl.verbs.compare",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
     "evolve": "nlptl.verbs.evolve",

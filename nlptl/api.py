@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nlptl.attacks.report import RobustnessReport
+from nlptl.comparison.result import Comparison
 from nlptl.explore.discovery import Discovery
 from nlptl.explore.explained import Explained
 from nlptl.explore.layers import LayerReport
@@ -12,6 +13,7 @@ from nlptl.inference.predictor import Run, load
 from nlptl.monitoring.report import DriftReport
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
+from nlptl.verbs.compare import compare
 from nlptl.verbs.decide import decide
 from nlptl.verbs.discover import discover
 from nlptl.verbs.drift import drift
@@ -26,6 +28,7 @@ from nlptl.verbs.splits import SplitComparison, compare_splits
 from nlptl.verbs.train import merge, train, train_baseline, train_config, train_folder
 
 __all__ = [
+    "Comparison",
     "Discovery",
     "DomainMatrix",
     "DriftReport",
@@ -38,6 +41,7 @@ __all__ = [
     "SplitComparison",
     "adapt",
     "adapt_matrix",
+    "compare",
     "compare_splits",
     "cross_config",
     "decide",

@@ -13,6 +13,7 @@ from nlptl.cli.about import checkpoints, configs, env, version
 from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
+from nlptl.cli.compare import compare
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.discover import discover
 from nlptl.cli.evidence.decide import decide
@@ -41,6 +42,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     train,
     adapt,
     baseline,
+    compare,
     evaluate,
     predict,
     explain,

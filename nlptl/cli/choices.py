@@ -15,6 +15,7 @@ from typing import Any, get_args
 from rich.markup import escape
 
 from nlptl.checkpoints import CHECKPOINTS
+from nlptl.comparison.methods import known_methods
 from nlptl.config.records import Record
 from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
@@ -73,6 +74,7 @@ def _runs() -> Names:
 
 
 CHOICES: dict[str, Callable[[], Names]] = {
+    "methods": known_methods,
     "modes": _of(MODES),
     "strategies": _of(STRATEGIES),
     "baselines": _of(BASELINES),

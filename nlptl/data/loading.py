@@ -72,7 +72,9 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     for split in frames:
         frames[split] = auditing.check_repeats(frames[split], split, config.duplicates == "drop", audit)
     if "test" not in frames:
-        frames["train"], frames["test"] = cut_off(frames["train"], config.test_fraction, seed, config, audit, "test")
+        frames["train"], frames["test"] = cut_off(
+            frames["train"], config.test_fraction, test_seed(config, seed), config, audit, "test"
+        )
     auditing.drop_leaks(frames, config.leaks == "drop", audit)
     if config.shots:
         # A whole validation split would be many more labels than were asked for, and the refit learns from them.
@@ -104,6 +106,16 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         "label_map": source.label_map,
     }
     return Splits(train, validation, test, task, audit, read_as=read_as, along=along)
+
+
+def test_seed(config: DataConfig, seed: int) -> int:
+    """What the rows that become test are drawn with, where the data bring none.
+
+    Args:
+        config: of the data.
+        seed: of the run.
+    """
+    return seed if config.test_seed is None else config.test_seed
 
 
 def load_labelled(source: Source, task: TaskSpec, config: DataConfig) -> tuple[pd.DataFrame, Audit]:

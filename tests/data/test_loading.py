@@ -61,6 +61,13 @@ def test_the_same_seed_gives_the_same_splits():
     assert texts(load(table(), seed=3)) != texts(load(table(), seed=4))
 
 
+def test_runs_of_several_seeds_can_share_their_test_rows():
+    first, second = (texts(load(table(), seed=seed, test_seed=7)) for seed in (3, 4))
+    assert first["test"] == second["test"] != texts(load(table(), seed=3))["test"]
+    assert first["validation"] != second["validation"]
+    assert texts(load(table(), seed=3)) == texts(load(table(), seed=3, test_seed=3))
+
+
 def test_given_splits_stay_as_they_are():
     given = {"train": table(30), "validation": table(10, start=100), "test": table(20, start=200)}
     splits = load(given)
