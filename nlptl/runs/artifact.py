@@ -8,6 +8,7 @@ model/            tokenizer and weights: whole (full, merged), adapter and head 
 calibration.json  what makes probabilities of logits, fitted on validation
 decision.json     the decision policy, fitted on validation
 answers.safetensors  logits and labels of the rows of validation and test
+out_of_scope.safetensors  with `decision.scorer`: what it was fitted to
 metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
@@ -28,11 +29,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, ConfigError, unknown
 from nlptl.evaluation.calibration import UNCALIBRATED, Calibration, open_calibration
 from nlptl.evaluation.decisions import Decision, open_decision
+from nlptl.evaluation.out_of_scope.scorer import Scorer, read_scorer
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.registry import PREDICTORS
@@ -57,6 +61,17 @@ class Head:
     decision: Decision
     start: int = 0
     calibration: Calibration = UNCALIBRATED
+    scorer: Scorer | None = None
+    """How far in scope a text is, where the decision goes by that."""
+
+    def scope(self, features: np.ndarray | None, logits: np.ndarray) -> np.ndarray | None:
+        """(N,) what `decide` takes beside probabilities, higher is more in scope; None where there is no scorer.
+
+        Args:
+            features: (N, H).
+            logits: (N, C) of this task, not calibrated.
+        """
+        return None if self.scorer is None else self.scorer.scores(features, logits)
 
     @property
     def columns(self) -> slice:
@@ -164,5 +179,7 @@ def _read_heads(folder: Path, manifest: dict[str, Any]) -> list[Head]:
         decision = open_decision(read_json(home / "decision.json"))
         noted = home / "calibration.json"  # runs of earlier versions have none
         calibration = open_calibration(read_json(noted)) if noted.is_file() else UNCALIBRATED
-        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0, calibration))
+        named = getattr(decision, "scorer", None)
+        scorer = None if named is None else read_scorer(home, named)
+        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0, calibration, scorer))
     return heads
