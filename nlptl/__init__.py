@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        apply_corrections,
         compare_splits,
         decide,
         discover,
         drift,
         evolve,
         explain,
+        inspect,
         load,
         merge,
         pretrain,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
     from nlptl.monitoring.report import DriftReport
+    from nlptl.quality.gain import Gain
+    from nlptl.quality.inspection import Inspection
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
     from nlptl.verbs.splits import SplitComparison
@@ -57,6 +61,8 @@ __all__ = [
     "DriftReport",
     "Explained",
     "Explanation",
+    "Gain",
+    "Inspection",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -67,12 +73,14 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "apply_corrections",
     "compare_splits",
     "decide",
     "discover",
     "drift",
     "evolve",
     "explain",
+    "inspect",
     "load",
     "load_task",
     "merge",
@@ -107,6 +115,10 @@ _MODULE_OF = {
     "compare_splits": "nlptl.verbs.splits",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
+    "apply_corrections": "nlptl.verbs.quality",
+    "Gain": "nlptl.quality.gain",
+    "inspect": "nlptl.verbs.quality",
+    "Inspection": "nlptl.quality.inspection",
     "evolve": "nlptl.verbs.evolve",
     "explain": "nlptl.verbs.explain",
     "drift": "nlptl.verbs.drift",

@@ -10,6 +10,8 @@ from nlptl.explore.ranking import Ranking
 from nlptl.inference.explanation import Explanation
 from nlptl.inference.predictor import Run, load
 from nlptl.monitoring.report import DriftReport
+from nlptl.quality.gain import Gain
+from nlptl.quality.inspection import Inspection
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.decide import decide
@@ -19,6 +21,7 @@ from nlptl.verbs.evolve import evolve
 from nlptl.verbs.explain import explain
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
+from nlptl.verbs.quality import apply_corrections, inspect
 from nlptl.verbs.report import report
 from nlptl.verbs.robustness import robustness
 from nlptl.verbs.splits import SplitComparison, compare_splits
@@ -30,6 +33,8 @@ __all__ = [
     "DriftReport",
     "Explained",
     "Explanation",
+    "Gain",
+    "Inspection",
     "LayerReport",
     "Ranking",
     "RobustnessReport",
@@ -37,6 +42,7 @@ __all__ = [
     "SplitComparison",
     "adapt",
     "adapt_matrix",
+    "apply_corrections",
     "compare_splits",
     "cross_config",
     "decide",
@@ -44,6 +50,7 @@ __all__ = [
     "drift",
     "evolve",
     "explain",
+    "inspect",
     "load",
     "merge",
     "pretrain",

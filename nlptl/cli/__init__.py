@@ -23,6 +23,7 @@ from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
+from nlptl.cli.quality import inspect
 from nlptl.cli.report import report
 from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
@@ -52,6 +53,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     discover,
     probe,
     rank,
+    inspect,
     report,
     robustness,
     splits,

@@ -98,8 +98,10 @@ def column_values(config: RunConfig, rows: Rows, columns: list[str], given: Any 
     raw = {source.origins[split]: frame for split, frame in source.frames.items()}
     for origin in dict.fromkeys(rows.frame["file"]):
         pick_columns(raw[origin], columns, origin, "--slice")
-    cells = {column: {origin: frame[column].tolist() for origin, frame in raw.items() if column in frame}
-             for column in columns}
+    cells = {
+        column: {origin: frame[column].tolist() for origin, frame in raw.items() if column in frame}
+        for column in columns
+    }
     places = list(zip(rows.frame["file"], rows.frame["row"], strict=True))
     return {column: [cells[column][file][row - 1] for file, row in places] for column in columns}
 
