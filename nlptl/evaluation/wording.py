@@ -212,8 +212,8 @@ def correction_sentences(facts: dict[str, Any]) -> str:
         evidence.insert(0, "95 % interval {:+.1f} to {:+.1f}".format(*(100 * end for end in found.interval)))
     said = [
         f"Corrected rows: {done or 'none'}.",
-        f"Accuracy on the same {found.rows} test rows: {shown(facts['accuracy']['before'])} trained on the rows as they "
-        f"were, {shown(facts['accuracy']['corrected'])} on the corrected ones, {100 * found.mean:+.1f} points"
+        f"Accuracy on the same {found.rows} test rows: {shown(facts['accuracy']['before'])} trained on the rows as they"
+        f" were, {shown(facts['accuracy']['corrected'])} on the corrected ones, {100 * found.mean:+.1f} points"
         f"{' (' * bool(evidence)}{', '.join(evidence)}{')' * bool(evidence)}: {verdict}.",
         f"McNemar's exact test over {found.rows} test rows, one seed: other seeds may differ.",
     ]

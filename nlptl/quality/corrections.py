@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nlptl.data.audit import is_empty
 from nlptl.data.files import read_frame
 from nlptl.data.text_keys import text_key
 from nlptl.errors import DataError, closest, shortened
@@ -60,8 +61,8 @@ def read_corrections(path: str | Path, rows: Rows) -> Corrections:
     filled = table[table[CORRECTED].map(lambda cell: bool(_cell(cell)))]
     if filled.empty:
         raise DataError(
-            f"No row of {file} has anything in the column {CORRECTED!r}. Write the right label there, or {DROP} to leave "
-            "a row out."
+            f"No row of {file} has anything in the column {CORRECTED!r}. Write the right label there, or {DROP} to "
+            "leave a row out."
         )
     known = {
         (file, int(row)): i for i, (file, row) in enumerate(zip(rows.frame["file"], rows.frame["row"], strict=True))
@@ -120,4 +121,4 @@ def _said(record: dict[str, object]) -> str:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None or value != value else str(value).strip()
+    return "" if is_empty(value) else str(value).strip()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nlptl.data.audit import is_empty
 from nlptl.quality.folds import Folds
 from nlptl.quality.near_duplicates import NEARLY, Duplicates
 from nlptl.quality.rows import Rows
@@ -56,7 +57,7 @@ def table_of(findings: pd.DataFrame) -> list[dict[str, Any]]:
     """The findings as JSON values, without the column that people fill in."""
     table = findings.drop(columns=CORRECTED).astype(object)
     return [
-        {str(name): None if value != value else value for name, value in record.items()}
+        {str(name): None if is_empty(value) and value != "" else value for name, value in record.items()}
         for record in table.to_dict("records")
     ]
 

@@ -124,7 +124,14 @@ def _write_data(frames: dict[str, pd.DataFrame], task: TaskSpec, folder: Path) -
 
 def _trained_on(config: RunConfig, data: Path, output: Path) -> RunConfig:
     """The same settings on a folder of split files, whose rows were chosen already."""
-    own = {"source": str(data), "validation": None, "test": None, "split": None, "shots": None, "label_map": {}}
+    own: dict[str, Any] = {
+        "source": str(data),
+        "validation": None,
+        "test": None,
+        "split": None,
+        "shots": None,
+        "label_map": {},
+    }
     read = {"text_columns": None, "label_column": None, "encoding": None, "delimiter": None, "quotes": None}
     section = config.data.model_copy(update={**own, **read})
     return config.model_copy(update={"data": section, "output": str(output)})

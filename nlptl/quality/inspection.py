@@ -1,4 +1,4 @@
-"""Inspecting labelled rows: which labels are likely wrong, which rows stand there twice, what lies far from the rest."""
+"""Inspecting labelled rows: which labels are likely wrong, which rows stand there twice, what lies far off."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROUNDS = {PROBE: 2}
 """Of flagging and learning without the flagged rows; one where each costs trainings."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inspection:
     """What was found in the rows of a task."""
 
@@ -83,6 +83,9 @@ class Inspection:
     def sentences(self) -> list[str]:
         """What was found, in words."""
         return _sentences(self)
+
+    def __repr__(self) -> str:
+        return f"Inspection({self.rows.task.name}: {' '.join(self.sentences[:1])})"
 
     def write(self, folder: str | Path) -> Path:
         """Write `to-correct.csv` and `inspection.json` into a folder.
@@ -185,8 +188,8 @@ def _sentences(found: Inspection) -> list[str]:
     ]
     if by_split.get("test"):
         said.append(
-            "Those of test rows are said apart: each correction there changes what all runs are measured on, so correct "
-            "them before runs are compared, never because of what a run answers."
+            "Those of test rows are said apart: each correction there changes what all runs are measured on, so "
+            "correct them before runs are compared, never because of what a run answers."
         )
     if found.not_checked:
         listed = ", ".join(f"{name} ({count})" for name, count in list(found.not_checked.items())[:10])

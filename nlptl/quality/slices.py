@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nlptl.data.audit import is_empty
 from nlptl.evaluation.intervals import Interval, of_share
 from nlptl.evaluation.significance import Difference, corrected
 
 FEWEST = 20
 """Rows of a slice; of fewer an accuracy says nothing."""
 MOST_VALUES = 12
+EAST_ASIAN = dict.fromkeys(("Cjk", "Hiragana", "Katakana"), "Chinese or Japanese")
 
 
 class Slice(NamedTuple):
@@ -60,7 +62,10 @@ def length_groups(texts: Sequence[str]) -> list[str]:
 
 def script_of(text: str) -> str:
     """The script of most letters, such as Latin or Cyrillic; `mixed` where a second one has a fifth of them."""
-    counts = Counter(unicodedata.name(letter, "other").split()[0].title() for letter in text if letter.isalpha())
+    names = (
+        unicodedata.name(letter, "other").replace("-", " ").split()[0].title() for letter in text if letter.isalpha()
+    )
+    counts = Counter(EAST_ASIAN.get(name, name) for name in names)
     if not counts:
         return "no letters"
     (first, _), *others = counts.most_common(2)
@@ -69,7 +74,7 @@ def script_of(text: str) -> str:
 
 def column_groups(cells: Sequence[Any]) -> list[str]:
     """The groups of a column: its values, ranges of its numbers, or its most frequent values and all others."""
-    shown = ["(empty)" if _is_empty(cell) else str(cell) for cell in cells]
+    shown = ["(empty)" if is_empty(cell) else str(cell) for cell in cells]
     if len(set(shown)) <= MOST_VALUES:
         return shown
     numbers = [_number(text) for text in shown]
@@ -98,10 +103,6 @@ def _range(edges: list[float], value: float, unit: str = " words") -> str:
         return f"up to {edges[0]:g}{unit}"
     low = f"over {edges[place - 1]:g}"
     return f"{low}{unit}" if place == len(edges) else f"{low} to {edges[place]:g}{unit}"
-
-
-def _is_empty(cell: Any) -> bool:
-    return cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())
 
 
 def _number(text: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,20 @@ def tuned(config: RunConfig, rows: Rows, mode: str) -> Learn:
 
 def _config_of_fold(config: RunConfig, mode: str, output: Path) -> RunConfig:
     """Rows as they are given: none is left out of the answers, and the columns are the task's own."""
-    own = {"source": "(rows of the other folds)", "validation": None, "test": None, "split": None, "shots": None}
-    as_given = {"text_columns": None, "label_column": None, "label_map": {}, "leaks": "keep", "duplicates": "keep"}
+    own: dict[str, Any] = {
+        "source": "(rows of the other folds)",
+        "validation": None,
+        "test": None,
+        "split": None,
+        "shots": None,
+    }
+    as_given: dict[str, Any] = {
+        "text_columns": None,
+        "label_column": None,
+        "label_map": {},
+        "leaks": "keep",
+        "duplicates": "keep",
+    }
     data = config.data.model_copy(update={**own, **as_given, "label_names": False})
     return config.model_copy(update={"mode": mode, "strategy": "fine_tune", "data": data, "output": str(output)})
 

@@ -65,9 +65,9 @@ def judge(answer: Callable[[np.ndarray | None], np.ndarray], targets: np.ndarray
 def verdicts_of(logits: np.ndarray, targets: np.ndarray) -> Verdicts:
     """Likely wrong labels from (M, labels) out-of-fold logits.
 
-    As many rows are flagged as confident learning estimates to be wrong (the size of its joint distribution of given and
-    true labels off the diagonal, which needs calibrated probabilities); which, is told by the probability of the given
-    label (cleanlab's `low_self_confidence`). A row whose given label is the most probable one is never flagged.
+    As many rows are flagged as confident learning estimates to be wrong (the size of its joint distribution of given
+    and true labels off the diagonal, which needs calibrated probabilities); which, is told by the probability of the
+    given label (cleanlab's `low_self_confidence`). A row whose given label is the most probable one is never flagged.
 
     Raises:
         MissingExtraError: cleanlab is not installed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from nlptl.reports.tables import rows_table
 from nlptl.tasks import SPLITS
 
 MOST = 10
-LETTERS = 60
+LETTERS = 48
 
 
 def inspection_tables(found: Inspection) -> Iterator[Table]:
@@ -39,8 +40,12 @@ def inspection_tables(found: Inspection) -> Iterator[Table]:
         rows = [{"pairs": kind, **{place: counts[kind].get(place, 0) for place in order}} for kind in counts]
         yield rows_table(rows, "Texts that stand there twice")
     far = [
-        {"place": place, "distance": float(found.distances[row]), "text": _short(found.rows.texts[row])}
-        for row, place in zip(found.outliers[:MOST].tolist(), found.rows.places(found.outliers[:MOST]), strict=True)
+        {
+            "place": _place(*found.rows.frame.loc[row, ["file", "row"]]),
+            "distance": float(found.distances[row]),
+            "text": _short(found.rows.texts[row]),
+        }
+        for row in found.outliers[:MOST].tolist()
     ]
     if far:
         yield rows_table(far, f"Outliers, the farthest first ({len(found.outliers)}, at most {MOST} shown)")
@@ -65,7 +70,7 @@ def wrong_label_tables(found: Inspection) -> Iterator[Table]:
         part = wrong[wrong["split"].isin(splits)]
         rows = [
             {
-                "place": f"{row['file']} row {row['row']}",
+                "place": _place(str(row["file"]), row["row"]),
                 "label": row["label"],
                 "suggested": row["suggested_label"],
                 "score": shown(row["score"]),
@@ -75,6 +80,10 @@ def wrong_label_tables(found: Inspection) -> Iterator[Table]:
         ]
         if rows:
             yield rows_table(rows, f"{title}, the likeliest first ({len(part)}, at most {MOST} shown)")
+
+
+def _place(file: str, row: int) -> str:
+    return f"{PurePath(file).name} {row}"
 
 
 def _short(text: str) -> str:

@@ -39,8 +39,8 @@ def inspect(
 ) -> Inspection:
     """Find likely wrong labels, near-duplicates, leaks, outliers, confusable labels and weak slices in labelled rows.
 
-    Each label is judged by a model that has not seen its row, nor a near-duplicate of it: the rows of all splits are cut
-    into five folds, and each is answered by a model of the other four. How many labels are wrong is estimated by
+    Each label is judged by a model that has not seen its row, nor a near-duplicate of it: the rows of all splits are
+    cut into five folds, and each is answered by a model of the other four. How many labels are wrong is estimated by
     confident learning (Northcutt et al. 2021); which ones, by the out-of-fold probability of the label that a row has.
 
     Args:
