@@ -36,6 +36,8 @@ class Inspection:
     """What was found in the rows of a task."""
 
     rows: Rows
+    vectors: np.ndarray
+    """(N, H) embeddings of the texts."""
     folds: Folds
     verdicts: Verdicts
     duplicates: Duplicates
@@ -161,6 +163,7 @@ def inspect_config(
     groups |= {name: column_groups([cells[row] for row in folds.checked]) for name, cells in columns.items()}
     return Inspection(
         rows,
+        vectors,
         folds,
         verdicts,
         duplicates,

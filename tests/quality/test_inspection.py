@@ -142,18 +142,19 @@ def test_a_missing_extra_is_named(obvious, monkeypatch):
 def test_folds_can_be_fine_tuned(tiny):
     """Runs on the other folds answer each row, in the rows' own order."""
     rng, said = np.random.default_rng(0), {"positive": ("good", "fine", "great"), "negative": ("bad", "awful", "poor")}
-    things = "film book meal song game shop trip phone chair show and more of it in round".split()
+    things = ["film", "book", "meal", "song", "game", "shop", "trip", "phone", "chair", "show", "and", "more"]
     rows = pd.DataFrame(
         [
-            {"text": " ".join(rng.permutation([*rng.choice(things, 6), rng.choice(words)])), "label": label}
+            {"text": " ".join(rng.permutation([*rng.choice(things, 4), rng.choice(words)])), "label": label}
             for label, words in said.items()
-            for _ in range(45)
+            for _ in range(60)
         ]
     )
     settings = {
         "runtime.progress": False,
         "runtime.precision": "fp32",
-        "training.epochs": 4,
+        "training.epochs": 6,
+        "training.batch_size": 8,
         "training.learning_rate": 1e-2,
         "training.head_learning_rate": 1e-2,
         "model.head_start": "random",
