@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        apply_corrections,
         compare,
         compare_splits,
         decide,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         evolve,
         explain,
         export,
+        inspect,
         load,
         merge,
         pretrain,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
     from nlptl.monitoring.report import DriftReport
+    from nlptl.quality.gain import Gain
+    from nlptl.quality.inspection import Inspection
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
     from nlptl.verbs.splits import SplitComparison
@@ -62,6 +66,8 @@ __all__ = [
     "DriftReport",
     "Explained",
     "Explanation",
+    "Gain",
+    "Inspection",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -72,6 +78,7 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "apply_corrections",
     "compare",
     "compare_splits",
     "decide",
@@ -80,6 +87,7 @@ __all__ = [
     "evolve",
     "explain",
     "export",
+    "inspect",
     "load",
     "load_task",
     "merge",
@@ -117,6 +125,10 @@ _MODULE_OF = {
     "compare": "nlptl.verbs.compare",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
+    "apply_corrections": "nlptl.verbs.quality",
+    "Gain": "nlptl.quality.gain",
+    "inspect": "nlptl.verbs.quality",
+    "Inspection": "nlptl.quality.inspection",
     "evolve": "nlptl.verbs.evolve",
     "explain": "nlptl.verbs.explain",
     "export": "nlptl.verbs.export",

@@ -11,6 +11,8 @@ from nlptl.explore.ranking import Ranking
 from nlptl.inference.explanation import Explanation
 from nlptl.inference.predictor import Run, load
 from nlptl.monitoring.report import DriftReport
+from nlptl.quality.gain import Gain
+from nlptl.quality.inspection import Inspection
 from nlptl.strategies.adaptation.matrix import DomainMatrix
 from nlptl.verbs.adapt import adapt, adapt_matrix, cross_config
 from nlptl.verbs.compare import compare
@@ -22,6 +24,7 @@ from nlptl.verbs.explain import explain
 from nlptl.verbs.export import export, verify_export
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
+from nlptl.verbs.quality import apply_corrections, inspect
 from nlptl.verbs.report import report
 from nlptl.verbs.robustness import robustness
 from nlptl.verbs.splits import SplitComparison, compare_splits
@@ -34,6 +37,8 @@ __all__ = [
     "DriftReport",
     "Explained",
     "Explanation",
+    "Gain",
+    "Inspection",
     "LayerReport",
     "Ranking",
     "RobustnessReport",
@@ -41,6 +46,7 @@ __all__ = [
     "SplitComparison",
     "adapt",
     "adapt_matrix",
+    "apply_corrections",
     "compare",
     "compare_splits",
     "cross_config",
@@ -50,6 +56,7 @@ __all__ = [
     "evolve",
     "explain",
     "export",
+    "inspect",
     "load",
     "merge",
     "pretrain",

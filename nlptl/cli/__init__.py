@@ -13,9 +13,9 @@ from nlptl.cli.about import checkpoints, configs, env, version
 from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
-from nlptl.cli.compare import compare
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.discover import discover
+from nlptl.cli.evidence.compare import compare
 from nlptl.cli.evidence.decide import decide
 from nlptl.cli.evidence.drift import drift
 from nlptl.cli.evidence.evolve import evolve
@@ -26,6 +26,9 @@ from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
+from nlptl.cli.quality import inspect
+from nlptl.cli.report import report
+from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
 from nlptl.cli.shipping.export import export
 from nlptl.cli.tasks import tasks_app
@@ -55,6 +58,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     discover,
     probe,
     rank,
+    inspect,
     report,
     robustness,
     splits,

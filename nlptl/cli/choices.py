@@ -23,6 +23,7 @@ from nlptl.inference.export import names as export_names
 from nlptl.models.shapes import SHAPES
 from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
+from nlptl.quality.config import FOLDS_FROM
 from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
@@ -106,6 +107,7 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "export-precisions": lambda: export_names.PRECISIONS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},
+    "folds-from": lambda: FOLDS_FROM,
     "tasks": _tasks,
     "checkpoints": _checkpoints,
     "configs": _configs,

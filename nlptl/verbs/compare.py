@@ -13,8 +13,9 @@ from nlptl.comparison.plan import Plan, sizes_of
 from nlptl.comparison.result import Comparison
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.overrides import merge_settings, validated
-from nlptl.config.rules import Rule, broken_rule
+from nlptl.config.rules import broken_rule
 from nlptl.config.run import RunConfig
+from nlptl.config.situation import Rule
 from nlptl.data.given import data_of_one_task
 from nlptl.errors import ConfigError, NlptlError, joined
 from nlptl.registry import BASELINES
