@@ -20,15 +20,13 @@ from nlptl.cli.evidence.decide import decide
 from nlptl.cli.evidence.drift import drift
 from nlptl.cli.evidence.evolve import evolve
 from nlptl.cli.evidence.explain import explain
+from nlptl.cli.evidence.quality import inspect
 from nlptl.cli.evidence.report import report
 from nlptl.cli.evidence.robustness import robustness
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
-from nlptl.cli.quality import inspect
-from nlptl.cli.report import report
-from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
 from nlptl.cli.shipping.export import export
 from nlptl.cli.tasks import tasks_app
