@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from nlptl.config.records import NOTHING, Record, read_record, validate
-from nlptl.config.run import Calibrations, DecisionConfig
+from nlptl.config.run import PROBABILITY, Calibrations, DecisionConfig, check_scorer
 from nlptl.errors import ConfigError, NlptlError, unknown
-from nlptl.registry import MODES, POLICIES, Registry
+from nlptl.named import Registry
+from nlptl.registry import MODES, POLICIES
 from nlptl.storage.paths import bundled, user_path
 
 SPLITS = ("train", "validation", "test")
@@ -79,6 +80,9 @@ class DecisionSpec(Record):
     reject: Literal["auto", "always", "never"] = "auto"
     """out_of_scope: whether unsure texts are sent out of scope. auto: where validation has rows of the label, which
     show what that finds and costs; else the most probable label is the answer."""
+    scorer: str = PROBABILITY
+    """out_of_scope: what is compared with the cut-off: probability, a scorer's name, or auto for the one that is best
+    on half of validation's rows."""
     floor: Annotated[float, Field(gt=0, lt=1)] | None = None
     """precision, recall: of the positive label. abstain: share of the answers that is to be right."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
@@ -105,6 +109,11 @@ class DecisionSpec(Record):
         if name not in POLICIES:
             raise ValueError(unknown(POLICIES.kind, name, POLICIES))
         return name
+
+    @field_validator("scorer")
+    @classmethod
+    def _known_scorer(cls, name: str) -> str:
+        return check_scorer(name)
 
 
 class TaskSpec(Record):

@@ -15,13 +15,19 @@ from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.compare import compare
 from nlptl.cli.console import configure_output, tell_error
-from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
+from nlptl.cli.evidence.decide import decide
+from nlptl.cli.evidence.drift import drift
+from nlptl.cli.evidence.evolve import evolve
+from nlptl.cli.evidence.explain import explain
+from nlptl.cli.evidence.report import report
+from nlptl.cli.evidence.robustness import robustness
 from nlptl.cli.help import Command, Group
-from nlptl.cli.insight import probe, rank
+from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
 from nlptl.cli.runs import merge, train
+from nlptl.cli.shipping.export import export
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
@@ -39,12 +45,19 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     compare,
     evaluate,
     predict,
+    explain,
+    evolve,
+    drift,
     decide,
     merge,
+    export,
     pretrain,
     discover,
     probe,
     rank,
+    report,
+    robustness,
+    splits,
 )
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:

@@ -17,11 +17,13 @@ from rich.markup import escape
 from nlptl.checkpoints import CHECKPOINTS
 from nlptl.comparison.methods import known_methods
 from nlptl.config.records import Record
-from nlptl.config.run import RunConfig
+from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
+from nlptl.inference.export import names as export_names
 from nlptl.models.shapes import SHAPES
+from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import BASELINES, MODES, OBJECTIVES, POLICIES, STRATEGIES, Registry
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -29,6 +31,7 @@ from nlptl.tasks import find_tasks
 Names = Mapping[str, str]
 """Name -> its line of help, which may be empty."""
 EVERY = "all"
+EXPLANATIONS = {"table": "to read", "json": "one object"}
 FORMATS = {"table": "to read", "json": "one object a line", "tsv": "one line a text"}
 
 
@@ -76,6 +79,8 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "strategies": _of(STRATEGIES),
     "baselines": _of(BASELINES),
     "baselines-or-all": lambda: {**_of(BASELINES)(), EVERY: "each of them, to compare"},
+    "attacks": _of(ATTACKS),
+    "normalisers": _literal(RunConfig, "data.normaliser"),
     "objectives": _of(OBJECTIVES),
     "shapes": _of(SHAPES),
     "tokenizers": _literal(PretrainConfig, "tokenizer.kind"),
@@ -88,9 +93,17 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "policies": _of(POLICIES),
     "calibrations": _literal(RunConfig, "decision.calibration"),
     "rejections": _literal(RunConfig, "decision.reject"),
+    "scorers": lambda: {
+        AUTO: "the best on half of validation's rows",
+        PROBABILITY: "that of the most probable label",
+        **_of(SCORERS)(),
+    },
     "sets": _literal(RunConfig, "decision.sets"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
+    "explanations": lambda: EXPLANATIONS,
     "formats": lambda: FORMATS,
+    "exports": lambda: export_names.FORMATS,
+    "export-precisions": lambda: export_names.PRECISIONS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},
     "tasks": _tasks,

@@ -33,8 +33,7 @@ def print_predictions(
         gold: the texts' own labels, for a column beside.
         width: columns of the table, in which each text has one line; None: those of the terminal.
     """
-    probabilities = run.predict_proba(texts)
-    predictions = run.decide(probabilities, decision)
+    predictions, probabilities, scope = run.answer(texts, decision)
     if style == "table":
         letters = SHOWN
         if width is not None:
@@ -53,6 +52,8 @@ def print_predictions(
         scores = [round(float(p), 6) for p in probabilities[i]] if all_scores else []
         if style == "json":
             record = {"text": text, "label": prediction.label, "score": round(prediction.score, 6)}
+            if scope is not None:
+                record["scope"] = round(float(scope[i]), 6)
             if all_scores:
                 record["scores"] = dict(zip(run.labels, scores, strict=True))
             print(json.dumps(record, ensure_ascii=False))

@@ -25,7 +25,21 @@ from nlptl.config.strategies import (
 )
 from nlptl.config.training import ResolvedTraining, TrainingConfig
 from nlptl.errors import unknown
-from nlptl.registry import STRATEGIES
+from nlptl.registry import SCORERS, STRATEGIES
+
+AUTO, PROBABILITY = "auto", "probability"
+"""Values of `decision.scorer` beside the names of scorers."""
+
+
+def check_scorer(name: str) -> str:
+    """A value of `decision.scorer`.
+
+    Raises:
+        ValueError: there is no such scorer.
+    """
+    if name not in (AUTO, PROBABILITY, *SCORERS):
+        raise ValueError(unknown("decision.scorer", name, [AUTO, PROBABILITY, *SCORERS]))
+    return name
 
 
 class BaselineConfig(Record):
@@ -60,6 +74,10 @@ class DecisionConfig(Record):
     show what it finds and costs; else the most probable label is the answer."""
     keep: Annotated[float, Field(gt=0, lt=1)] | None = None
     """out_of_scope: share of validation's in-scope rows that are to stay in scope."""
+    scorer: str | None = None
+    """out_of_scope: what is compared with the cut-off: probability, that of the most probable label; a scorer
+    (combined, energy, knn, mahalanobis, max_logit, max_softmax, out_of_scope_class, relative_mahalanobis); or auto, the
+    one that is best on half of validation's rows."""
     floor: Annotated[float, Field(gt=0, lt=1)] | None = None
     """precision, recall: of the positive label. abstain: share of the answers that is to be right."""
     confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -72,6 +90,11 @@ class DecisionConfig(Record):
     """conformal: share of sets that hold the true label."""
     sets: Literal["lac", "aps", "raps"] | None = None
     """conformal: lac, the smallest sets; aps, wider for harder texts; raps, aps without long sets."""
+
+    @field_validator("scorer")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        return None if name is None else check_scorer(name)
 
 
 class RunConfig(Record):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from nlptl.errors import ConfigError
+from nlptl.evaluation.alerts import alert_report
 from nlptl.evaluation.calibration import Calibration
 from nlptl.evaluation.calibration.measures import bins_noted, calibration_measures, reliability
-from nlptl.evaluation.decisions import Decision
+from nlptl.evaluation.decisions import Decision, decide
 from nlptl.evaluation.probabilities import mean_loss, probabilities_of
 from nlptl.registry import METRICS
 from nlptl.tasks import TaskSpec
@@ -69,13 +70,19 @@ def quick_metrics(task: TaskSpec, logits: np.ndarray, targets: np.ndarray) -> di
 
 
 def full_report(
-    task: TaskSpec, logits: np.ndarray, targets: np.ndarray, decision: Decision, calibration: Calibration
+    task: TaskSpec,
+    logits: np.ndarray,
+    targets: np.ndarray,
+    decision: Decision,
+    calibration: Calibration,
+    scope: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Everything `metrics.json` says of a split.
 
     `accuracy`, `macro_f1` and the other top-level numbers measure the model's most probable label, as the literature
     does; `calibration` how far probabilities can be trusted before and after it; `decided` measures what predict
-    answers once calibration and the task's decision policy have spoken.
+    answers once calibration and the task's decision policy have spoken; `alerts`, where the task has a positive label,
+    how many of its rows are found at how many alerts.
 
     Args:
         task: labels and metrics.
@@ -83,6 +90,7 @@ def full_report(
         targets: (N,) ids, or (N, C) 0/1.
         decision: fitted on validation.
         calibration: fitted on validation.
+        scope: (N,) of the scorer that the decision goes by, where it has one.
     """
     from sklearn import metrics as sk
 
@@ -102,7 +110,16 @@ def full_report(
         "bins": bins_noted(reliability(probabilities, targets)),
         **({"note": calibration.note} if calibration.note else {}),
     }
-    report["decided"] = _decided(labels, targets, decision.apply(probabilities, labels)[0], decision)
+    if task.positive_label is not None:
+        place = labels.index(task.positive_label)
+        positive = targets[:, place] > 0.5 if targets.ndim == 2 else targets == place
+        report["alerts"] = alert_report(plain[:, place], positive)
+    report["decided"] = _decided(labels, targets, decide(decision, probabilities, labels, scope)[0], decision)
+    if scope is not None and getattr(decision, "scorer", None) is not None:
+        from nlptl.evaluation.out_of_scope.report import scope_report
+
+        right = (str(decision.label), scope, probabilities, targets, decision.threshold)
+        report["out_of_scope"] = scope_report(labels, *right)
     return report
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from nlptl.errors import ConfigError
 from nlptl.inference.precision import precision_for
 from nlptl.inference.prepared import Preparation, Prepared
 from nlptl.inference.texts import Text, texts_frame
@@ -110,10 +111,38 @@ class OpenRun:
         Raises:
             ArtifactError: the run is a baseline, which has no encoder.
         """
-        encoder = self._artifact.encoder
+        predictor = self._artifact.with_features
         prepared = self._prepare(texts_frame(texts, self.text_columns))
         with self._computing:
-            return encoder.features(prepared.texts, self._quiet(prepared))
+            return predictor.features(prepared.texts, self._quiet(prepared))
+
+    def scope(self, texts: Iterable[Text]) -> np.ndarray:
+        """How far in scope each text is, by the run's scorer: (texts,), higher is more in scope; in the scorer's unit.
+
+        The decision's `threshold` is the lowest that is in scope. Texts as `predict_proba`.
+
+        Raises:
+            ConfigError: the run's decision goes by no scorer.
+        """
+        if self._head.scorer is None:
+            raise ConfigError(
+                f"{self.folder} has no scorer of what is in scope. Train with decision.scorer=auto on a task "
+                " whose decision policy is out_of_scope."
+            )
+        scope = self._computed(self._prepare(texts_frame(texts, self.text_columns)))[1]
+        assert scope is not None  # there is a scorer
+        return scope
+
+    def _computed(self, prepared: Prepared, quiet: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        """Logits (texts, C) and, where there is a scorer, (texts,) how far in scope; of one forward pass."""
+        head = self._head
+        if head.scorer is None or not head.scorer.needs_features:
+            logits = self._logits(prepared, quiet)
+            return logits, head.scope(None, logits)
+        with self._computing:
+            features, logits = self._artifact.with_features.outputs(prepared.texts, self._quiet(prepared, quiet))
+        logits = logits[:, head.columns]
+        return logits, head.scope(features, logits)
 
     def _prepare(self, frame: pd.DataFrame) -> Prepared:
         with self._tokenizing:
@@ -122,6 +151,11 @@ class OpenRun:
     def _probabilities(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         logits = self._logits(prepared, quiet)
         return self._head.calibration.probabilities(logits, self._head.task.kind == "multi_label")
+
+    def _answered(self, prepared: Prepared, quiet: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        """Probabilities (texts, C), and scope as `_computed`."""
+        logits, scope = self._computed(prepared, quiet)
+        return self._head.calibration.probabilities(logits, self._head.task.kind == "multi_label"), scope
 
     def _logits(self, prepared: Prepared, quiet: bool = False) -> np.ndarray:
         with self._computing:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from nlptl.data.objects import object_frame
 from nlptl.data.prefetch import prefetch
 from nlptl.data.sources import check_text_columns, pick_columns
 from nlptl.errors import ConfigError, DataError
-from nlptl.evaluation.decisions import Decision, most_probable
+from nlptl.evaluation.decisions import Decision, decide, most_probable
 from nlptl.evaluation.evaluator import full_report
 from nlptl.imports import uncollected
 from nlptl.inference.display import splits_html, test_result
@@ -26,7 +27,11 @@ from nlptl.inference.prepared import Prepared
 from nlptl.inference.reading import Reading, reading_for
 from nlptl.inference.tables import check_output, column_texts, refuse_collision
 from nlptl.inference.texts import Text, is_dataset, texts_frame
+from nlptl.runs.artifact import Head
 from nlptl.storage.paths import user_path
+
+if TYPE_CHECKING:
+    from nlptl.inference.explanation import Explainer, Explanation
 
 
 class Prediction(NamedTuple):
@@ -34,6 +39,16 @@ class Prediction(NamedTuple):
 
     label: Any
     score: float
+
+
+class Answers(NamedTuple):
+    """Predictions, and what they were made from."""
+
+    predictions: list[Prediction]
+    probabilities: np.ndarray
+    """(texts, C) float32."""
+    scope: np.ndarray | None
+    """(texts,) how far in scope, higher is more; None where the run has no scorer."""
 
 
 class Run(OpenRun):
@@ -71,16 +86,33 @@ class Run(OpenRun):
             texts: as `predict_proba`; for a table see `predict_frame`.
             decision: None for the policy fitted on validation, or `argmax` for the most probable label.
         """
-        self._policy(decision)
-        return self.decide(self.predict_proba(texts), decision)
+        return self.answer(texts, decision).predictions
 
-    def decide(self, probabilities: np.ndarray, decision: str | None = None) -> list[Prediction]:
+    def answer(self, texts: Iterable[Text], decision: str | None = None) -> Answers:
+        """Decided labels, probabilities and, where the run has a scorer, `scope`; of one forward pass.
+
+        Args:
+            texts: as `predict_proba`.
+            decision: as `predict`.
+        """
+        self._policy(decision)
+        probabilities, scope = self._answered(self._prepare(texts_frame(texts, self.text_columns)))
+        return Answers(self.decide(probabilities, decision, scope), probabilities, scope)
+
+    def decide(
+        self, probabilities: np.ndarray, decision: str | None = None, scope: np.ndarray | None = None
+    ) -> list[Prediction]:
         """The decided label of each row of `predict_proba`.
 
+        Args:
+            probabilities: (texts, C).
+            decision: as `predict`.
+            scope: (texts,) by `Run.scope`; needed where the run's decision goes by a scorer.
+
         Raises:
-            ConfigError: an unknown decision.
+            ConfigError: an unknown decision, or one that needs `scope`.
         """
-        labels, scores = self._policy(decision).apply(probabilities, self.labels)
+        labels, scores = decide(self._policy(decision), probabilities, self.labels, scope)
         return [Prediction(label, float(score)) for label, score in zip(labels, scores, strict=True)]
 
     def predict_frame(
@@ -103,7 +135,7 @@ class Run(OpenRun):
         read = object_frame(table, "The table")
         reading = self._reading(data)
         texts = column_texts(read, self._columns_of(read, reading, "The table"))
-        added = self._answers(self._probabilities(self._prepare(texts)), all_scores, decision)
+        added = self._added(*self._answered(self._prepare(texts)), all_scores, decision)
         kept = table if isinstance(table, pd.DataFrame) else table.to_pandas()
         refuse_collision(kept, added, "The table")
         return kept.assign(**added)
@@ -118,6 +150,8 @@ class Run(OpenRun):
         safe_csv: bool = False,
     ) -> int:
         """File to file, chunk by chunk; every column is kept, `predicted`, `score` and `score_LABEL` are added.
+
+        A run whose decision goes by a scorer adds `scope` too: how far in scope the text is, higher is more.
 
         Args:
             source: CSV, TSV, JSONL, JSON or Parquet.
@@ -145,8 +179,7 @@ class Run(OpenRun):
             self._runtime.track(None, "predicting", unit="row") as bar,
         ):
             for chunk, prepared in prefetch(self._read(source, reading)):
-                probabilities = self._probabilities(prepared, quiet=True)
-                added = self._answers(probabilities, all_scores, decision)
+                added = self._added(*self._answered(prepared, quiet=True), all_scores, decision)
                 refuse_collision(chunk, added, str(source))
                 writer.write(chunk.assign(**added))
                 rows += len(chunk)
@@ -169,16 +202,54 @@ class Run(OpenRun):
         frame, audit = load_labelled(rows, self._head.task, reading.data)
         for warning in audit.warnings:
             log.warning(warning)
-        logits = self._logits(self._prepare(frame))
+        logits, scope = self._computed(self._prepare(frame))
         targets = label_targets(frame, self.labels)
-        report = full_report(self._head.task, logits, targets, self._head.decision, self._head.calibration)
+        head = self._head
+        report = full_report(head.task, logits, targets, head.decision, head.calibration, scope)
         return {**report, "audit": audit.counts}
 
-    def _answers(self, probabilities: np.ndarray, all_scores: bool, decision: str | None) -> dict[str, Any]:
+    def explain(self, text: Text, label: str | None = None) -> Explanation:
+        """What each word of a text adds to the logit of a label; shown in colours in a notebook.
+
+        Runs on encoders are explained by integrated gradients on the word embeddings (Sundararajan et al. 2017), linear
+        baselines by what their terms add. `nlptl.explain` also finds near training rows and measures faithfulness.
+
+        Args:
+            text: a text, or a (text, text_pair) tuple for a pair task.
+            label: whose logit; None: that of the decided label.
+
+        Raises:
+            ConfigError: no such label, or nothing explains a run of this kind.
+            MissingExtraError: captum is not installed.
+        """
+        from nlptl.inference.explanation import explain_text
+
+        return explain_text(self, self._explainer, self._head, text, label)
+
+    def explain_each(self, texts: Iterable[Text], label: str | None = None) -> list[Explanation]:
+        """`explain` of several texts, with a progress bar."""
+        return [self.explain(text, label) for text in self._runtime.track(list(texts), "explaining", unit="text")]
+
+    @property
+    def head(self) -> Head:
+        """The task that it answers for, with its decision."""
+        return self._head
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        from nlptl.inference.explanation import explainer_of
+
+        return explainer_of(self._artifact, self._runtime)
+
+    def _added(
+        self, probabilities: np.ndarray, scope: np.ndarray | None, all_scores: bool, decision: str | None
+    ) -> dict[str, Any]:
         """The columns that predictions add to a table."""
-        predictions = self.decide(probabilities, decision)
+        predictions = self.decide(probabilities, decision, scope)
         labels = [p.label if isinstance(p.label, str) else self.label_separator.join(p.label) for p in predictions]
         columns: dict[str, Any] = {"predicted": labels, "score": [round(p.score, 6) for p in predictions]}
+        if scope is not None:
+            columns["scope"] = scope.round(6)
         if all_scores:
             rounded = probabilities.astype(float).round(6)
             columns |= {f"score_{label}": rounded[:, i] for i, label in enumerate(self.labels)}

@@ -23,6 +23,8 @@ class SplitAnswers:
     """(N, C) float32."""
     targets: np.ndarray
     """(N,) label ids; (N, C) 0/1 for several labels at once."""
+    scope: np.ndarray | None = None
+    """(N,) how far in scope by the run's scorer, higher is more; None where it has none."""
 
 
 def write_answers(home: Path, answers: Mapping[str, SplitAnswers]) -> None:
@@ -37,7 +39,8 @@ def write_answers(home: Path, answers: Mapping[str, SplitAnswers]) -> None:
     tensors = {
         f"{split}.{name}": np.ascontiguousarray(array)
         for split, found in answers.items()
-        for name, array in (("logits", found.logits), ("targets", found.targets))
+        for name, array in (("logits", found.logits), ("targets", found.targets), ("scope", found.scope))
+        if array is not None
     }
     aside = home / f"{FILE}.part"
     save_file(tensors, aside)
@@ -64,7 +67,10 @@ def read_answers(home: Path) -> dict[str, SplitAnswers]:
         )
     try:
         tensors = load_file(path)
-        found = {split: SplitAnswers(tensors[f"{split}.logits"], tensors[f"{split}.targets"]) for split in SPLITS}
+        found = {
+            split: SplitAnswers(tensors[f"{split}.logits"], tensors[f"{split}.targets"], tensors.get(f"{split}.scope"))
+            for split in SPLITS
+        }
     except (OSError, SafetensorError, KeyError) as error:
         raise ArtifactError(f"{path} is damaged: {error}.") from error
     for split, each in found.items():

@@ -8,6 +8,7 @@ model/            tokenizer and weights: whole (full, merged), adapter and head 
 calibration.json  what makes probabilities of logits, fitted on validation
 decision.json     the decision policy, fitted on validation
 answers.safetensors  logits and labels of the rows of validation and test
+out_of_scope.safetensors  with `decision.scorer`: what it was fitted to
 metrics.json      test, validation, time, training
 predictions.csv   the test rows with gold label, decision and score
 README.md         the model card
@@ -26,18 +27,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError, ConfigError, unknown
 from nlptl.evaluation.calibration import UNCALIBRATED, Calibration, open_calibration
 from nlptl.evaluation.decisions import Decision, open_decision
+from nlptl.evaluation.out_of_scope.scorer import Scorer, read_scorer
 from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.registry import PREDICTORS
 from nlptl.runs.manifest import HEADS, kind_of, read_manifest, task_homes, tasks_of
-from nlptl.runs.predictors import EncoderPredictor, Predictor
+from nlptl.runs.predictors import EncoderPredictor, FeaturePredictor, Predictor
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
 
@@ -57,6 +61,17 @@ class Head:
     decision: Decision
     start: int = 0
     calibration: Calibration = UNCALIBRATED
+    scorer: Scorer | None = None
+    """How far in scope a text is, where the decision goes by that."""
+
+    def scope(self, features: np.ndarray | None, logits: np.ndarray) -> np.ndarray | None:
+        """(N,) what `decide` takes beside probabilities, higher is more in scope; None where there is no scorer.
+
+        Args:
+            features: (N, H).
+            logits: (N, C) of this task, not calibrated.
+        """
+        return None if self.scorer is None else self.scorer.scores(features, logits)
 
     @property
     def columns(self) -> slice:
@@ -124,9 +139,28 @@ class Artifact:
     @property
     def encoder(self) -> EncoderPredictor:
         """What predicts, where it has an encoder; raises as `classifier` does."""
-        if not isinstance(self.predictor, EncoderPredictor):
-            raise ArtifactError(f"{self.folder} is a baseline ({self.predictor.title}); it has no encoder.")
-        return self.predictor
+        if isinstance(self.predictor, EncoderPredictor):
+            return self.predictor
+        if hasattr(self.predictor, "outputs"):
+            raise ArtifactError(
+                f"{self.folder} is exported ({self.predictor.title}). This takes the run that it is of."
+            )
+        raise self._without_encoder
+
+    @property
+    def with_features(self) -> FeaturePredictor:
+        """What predicts, where it gives features beside logits.
+
+        Raises:
+            ArtifactError: it does not; a baseline has no encoder.
+        """
+        if not hasattr(self.predictor, "outputs"):
+            raise self._without_encoder
+        return cast(FeaturePredictor, self.predictor)
+
+    @property
+    def _without_encoder(self) -> ArtifactError:
+        return ArtifactError(f"{self.folder} is a baseline ({self.predictor.title}); it has no encoder.")
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -164,5 +198,7 @@ def _read_heads(folder: Path, manifest: dict[str, Any]) -> list[Head]:
         decision = open_decision(read_json(home / "decision.json"))
         noted = home / "calibration.json"  # runs of earlier versions have none
         calibration = open_calibration(read_json(noted)) if noted.is_file() else UNCALIBRATED
-        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0, calibration))
+        named = getattr(decision, "scorer", None)
+        scorer = None if named is None else read_scorer(home, named)
+        heads.append(Head(task, decision, heads[-1].columns.stop if heads else 0, calibration, scorer))
     return heads

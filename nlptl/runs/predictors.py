@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from nlptl.config.run import RunConfig
+from nlptl.data.normalising.normaliser import NONE
 from nlptl.data.tokens.encoding import Encoded, encode
 from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
@@ -21,10 +22,10 @@ from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.models.opening import fit_inputs, load_tokenizer
 from nlptl.models.plain_bert import PlainBert
-from nlptl.runs.lineage import long_text_of, open_classifier
+from nlptl.runs.lineage import long_text_of, normaliser_of, open_classifier
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec
-from nlptl.training.forward import features_of, logits_of
+from nlptl.training.forward import features_of, logits_of, outputs_of
 from nlptl.training.runtime import Runtime
 
 
@@ -67,6 +68,16 @@ class Predictor(Protocol):
         """
 
 
+class FeaturePredictor(Predictor, Protocol):
+    """A predictor that tells what the head sees of each text, too."""
+
+    def features(self, prepared: Any, runtime: Runtime) -> np.ndarray:
+        """(rows, H) float32: what the head sees of each row."""
+
+    def outputs(self, prepared: Any, runtime: Runtime) -> tuple[np.ndarray, np.ndarray]:
+        """Features (rows, H) and logits (rows, C) float32 of one forward pass."""
+
+
 @dataclass
 class EncoderPredictor:
     """A classifier on an encoder, with its tokenizer.
@@ -84,6 +95,8 @@ class EncoderPredictor:
     mode: Mode
     title: str
     long_text: LongText = TRUNCATE
+    normaliser: str = NONE
+    """The form in which it reads texts."""
     _rounded: Classifier | None = field(default=None, repr=False)
     needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
 
@@ -104,7 +117,7 @@ class EncoderPredictor:
         start = "" if config.model.weights == "pretrained" else ", from random weights"
         title = f"{config.mode}, {config.checkpoint}{start}"
         length, long_text = int(manifest["max_length"]), long_text_of(manifest)
-        return cls(model, opened, tokenizer, length, mode, title, long_text)
+        return cls(model, opened, tokenizer, length, mode, title, long_text, normaliser_of(manifest))
 
     @property
     def classifier(self) -> Classifier:
@@ -121,7 +134,7 @@ class EncoderPredictor:
         self._rounded = for_prediction(self.model, runtime.dtype)
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
-        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text)
+        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text, normaliser=self.normaliser)
 
     def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
         model, pad_id = self._rounded or self.model, self.tokenizer.pad_token_id
@@ -129,9 +142,20 @@ class EncoderPredictor:
             return logits_of(runtime, model, prepared, pad_id, model.head.out_features, "predicting")
         # As training measured it: the features of a frozen encoder are rounded as the precision has it, its head is
         # fitted and applied exactly.
+        return self._exact_head.logits(self.features(prepared, runtime))
+
+    def outputs(self, prepared: Encoded, runtime: Runtime) -> tuple[np.ndarray, np.ndarray]:
+        """Features (rows, H) and logits (rows, C) float32 of one forward pass."""
+        if self.mode.trains_encoder:
+            model = self._rounded or self.model
+            return outputs_of(runtime, model, prepared, self.tokenizer.pad_token_id, "predicting")
         features = self.features(prepared, runtime)
+        return features, self._exact_head.logits(features)
+
+    @property
+    def _exact_head(self) -> LinearHead:
         weight, bias = (parameter.detach().cpu() for parameter in (self.model.head.weight, self.model.head.bias))
-        return LinearHead(weight, bias, float("nan")).logits(features)
+        return LinearHead(weight, bias, float("nan"))
 
     def features(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
         """(rows, H) float32: what the head sees of each row."""

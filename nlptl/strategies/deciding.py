@@ -11,14 +11,17 @@ from nlptl.data.files import read_frame
 from nlptl.errors import ConfigError
 from nlptl.evaluation.decisions.policy import NEVER
 from nlptl.registry import POLICIES
-from nlptl.runs.answers import read_answers
+from nlptl.runs.answers import read_answers, write_answers
 from nlptl.runs.card import write_card
 from nlptl.runs.manifest import read_manifest, task_homes, tasks_of
 from nlptl.runs.saving import write_decision
 from nlptl.storage.json_files import read_json, write_json
 from nlptl.strategies.saving import fitted_head, reports_of, write_predictions
+from nlptl.strategies.scope import scope_again
 from nlptl.tasks import TaskSpec
 
+SCOPE = "out_of_scope"
+"""The section of a scorer, where the decision goes by one."""
 RENEWED = ("calibration", "decided")
 """Of a split's report: what depends on calibration and policy."""
 
@@ -45,20 +48,24 @@ def decide_again(folder: Path, asked: DecisionConfig, task: str | None = None) -
     _refuse_unread(asked, asked.policy or tasks[chosen].decision.policy)
     spec, home = tasks[chosen].deciding_as(asked), homes[chosen]
     answers = read_answers(home)
-    head = fitted_head(spec, answers["validation"], sum(len(each.label_list()) for each in tasks[:chosen]))
+    config = read_record(RunConfig, folder / "run.yaml")
+    scope, answers = scope_again(spec, home, answers, config.seed)
+    head = fitted_head(spec, answers["validation"], sum(len(each.label_list()) for each in tasks[:chosen]), scope)
     if head.decision.threshold == NEVER:
         raise ConfigError(f"{head.decision.note} The decision of {folder} stays as it was.")
     reports = reports_of(head, answers)
     metrics = read_json(folder / "metrics.json")
     part = metrics["tasks"][spec.name] if len(tasks) > 1 else metrics
     for split, report in reports.items():
-        part[split] |= {name: report[name] for name in RENEWED}
-    write_predictions(head, read_frame(home / "predictions.csv"), answers["test"].logits, home / "predictions.csv")
+        part[split].pop(SCOPE, None)
+        part[split] |= {name: report[name] for name in (*RENEWED, SCOPE) if name in report}
+    if scope is not None:
+        write_answers(home, answers)
+    write_predictions(head, read_frame(home / "predictions.csv"), answers["test"], home / "predictions.csv")
     write_json(folder / "metrics.json", metrics)
     write_yaml(home / "task.yaml", spec)
     write_decision(head, home)
     if len(tasks) == 1:
-        config = read_record(RunConfig, folder / "run.yaml")
         fields = DecisionConfig.model_fields
         settings = {name: value for name, value in spec.decision.given().items() if name in fields}
         decision = DecisionConfig(**{**settings, "policy": spec.decision.policy})

@@ -13,6 +13,7 @@ import numpy as np
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun
 from nlptl.data.loading import Splits, label_targets
+from nlptl.data.ordered_splits import along_sentence
 from nlptl.data.tokens.encoding import LONGEST_FILLER, Encoded
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, packing
@@ -122,6 +123,8 @@ def tell_rows(context: RunContext) -> None:
         source = settings.multi_task.sources.get(name) if len(context.parts) > 1 else settings.data.source
         rows = ", ".join(f"{split} {rows}" for split, rows in part.splits.sizes().items())
         log.info(f"Task {name}: {len(part.task.label_list())} labels; data: {source or 'sample'}; rows: {rows}")
+        if part.splits.along:
+            log.info(along_sentence(part.splits.along))
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,18 @@ def sample_of(job: Job) -> Encoded:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the finished model computes of rows, for scorers of out of scope."""
+
+    train: np.ndarray
+    """Numbers (rows,) of the training rows that it was asked about."""
+    train_logits: np.ndarray
+    """(rows, C) of them."""
+    features: dict[str, np.ndarray]
+    """Split -> (rows, H), of train those rows alone; empty where features must not be used."""
+
+
+@dataclass(frozen=True)
 class Answers:
     """What a model says of one task's held-out rows."""
 
@@ -208,6 +223,8 @@ class Answers:
     """(rows, C) logits."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What is to be noted of this task's training."""
+    seen: Seen | None = None
+    """What scorers of out of scope are fitted on, where the decision asks for one."""
 
 
 @dataclass(frozen=True)

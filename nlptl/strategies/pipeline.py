@@ -16,6 +16,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
 from nlptl.data.domains import load_domains
 from nlptl.data.loading import Splits
+from nlptl.data.normalising.normaliser import check as check_normaliser
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import check_metrics
 from nlptl.kernels import packing
@@ -34,6 +35,7 @@ from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
 from nlptl.strategies.job import Job, Learned, RunContext, sample_of, task_rows, tell_rows
 from nlptl.strategies.saving import save_run
+from nlptl.strategies.scope import with_seen
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
 from nlptl.training.runtime import Runtime, join_processes
@@ -74,6 +76,7 @@ def train(
     given: Any = None,
     resume: bool = False,
     learner: Callable[[RunConfig, list[TaskSpec]], Learner] | None = None,
+    tasks: list[TaskSpec] | None = None,
 ) -> Path:
     """Train what the configuration says and save it as a run.
 
@@ -83,6 +86,7 @@ def train(
         resume: go on with the newest unfinished run of these settings (an unfinished run in `config.output` is
             always taken up). A run in `config.output` that is finished already stays as it is.
         learner: makes what the run learns by; None: an encoder.
+        tasks: what the tasks of these names are here; None: as they are registered.
 
     Returns:
         The run folder.
@@ -92,7 +96,7 @@ def train(
     """
     clock = Clock()
     with buffered_log() as messages:
-        named = [load_task(name, config.tasks_dir) for name in task_names(config.task)]
+        named = tasks or [load_task(name, config.tasks_dir) for name in task_names(config.task)]
         tasks = [task.deciding_as(config.decision) for task in named]
         for task in tasks:
             check_metrics(task)
@@ -166,7 +170,9 @@ class EncoderLearner:
             ConfigError: an unknown name, a mode that the strategy cannot take, a setting it needs that is missing, an
                 architecture that cannot be packed where the run asks for it, or long texts that cannot be read so.
             CheckpointError: the checkpoint cannot be had.
+            MissingExtraError: the normaliser needs a package that is not installed.
         """
+        check_normaliser(config.data.normaliser)
         checkpoint = open_checkpoint(config.checkpoint or tasks[0].checkpoint)
         if continued.continues_adapter(config):
             config, checkpoint = continued.continue_adapter(config, checkpoint)
@@ -235,6 +241,7 @@ class EncoderLearner:
         trained = STRATEGIES.get(self.config.strategy).load()(job, StateFolder(folder / "state"))
         kept = self.tells_forgetting and self.config.model.head_start == continued.KEEP
         forgotten = continued.forgetting(job, trained) if kept else {}
+        seen = with_seen(job, trained)
         if context.runtime.is_main:
             trained.classifier.to("cpu")
         model = SavedEncoder(
@@ -247,7 +254,7 @@ class EncoderLearner:
             self.checkpoint,
             sample_of(job),
         )
-        return Learned(model, trained.answers, {**facts_of(job, trained), **forgotten})
+        return Learned(model, seen, {**facts_of(job, trained), **forgotten})
 
 
 def describe(job: Job) -> None:

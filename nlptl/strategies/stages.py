@@ -140,7 +140,11 @@ def fit_head(job: Job, part: TaskRows, features: Features, path: list[float], fi
         path: the inverse L2 strengths.
         finish: False where the chosen strength is only to be fitted again, on more rows.
     """
-    task = part.task
+    task, targets = part.task, part.targets["validation"]
+    held_out = (features["validation"], targets)
+    # A label without training rows, such as out of scope, is wrong at any strength: its loss must not choose one.
+    if targets.ndim == 1 and not (learned := np.isin(targets, part.targets["train"])).all():
+        held_out = (held_out[0][learned], targets[learned])
     with job.clock.measure("head"):
         head = fit_cached(
             _cache_of(job),
@@ -148,7 +152,7 @@ def fit_head(job: Job, part: TaskRows, features: Features, path: list[float], fi
             part.targets["train"],
             len(task.label_list()),
             path,
-            (features["validation"], part.targets["validation"]),
+            held_out,
             class_weights(job, part),
             finish=finish,
         )
@@ -181,7 +185,9 @@ def class_weights(job: Job, part: TaskRows) -> torch.Tensor | None:
 
 def objective_of(job: Job, part: TaskRows) -> Classification:
     """The classification loss that the run asks for, weighted by the labels' rows in train where it does."""
-    return Classification(job.config.training.label_smoothing, class_weights(job, part))
+    settings = job.config.training
+    gamma = settings.focal_gamma if settings.loss == "focal" else 0.0
+    return Classification(settings.label_smoothing, class_weights(job, part), gamma)
 
 
 def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> LabelledExamples:
@@ -197,6 +203,7 @@ def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> Labelle
         job.pad_id,
         objective_of(job, part),
         by_length=not job.kernels.cuda_graphs,
+        balanced=job.config.training.sampling == "balanced",
     )
 
 

@@ -94,6 +94,28 @@ def logits_of(runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, class
     return logits
 
 
+def outputs_of(
+    runtime: Runtime, classifier: Classifier, encoded: Encoded, pad_id: int, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features (texts, H) and logits (texts, C) float32 of one forward pass; of texts in windows, pooled."""
+    classifier.eval()
+    width = classifier.head.in_features
+    if encoded.windows is None:
+        both = _through(runtime, classifier, classifier.window_outputs, encoded, pad_id, classifier.window_width, what)
+        return np.ascontiguousarray(both[:, :width]), np.ascontiguousarray(both[:, width:])
+    features = np.zeros((len(encoded), width), np.float32)
+    logits = np.zeros((len(encoded), classifier.head.out_features), np.float32)
+    for texts, block in _blocks(encoded):
+        rows = _through(
+            runtime, classifier, classifier.window_outputs, block.by_row, pad_id, classifier.window_width, what
+        )
+        tensor, bounds = torch.from_numpy(rows).to(runtime.device), _window_bounds(block).to(runtime.device)
+        with runtime.measuring(), runtime.autocast():
+            logits[texts] = classifier.pooled_logits(tensor, bounds).float().cpu().numpy()
+            features[texts] = classifier.pooled_features(tensor[:, :width], bounds).float().cpu().numpy()
+    return features, logits
+
+
 def _logits_over_windows(
     runtime: Runtime, model: Any, encoded: Encoded, pad_id: int, classes: int, what: str
 ) -> np.ndarray:

@@ -29,6 +29,7 @@ def decide(
     label: str | None = None,
     keep: float | None = None,
     reject: Literal["auto", "always", "never"] | None = None,
+    scorer: str | None = None,
     calibration: Calibrations | None = None,
 ) -> Run:
     """Fit another decision policy, or another calibration, on what a finished run answered on validation.
@@ -50,6 +51,7 @@ def decide(
         label: out_of_scope and abstain: what unsure texts are answered with.
         keep: out_of_scope: share of in-scope rows that stay in scope.
         reject: out_of_scope: auto, always or never.
+        scorer: out_of_scope: probability, auto, or a scorer that the run has or that reads logits alone.
         calibration: auto, none, temperature, vector or isotonic.
 
     Returns:
@@ -65,6 +67,7 @@ def decide(
         "label": label,
         "reject": reject,
         "keep": keep,
+        "scorer": scorer,
         "floor": floor,
         "confidence": confidence,
         "alerts_per_thousand": alerts_per_thousand,

@@ -95,10 +95,7 @@ def test_what_cannot_be_kept_leaves_the_run_as_it_was(messages, tmp_path):
         "No threshold reaches a precision of 0.99": {"policy": "precision", "floor": 0.99},
         "needs decision.floor": {"policy": "recall"},
         "Did you mean 'precision'": {"policy": "precison"},
-        "The decision policy argmax does not read coverage; it reads calibration.": {
-            "policy": "argmax",
-            "coverage": 0.9,
-        },
+        "policy argmax does not read coverage; it reads": {"policy": "argmax", "coverage": 0.9},
         "is not among": {"policy": "cost", "costs": {"fraud>honest": 3}},
         "Say what is to be decided otherwise": {},
         "has no task 'sentiment'": {"policy": "argmax", "task": "sentiment"},

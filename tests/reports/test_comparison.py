@@ -1,86 +1,91 @@
-"""Tables and figures of a comparison from its facts alone."""
+"""The report of a comparison: learning curves and numbers of what `comparison.json` holds, and no more asked of it."""
 
 from __future__ import annotations
 
-import builtins
-import io
+import json
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from rich.console import Console
 
-from nlptl.comparison.result import Comparison
-from nlptl.errors import MissingExtraError
-from nlptl.reports.comparison import costs_table, curves_table
-from nlptl.reports.comparison_plots import plot_curves, plot_time, write_figures
+import nlptl
+from nlptl.errors import ArtifactError
+from nlptl.reports.facts.comparison import VERDICTS, is_comparison, read_comparison
+
+MEANS = {("tfidf", "8"): 0.52, ("tfidf", "32"): 0.6, ("lora", "8"): 0.7, ("lora", "all"): 0.85}
+ROWS = {"8": 80, "32": 320, "all": 400}
 
 
-def facts(price: float | None = None) -> dict[str, Any]:
-    sizes, methods = ("8", "all"), {"tfidf": "classical", "lora": "transfer"}
-    cost = {"learning_seconds": 2.0, "bytes": 3e6, "bytes_with_checkpoint": 9.4e7, "seconds_per_thousand": 2.5}
-    return {
-        "task": "sentiment",
-        "metric": "accuracy",
-        "methods": [{"name": name, "kind": kind, "help": ""} for name, kind in methods.items()],
-        "sizes": [
-            {"size": size, "name": size, "rows": 16.0 * (i + 1), "per_label": 8.0} for i, size in enumerate(sizes)
-        ],
-        "seeds": [0, 1, 2],
-        "test": {"rows": 550, "digest": "x"},
-        "curves": [
-            {"method": name, "size": size, "rows": 16.0 * (i + 1), "mean": 0.8, "low": 0.75, "high": 0.85}
-            for name in methods
-            for i, size in enumerate(sizes)
-            if (name, size) != ("lora", "all")
-        ],
-        "costs": [{"method": n, "size": s, **cost, "price_per_thousand": price} for n in methods for s in sizes],
+@pytest.fixture
+def compared(tmp_path) -> Path:
+    curves = [
+        {"method": method, "size": size, "rows": ROWS[size], "mean": mean, "low": mean - 0.05, "high": mean + 0.04}
+        | {"values": [mean] * (1 if method == "lora" else 3), "standard_error": 0.02}
+        for (method, size), mean in MEANS.items()
+    ]
+    content = {
+        "task": "topics",
+        "metric": "macro_f1",
+        "methods": [{"name": name, "kind": "x"} for name in ("lora", "full", "tfidf")],
+        "curves": curves,
+        "costs": [{"method": "lora", "size": "8", "learning_seconds": 12.34, "bytes_with_checkpoint": 9.1e7}],
+        "cells": [{"method": "full", "size": "8", "status": "failed"}, {"status": "finished"}],
+        "negative_transfer": ["lora lies below tfidf at 32."],
+        "crossovers": [{"method": "lora", "sentence": "<script>alert(1)</script>"}],
+        "pairs": [{"sentence": "8 per label: lora beats tfidf by 18."}, {"p": 0.2}, 3],
     }
+    (tmp_path / "comparison.json").write_text(json.dumps(content), encoding="utf-8")
+    return tmp_path
 
 
-def printed(table: Any) -> str:
-    console = Console(file=io.StringIO(), width=160)
-    console.print(table)
-    return console.file.getvalue()
+def test_the_facts_are_those_of_the_file(compared):
+    facts = read_comparison(compared)
+    assert (facts.methods, facts.sizes) == (["lora", "tfidf"], ["8", "32", "all"])
+    assert {key: point.mean for key, point in facts.points.items()} == MEANS
+    assert facts.points["tfidf", "8"].band == pytest.approx((0.47, 0.56))
+    assert facts.failed == 1
+    assert [len(facts.sentences[name]) for name in VERDICTS] == [1, 1, 0, 1]
 
 
-def test_tables_have_a_line_per_method_and_a_gap_where_nothing_finished():
-    comparison = Comparison(Path(), facts())
-    table = curves_table(comparison)
-    assert table.title == "accuracy on 550 test rows in percent (95 % band over 3 seeds and the rows)"
-    table.title = None
-    lines = printed(table).splitlines()
-    assert "8 per label" in lines[0]
-    assert lines[1].split() == ["tfidf", "80.0", "(75.0-85.0)", "80.0", "(75.0-85.0)"]
-    assert lines[2].split() == ["lora", "80.0", "(75.0-85.0)", "-"]
-    assert "price" not in printed(costs_table(comparison))
-    priced = printed(costs_table(Comparison(Path(), facts(0.0013))))
-    assert priced.splitlines()[-1].split() == [
-        "lora", "all", "rows", "2.0", "s", "2.50", "s", "0.0013", "3.0", "MB", "94.0", "MB",
-    ]  # fmt: skip
+def test_the_page_shows_them(compared):
+    path = nlptl.report(compared)
+    assert path == compared / "report.html"
+    page = path.read_text(encoding="utf-8")
+    for said in ("lora lies below tfidf at 32.", "8 per label: lora beats tfidf by 18.", "1 trainings failed"):
+        assert said in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert re.search(r"0\.520 <span class=\"range\">\[0\.470, 0\.560\]", page)
+    assert "(1 seed)" in page
+    assert ">12.3<" in page
+    assert ">91.0<" in page
+    assert page.count("<svg") == 1
+    assert "nlptl compare topics --methods lora,tfidf --sizes 8,32,all" in page
+    assert nlptl.report(compared / "comparison.json", compared / "other.html").read_text(encoding="utf-8") == page
 
 
-def test_figures_show_every_method(tmp_path):
-    comparison = Comparison(tmp_path, facts())
-    for plot in (plot_curves, plot_time):
-        (axes,) = plot(comparison).axes
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["tfidf", "lora"]
-        assert [line.get_linestyle() for line in axes.get_lines()] == ["--", "-"]
-    drawn = write_figures(comparison)
-    assert sorted(path.name for path in drawn) == ["curves.png", "curves.svg", "time.png", "time.svg"]
-    assert all(path.stat().st_size > 1000 for path in drawn)
+def test_the_plainest_file_will_do(tmp_path):
+    curves = [{"method": "a", "size": 4, "rows": 8, "mean": 0.25}, {"method": "b", "size": "all", "rows": 9, "mean": 1}]
+    (tmp_path / "comparison.json").write_text(json.dumps({"metric": "accuracy", "curves": curves}), encoding="utf-8")
+    page = nlptl.report(tmp_path).read_text(encoding="utf-8")
+    assert ">0.250<" in page
+    assert "The comparison holds no costs." in page
+    assert "The comparison holds no paired tests" in page
 
 
-def test_without_matplotlib_the_comparison_stays_and_the_extra_is_named(monkeypatch, tmp_path, caplog):
-    real = builtins.__import__
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "it needs a metric, and curves"),
+        ({"metric": "accuracy", "curves": [{"method": "a", "size": 1}, 3]}, "holds no finished method"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(tmp_path, content, message):
+    (tmp_path / "comparison.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=message):
+        nlptl.report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
 
-    def without(name, *arguments, **keywords):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *arguments, **keywords)
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"nlptl\[plots\]"):
-        plot_curves(Comparison(tmp_path, facts()))
-    assert write_figures(Comparison(tmp_path, facts())) == []
-    assert "No figures were drawn" in caplog.text
+def test_a_run_is_no_comparison(fraud, tmp_path):
+    assert not is_comparison(fraud)
+    assert not is_comparison(tmp_path)

@@ -4,7 +4,7 @@ One class per policy; `nlptl.registry.POLICIES` names them, and installed packag
 """
 
 from nlptl.evaluation.decisions.argmax import most_probable
-from nlptl.evaluation.decisions.fitting import fit_decision, open_decision
+from nlptl.evaluation.decisions.fitting import decide, fit_decision, open_decision
 from nlptl.evaluation.decisions.policy import Decision
 
-__all__ = ["Decision", "fit_decision", "most_probable", "open_decision"]
+__all__ = ["Decision", "decide", "fit_decision", "most_probable", "open_decision"]

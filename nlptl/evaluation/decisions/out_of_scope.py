@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from nlptl.errors import ArtifactError, ConfigError
 from nlptl.evaluation.decisions.argmax import Argmax
-from nlptl.evaluation.decisions.policy import FEWEST_ROWS, Decision
+from nlptl.evaluation.decisions.policy import Decision
 from nlptl.tasks import TaskSpec
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from nlptl.evaluation.out_of_scope.fitting import FittedScope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +27,17 @@ class OutOfScope(Decision):
 
     Without rows of `label` in validation nothing shows what the cut-off finds. Then the most probable label is the
     answer, unless `decision.reject` is `always`; a note says what rejecting would cost.
+
+    With a scorer (`decision.scorer`), its scores are compared with the threshold in place of the probability.
     """
 
     policy: ClassVar[str] = "out_of_scope"
-    reads: ClassVar[frozenset[str]] = frozenset({"label", "keep", "reject"})
+    reads: ClassVar[frozenset[str]] = frozenset({"label", "keep", "reject", "scorer"})
+
+    scorer: str | None = None
+    """Whose scores are compared; None: the probability of the most probable label."""
+    choice: dict[str, Any] = field(default_factory=dict)
+    """Of a scorer: what it was chosen from, on how many rows, and what it was fitted at."""
 
     @classmethod
     def faults(cls, task: TaskSpec) -> Iterator[str]:
@@ -42,6 +51,8 @@ class OutOfScope(Decision):
     def fit(cls, task: TaskSpec, probabilities: np.ndarray, targets: np.ndarray) -> Decision:
         import numpy as np
 
+        from nlptl.evaluation.out_of_scope.fitting import cut_off, fewest_in_scope
+
         labels, label, keep = task.label_list(), task.decision.label, task.decision.keep
         outside = labels.index(str(label)) if label in labels else None
         inside = np.ones(len(targets), bool) if outside is None else targets != outside
@@ -49,7 +60,7 @@ class OutOfScope(Decision):
         rows = len(in_scope)
         if task.decision.reject == "never":
             return Argmax()
-        needed = max(FEWEST_ROWS, math.ceil(1 / (1 - keep) - 1e-9))
+        needed = fewest_in_scope(keep)
         if task.decision.reject == "auto" and inside.all():
             right = probabilities.argmax(1) == targets
             return Argmax(note=_offer(str(label), keep, probabilities.max(1, initial=0.0), right, needed))
@@ -61,22 +72,65 @@ class OutOfScope(Decision):
             return cls(threshold=0.0, label=label, note=note)
         if outside is not None:
             in_scope = np.delete(in_scope, outside, axis=1)
-        cut = _cut_off(in_scope.max(1), keep)
-        unmeasured = None
-        if rows == len(probabilities):
-            unmeasured = (
-                f"Validation has no row labelled {label!r}: the out-of-scope cut-off keeps {keep:.0%} of the in-scope "
-                "rows, but how many out-of-scope texts it finds was not measured."
-            )
-        return cls(threshold=cut, label=label, note=unmeasured)
+        cut = cut_off(in_scope.max(1), keep)
+        return cls(threshold=cut, label=label, note=_unmeasured(str(label), keep) if inside.all() else None)
 
-    def apply(self, probabilities: np.ndarray, labels: list[str]) -> tuple[list[Any], np.ndarray]:
+    @classmethod
+    def by_scorer(cls, task: TaskSpec, fitted: FittedScope, targets: np.ndarray) -> Decision:
+        """The policy of a fitted scorer; what it notes is logged by `fit_decision`.
+
+        Args:
+            task: labels and settings.
+            fitted: scorer and cut-off.
+            targets: (N,) label ids of validation.
+        """
+        labels, label, keep = task.label_list(), str(task.decision.label), task.decision.keep
+        measured = label in labels and bool((targets == labels.index(label)).any())
+        notes = [fitted.note, None if measured else _unmeasured(label, keep)]
+        note = " ".join(filter(None, notes)) or None
+        return cls(threshold=fitted.threshold, label=label, note=note, scorer=fitted.name, choice=fitted.choice)
+
+    def apply(
+        self, probabilities: np.ndarray, labels: list[str], scope: np.ndarray | None = None
+    ) -> tuple[list[Any], np.ndarray]:
+        """Decide every row.
+
+        Args:
+            probabilities: (N, C) float32.
+            labels: C names in id order.
+            scope: (N,) of the run's scorer, higher is more in scope; needed where there is one.
+
+        Returns:
+            As every policy: the score beside a label is the probability of the most probable one.
+
+        Raises:
+            ConfigError: the policy compares a scorer's scores, and none are given.
+        """
         import numpy as np
 
         best = probabilities.argmax(1) if len(probabilities) else np.zeros(0, np.int64)
         score = probabilities[np.arange(len(best)), best]
+        compared = score if self.scorer is None else scope
+        if compared is None:
+            raise ConfigError(
+                f"This decision compares scores of {self.scorer} with a cut-off, and only probabilities were given. "
+                "Give scope=run.scope(texts) too, or use predict, which computes both at once."
+            )
         cut = 0.0 if self.threshold is None else self.threshold
-        return [labels[i] if p >= cut else str(self.label) for i, p in zip(best, score, strict=True)], score
+        return [labels[i] if s >= cut else str(self.label) for i, s in zip(best, compared, strict=True)], score
+
+    def to_json(self) -> dict[str, Any]:
+        values = super().to_json()
+        return values if self.scorer else {k: v for k, v in values.items() if k not in ("scorer", "choice")}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        for name, kind in (("scorer", str), ("choice", dict)):
+            if not isinstance(values.get(name, kind()), kind):
+                raise ArtifactError(f"decision.json is damaged: {name} is {values[name]!r}.")
+        if values.get("scorer") is not None and values.get("threshold") is None:
+            raise ArtifactError(f"decision.json is damaged: the scorer {values['scorer']} has no threshold.")
+        return super().from_json(values)
 
     def measures(self, wanted: list[Any], decided: list[Any]) -> dict[str, Any]:
         """Shares of in-scope rows that stay in scope, and of out-of-scope rows that are found; None without rows."""
@@ -91,15 +145,17 @@ class OutOfScope(Decision):
         }
 
 
-def _cut_off(scores: np.ndarray, keep: float) -> float:
-    """The score below which exactly the lowest 1 - keep share falls; interpolation would drop more of a small split."""
-    import numpy as np
-
-    return float(np.sort(scores)[min(int((1 - keep) * len(scores) + 1e-9), len(scores) - 1)])
+def _unmeasured(label: str, keep: float) -> str:
+    return (
+        f"Validation has no row labelled {label!r}: the out-of-scope cut-off keeps {keep:.0%} of the in-scope "
+        "rows, but how many out-of-scope texts it finds was not measured."
+    )
 
 
 def _offer(label: str, keep: float, scores: np.ndarray, right: np.ndarray, needed: int) -> str:
     """How rejection is switched on, and what it would cost on validation."""
+    from nlptl.evaluation.out_of_scope.fitting import cut_off
+
     said = (
         f"Validation has no row labelled {label!r}, which would show what rejecting unsure texts gains: the most "
         "probable label is the answer. "
@@ -108,7 +164,7 @@ def _offer(label: str, keep: float, scores: np.ndarray, right: np.ndarray, neede
         return (
             f"{said}Rejection (--set decision.reject=always) needs {needed} validation rows; there are {len(scores)}."
         )
-    refused = scores < _cut_off(scores, keep)
+    refused = scores < cut_off(scores, keep)
     cost = f"{refused[right].mean():.1%} of the rows answered right" if right.any() else "no row answered right"
     gain = f" and {refused[~right].mean():.1%} of those answered wrong" if not right.all() else ""
     return f"{said}With --set decision.reject=always (keep {keep:.0%}) validation would lose {cost}{gain}."

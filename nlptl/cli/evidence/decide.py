@@ -50,6 +50,9 @@ def decide(
     reject: Annotated[
         str | None, option(panel=HOW, among="rejections", help="out_of_scope: whether unsure texts are refused.")
     ] = None,
+    scorer: Annotated[
+        str | None, option(panel=HOW, among="scorers", help="out_of_scope: what is compared with the cut-off.")
+    ] = None,
     calibration: Annotated[
         str | None, option(panel=HOW, among="calibrations", help="How probabilities are made of logits.")
     ] = None,
@@ -84,6 +87,7 @@ def decide(
         "label": label,
         "keep": keep,
         "reject": reject,
+        "scorer": scorer,
         "calibration": calibration,
     }
     again = verbs.decide(run, policy, task=task, **given)  # type: ignore[arg-type]
