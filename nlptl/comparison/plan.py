@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Plan:
     price_per_hour: float | None = None
     """Of this machine, in the user's currency."""
 
-    @property
+    @cached_property
     def task(self) -> TaskSpec:
         """What is learned."""
         config = self.any_config

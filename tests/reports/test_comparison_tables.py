@@ -46,11 +46,13 @@ def printed(table: Any) -> str:
 
 def test_tables_have_a_line_per_method_and_a_gap_where_nothing_finished():
     comparison = Comparison(Path(), facts())
-    lines = printed(curves_table(comparison)).splitlines()
-    assert "accuracy on 550 test rows in percent (95 % band over 3 seeds and the rows)" in lines[0]
-    assert "8 per label" in lines[1]
-    assert lines[2].split() == ["tfidf", "80.0", "(75.0-85.0)", "80.0", "(75.0-85.0)"]
-    assert lines[3].split() == ["lora", "80.0", "(75.0-85.0)", "-"]
+    table = curves_table(comparison)
+    assert table.title == "accuracy on 550 test rows in percent (95 % band over 3 seeds and the rows)"
+    table.title = None
+    lines = printed(table).splitlines()
+    assert "8 per label" in lines[0]
+    assert lines[1].split() == ["tfidf", "80.0", "(75.0-85.0)", "80.0", "(75.0-85.0)"]
+    assert lines[2].split() == ["lora", "80.0", "(75.0-85.0)", "-"]
     assert "price" not in printed(costs_table(comparison))
     priced = printed(costs_table(Comparison(Path(), facts(0.0013))))
     assert priced.splitlines()[-1].split() == [
