@@ -34,4 +34,4 @@ docs:
 # The pages that the tests open in a browser, as pictures: wide and narrow, light and dark.
 screenshots:
 	mkdir -p docs/_build/screenshots
-	NLPTL_SCREENSHOTS=$(CURDIR)/docs/_build/screenshots $(PYTHON) -m pytest -q tests/docs/test_site.py
+	NLPTL_SCREENSHOTS=$(CURDIR)/docs/_build/screenshots $(PYTHON) -m pytest -q tests/docs/test_site.py tests/reports/test_page.py

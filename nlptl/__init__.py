@@ -15,24 +15,35 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        compare_splits,
         decide,
         discover,
+        drift,
+        evolve,
+        explain,
         load,
         merge,
         pretrain,
         probe,
         rank,
+        report,
+        robustness,
         train,
         train_baseline,
     )
+    from nlptl.attacks.report import RobustnessReport
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
+    from nlptl.explore.explained import Explained
     from nlptl.explore.layers import LayerReport
     from nlptl.explore.ranking import Ranking
+    from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
+    from nlptl.monitoring.report import DriftReport
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
+    from nlptl.verbs.splits import SplitComparison
 
 # PyTorch's threads spin while they wait for one another, which costs everybody dearly where other programs are busy.
 # Ten thousand rounds bridge the gaps between its operations; libgomp reads this once, when torch is loaded.
@@ -43,16 +54,25 @@ __version__ = _version("nlptl")
 __all__ = [
     "Discovery",
     "DomainMatrix",
+    "DriftReport",
+    "Explained",
+    "Explanation",
     "LayerReport",
     "NlptlError",
     "Ranking",
+    "RobustnessReport",
     "Run",
     "RunConfig",
+    "SplitComparison",
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "compare_splits",
     "decide",
     "discover",
+    "drift",
+    "evolve",
+    "explain",
     "load",
     "load_task",
     "merge",
@@ -60,6 +80,8 @@ __all__ = [
     "probe",
     "rank",
     "register_task",
+    "report",
+    "robustness",
     "train",
     "train_baseline",
 ]
@@ -68,17 +90,26 @@ __all__ = [
 # for what only other verbs need.
 _MODULE_OF = {
     "Discovery": "nlptl.explore.discovery",
+    "Explained": "nlptl.explore.explained",
+    "Explanation": "nlptl.inference.explanation",
     "DomainMatrix": "nlptl.strategies.adaptation.matrix",
+    "DriftReport": "nlptl.monitoring.report",
     "LayerReport": "nlptl.explore.layers",
     "NlptlError": "nlptl.errors",
     "Ranking": "nlptl.explore.ranking",
+    "RobustnessReport": "nlptl.attacks.report",
     "Run": "nlptl.inference.predictor",
     "RunConfig": "nlptl.config.run",
+    "SplitComparison": "nlptl.verbs.splits",
     "TaskSpec": "nlptl.tasks",
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
+    "compare_splits": "nlptl.verbs.splits",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
+    "evolve": "nlptl.verbs.evolve",
+    "explain": "nlptl.verbs.explain",
+    "drift": "nlptl.verbs.drift",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",
     "merge": "nlptl.verbs.train",
@@ -86,6 +117,8 @@ _MODULE_OF = {
     "probe": "nlptl.verbs.insight",
     "rank": "nlptl.verbs.insight",
     "register_task": "nlptl.tasks",
+    "report": "nlptl.verbs.report",
+    "robustness": "nlptl.verbs.robustness",
     "train": "nlptl.verbs.train",
     "train_baseline": "nlptl.verbs.train",
 }

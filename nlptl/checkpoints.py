@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlptl.errors import CheckpointError, unknown
-from nlptl.registry import Registry
+from nlptl.named import Registry
 from nlptl.storage.paths import user_path
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

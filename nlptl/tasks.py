@@ -13,7 +13,8 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from nlptl.config.records import NOTHING, Record, read_record, validate
 from nlptl.config.run import PROBABILITY, Calibrations, DecisionConfig, check_scorer
 from nlptl.errors import ConfigError, NlptlError, unknown
-from nlptl.registry import MODES, POLICIES, Registry
+from nlptl.named import Registry
+from nlptl.registry import MODES, POLICIES
 from nlptl.storage.paths import bundled, user_path
 
 SPLITS = ("train", "validation", "test")

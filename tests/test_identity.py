@@ -50,6 +50,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "data.encoding": {"data.encoding": "latin-1"},
     "data.delimiter": {"data.delimiter": ","},
     "data.shots": {"data.shots": 4},
+    "data.split": {"data.split": "group:other", "data.source": "{rows}/train.csv"},
     "decision.policy": {"decision.policy": "abstain", "decision.floor": 0.7},
     "decision.label": {"decision.policy": "abstain", "decision.floor": 0.7, "decision.label": "no idea"},
     "decision.reject": {"task": "chatbot-intent", "decision.reject": "never"},
@@ -100,6 +101,8 @@ TOGETHER = {
     "seed": {"model.weights": "random", "data.shots": 5},
     "model.dropout": {"model.weights": "random", "data.shots": 5},
 }
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(ord("a"), ord("z") + 1)}
+"""What `data.normaliser` undoes."""
 REFUSED = {"adaptation.method"}
 """Refused by themselves: `none` and the others belong to runs with a target."""
 
@@ -136,10 +139,11 @@ def _literals(annotation: Any) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory, obvious: Path, tiny: dict[str, str]) -> dict[str, str]:
-    """Rows with a second column of texts and of labels, some longer than a few tokens; a checkpoint; tasks."""
+    """Rows with other columns of texts and labels, some texts long, some in full-width letters; a checkpoint; tasks."""
     rows = tmp_path_factory.mktemp("rows")
     for split in ("train", "validation", "test"):
         frame = pd.read_csv(obvious / f"{split}.csv").head(24)
+        frame.loc[::6, "text"] = [text.translate(FULL_WIDTH) for text in frame["text"][::6]]
         other = frame["text"].iloc[::-1].to_numpy()
         frame.assign(other=other, turned=frame["label"].iloc[::-1].to_numpy()).to_csv(
             rows / f"{split}.csv", index=False
@@ -180,9 +184,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         counts["heads"] += 1
         return found
 
-    def tokens(frame, tokenizer, max_length, track, cache, long_text):
-        found = encode_cached(frame, tokenizer, max_length, track, cache, long_text)
-        plain = encode(frame, tokenizer, max_length, long_text=long_text)
+    def tokens(frame, tokenizer, max_length, track, cache, long_text, normaliser):
+        found = encode_cached(frame, tokenizer, max_length, track, cache, long_text, normaliser)
+        plain = encode(frame, tokenizer, max_length, long_text=long_text, normaliser=normaliser)
         for name in ("tokens", "offsets", "types", "cut", "lost", "windows"):
             np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
         counts["tokens"] += 1

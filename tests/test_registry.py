@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from nlptl.errors import ConfigError, closest
-from nlptl.registry import REGISTRIES, Package, Registry
+from nlptl.named import Package, Registry
+from nlptl.registry import REGISTRIES
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_a_run_notes_no_secret(trained_tiny, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "s3cr3t-v4lue-1")
     write_yaml(run.folder.parent / "again.yaml", run.artifact.config)
     for path in (run.folder.parent / "again.yaml", *run.folder.glob("*.*")):
-        assert "s3cr3t" not in path.read_text(encoding="utf-8")
+        assert b"s3cr3t" not in path.read_bytes()
 
 
 def test_the_revision_is_recorded(trained_tiny):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from markup import code, entry, plain
 
-from nlptl.registry import REGISTRIES, Registry
+from nlptl.named import Registry
+from nlptl.registry import REGISTRIES
 
 
 def markdown() -> str:

@@ -1,6 +1,6 @@
 """Texts as TF-IDF vectors, and a classical model on them: what a baseline predicts with.
 
-baseline.json         name of the model, kinds of features with their terms, temperature
+baseline.json         name of the model, kinds of features with their terms, normaliser, temperature
 baseline.safetensors  inverse document frequencies and the fitted model's arrays
 """
 
@@ -19,6 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from nlptl.baselines.scorers import Scorer
+from nlptl.data.normalising.normaliser import NONE, normalised
 from nlptl.errors import ArtifactError, ConfigError, DataError
 from nlptl.registry import BASELINE_SCORERS
 
@@ -50,20 +51,24 @@ FEATURES: dict[str, tuple[Terms, ...]] = {
 class TextVectors:
     """TF-IDF (Salton & Buckley 1988) with 1 + log tf, blocks of terms side by side, rows of length one."""
 
-    def __init__(self, blocks: list[tuple[Terms, TfidfVectorizer]]) -> None:
+    def __init__(self, blocks: list[tuple[Terms, TfidfVectorizer]], normaliser: str = NONE) -> None:
         self._blocks = blocks
+        self.normaliser = normaliser
+        """The form in which texts are read."""
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, features: str) -> TextVectors:
+    def fit(cls, frame: pd.DataFrame, features: str, normaliser: str = NONE) -> TextVectors:
         """Take the terms of some texts; the second text of a pair has terms of its own.
 
         Args:
             frame: columns `text` and, for pairs, `text_pair`.
             features: one of FEATURES.
+            normaliser: the form in which texts are read, `data.normaliser`.
 
         Raises:
             DataError: the texts hold no term at all.
         """
+        frame = normalised(frame, normaliser)
         columns = [column for column in ("text", "text_pair") if column in frame]
         wanted = [Terms(**{**asdict(terms), "column": c}) for c in columns for terms in FEATURES[features]]
         blocks = []
@@ -75,17 +80,22 @@ class TextVectors:
                 raise DataError(
                     f"The column {terms.column!r} of the training split holds no {terms.analyzer} terms: {error}"
                 ) from error
-        return cls(blocks)
+        return cls(blocks, normaliser)
 
     @property
     def width(self) -> int:
         """V, the number of features."""
         return sum(len(vectorizer.vocabulary_) for _, vectorizer in self._blocks)
 
+    def blocks(self) -> list[tuple[Terms, list[str]]]:
+        """Each block with its terms, in the order of the features."""
+        return [(terms, vectorizer.get_feature_names_out().tolist()) for terms, vectorizer in self._blocks]
+
     def transform(self, frame: pd.DataFrame) -> Any:
         """A sparse matrix (rows, V) float32."""
         if frame.empty:  # which scikit-learn refuses
             return sparse.csr_matrix((0, self.width), dtype=np.float32)
+        frame = normalised(frame, self.normaliser)
         parts = [vectorizer.transform(frame[terms.column]) for terms, vectorizer in self._blocks]
         return sparse.csr_matrix(normalize(sparse.hstack(parts, format="csr", dtype=np.float32), copy=False))
 
@@ -98,7 +108,9 @@ class TextVectors:
         return plain, arrays
 
     @classmethod
-    def from_state(cls, plain: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> TextVectors:
+    def from_state(
+        cls, plain: list[dict[str, Any]], arrays: dict[str, np.ndarray], normaliser: str = NONE
+    ) -> TextVectors:
         """What `state` described."""
         blocks = []
         for i, values in enumerate(plain):
@@ -106,7 +118,7 @@ class TextVectors:
             vectorizer = _vectorizer(terms, vocabulary={term: place for place, term in enumerate(values["terms"])})
             vectorizer.idf_ = arrays[f"idf.{i}"]
             blocks.append((terms, vectorizer))
-        return cls(blocks)
+        return cls(blocks, normaliser)
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,13 @@ class BagOfWords:
         """
         plain, idf = self.vectors.state()
         kind = self._registered_form()
-        content = {"name": self.name, "scorer": kind, "temperature": self.temperature, "vectors": plain}
+        content = {
+            "name": self.name,
+            "scorer": kind,
+            "temperature": self.temperature,
+            "normaliser": self.vectors.normaliser,
+            "vectors": plain,
+        }
         (folder / "baseline.json").write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
         arrays = {**idf, **{f"scorer.{name}": array for name, array in self.scorer.arrays().items()}}
         save_file(
@@ -161,7 +179,7 @@ class BagOfWords:
         try:
             content = json.loads((folder / "baseline.json").read_text(encoding="utf-8"))
             arrays = load_file(folder / "baseline.safetensors")
-            vectors = TextVectors.from_state(content["vectors"], arrays)
+            vectors = TextVectors.from_state(content["vectors"], arrays, content.get("normaliser", NONE))
             name, kind, temperature = content["name"], content["scorer"], float(content["temperature"])
         except Exception as error:  # json, safetensors and scikit-learn each raise their own for the same damage
             raise ArtifactError(f"The baseline in {folder} cannot be opened: {error!r}") from error

@@ -17,6 +17,7 @@ from nlptl.baselines.predictor import BaselinePredictor
 from nlptl.baselines.tuning import Chosen, LabelledTexts, choose
 from nlptl.config.run import ResolvedBaselineRun, RunConfig
 from nlptl.data.loading import Splits
+from nlptl.data.normalising.normaliser import check as check_normaliser
 from nlptl.errors import ConfigError, LaunchError
 from nlptl.registry import BASELINES
 from nlptl.runs.artifact import Artifact
@@ -55,9 +56,11 @@ class BaselineLearner:
 
         Raises:
             ConfigError: an unknown model, several tasks, or a setting that means nothing to the model.
+            MissingExtraError: the normaliser needs a package that is not installed.
         """
         if len(tasks) > 1:
             raise ConfigError(f"{config.task} names {len(tasks)} tasks; a baseline takes one.")
+        check_normaliser(config.data.normaliser)
         baseline: Baseline = BASELINES.get(config.method)
         resolved = config.resolved_baseline({"baseline.features": list(baseline.features), "training.refit": True})
         if resolved.training.class_weights == "balanced" and not baseline.weighs_labels:
@@ -111,6 +114,7 @@ class BaselineLearner:
             self.config.baseline.features,
             self._balanced,
             self.config.seed,
+            self.config.data.normaliser,
             lambda combinations: context.runtime.track(combinations, name, unit="setting"),
         )
         value = max(tried[task.metric] for tried in chosen.tried)
@@ -125,7 +129,7 @@ class BaselineLearner:
         """The chosen setting on train and validation together; the temperature stays that of validation."""
         frame = pd.concat([rows["train"].frame, rows["validation"].frame], ignore_index=True)
         targets = np.concatenate([rows["train"].targets, rows["validation"].targets])
-        vectors = TextVectors.fit(frame, chosen.features)
+        vectors = TextVectors.fit(frame, chosen.features, self.config.data.normaliser)
         classes = chosen.validation_logits.shape[1]
         matrix = vectors.transform(frame)
         scorer = self.baseline.fit(matrix, targets, classes, chosen.setting, self._balanced, self.config.seed)

@@ -14,6 +14,7 @@ from nlptl.baselines.bag_of_words import BagOfWords
 from nlptl.config.run import RunConfig
 from nlptl.data.tokens.tokenising import CHUNK
 from nlptl.errors import ArtifactError
+from nlptl.runs.lineage import normaliser_of
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec, joint_labels
 from nlptl.training.runtime import Runtime
@@ -34,7 +35,9 @@ class BaselinePredictor:
 
         Raises:
             ArtifactError: it is damaged, or has other labels than the task.
+            MissingExtraError: its normaliser needs a package that is not installed.
         """
+        normaliser_of(manifest)
         model = BagOfWords.load(folder / MODEL)
         classes = model.logits(pd.DataFrame()).shape[1]
         if classes != len(joint_labels(tasks)):
@@ -58,3 +61,11 @@ class BaselinePredictor:
         starts = runtime.track(range(0, len(prepared), CHUNK), "predicting", unit="chunk")
         parts = [self.model.logits(prepared.iloc[start : start + CHUNK]) for start in starts]
         return np.concatenate(parts) if parts else self.model.logits(prepared)
+
+    def vectors(self, frame: pd.DataFrame) -> Any:
+        """The texts as the model sees them: a sparse matrix (rows, V) of TF-IDF.
+
+        Args:
+            frame: columns `text` and, for pairs, `text_pair`.
+        """
+        return self.model.vectors.transform(frame)

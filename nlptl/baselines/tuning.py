@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from nlptl.baselines.bag_of_words import BagOfWords, TextVectors
 from nlptl.baselines.models import Baseline, Setting
+from nlptl.data.normalising.normaliser import NONE
 from nlptl.evaluation.calibration import fit_temperature
 from nlptl.evaluation.evaluator import quick_metrics
 from nlptl.tasks import TaskSpec
@@ -49,6 +50,7 @@ def choose(
     features: Sequence[str],
     balanced: bool,
     seed: int,
+    normaliser: str = NONE,
     track: Track = lambda combinations: combinations,
 ) -> Chosen:
     """Try every kind of features with every setting; the task's metric on validation decides, then the loss.
@@ -62,6 +64,7 @@ def choose(
         features: kinds of features, keys of FEATURES.
         balanced: rows weigh in inverse proportion to their label's number.
         seed: of whatever is drawn.
+        normaliser: the form in which texts are read.
         track: wraps the combinations for a progress bar.
     """
     best: Chosen | None = None
@@ -69,7 +72,7 @@ def choose(
     vectors: dict[str, tuple[TextVectors, Any, Any]] = {}
     for kind, setting in track([(kind, setting) for kind in features for setting in baseline.grid]):
         if kind not in vectors:
-            fitted = TextVectors.fit(train.frame, kind)
+            fitted = TextVectors.fit(train.frame, kind, normaliser)
             vectors = {kind: (fitted, fitted.transform(train.frame), fitted.transform(validation.frame))}
         terms, matrix, held_out = vectors[kind]
         # The vectors are sparse, so more threads gain nothing; they only wait for each other on a busy machine.

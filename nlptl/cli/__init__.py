@@ -16,11 +16,17 @@ from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
 from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
+from nlptl.cli.drift import drift
+from nlptl.cli.evolve import evolve
+from nlptl.cli.explain import explain
 from nlptl.cli.help import Command, Group
 from nlptl.cli.insight import probe, rank
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
+from nlptl.cli.report import report
+from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
+from nlptl.cli.splits import splits
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
@@ -37,12 +43,18 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     baseline,
     evaluate,
     predict,
+    explain,
+    evolve,
+    drift,
     decide,
     merge,
     pretrain,
     discover,
     probe,
     rank,
+    report,
+    robustness,
+    splits,
 )
 WITHOUT: tuple[Callable[..., None], ...] = (checkpoints, configs, env, version)
 for verb in WITH_ARGUMENTS:

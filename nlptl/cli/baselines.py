@@ -19,6 +19,7 @@ from nlptl.cli.options import (
     Seed,
     Settings,
     Shots,
+    Split,
     TaskArgument,
     TasksDir,
     Test,
@@ -49,6 +50,7 @@ def baseline(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
+    split: Split = None,
     shots: Shots = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -74,7 +76,7 @@ def baseline(
         "output": output,
         "tasks_dir": tasks_dir,
         "baseline.model": None if model == EVERY else model,
-        **data_settings(data, validation, test, text_column, label_column, label_map, shots, delimiter),
+        **data_settings(data, validation, test, text_column, label_column, label_map, shots, delimiter, split),
     }
     resolved = configured(config, settings, chosen, baseline=DEFAULT)
     from nlptl.verbs.train import train_config

@@ -19,8 +19,9 @@ from nlptl.config.records import Record
 from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
 from nlptl.models.shapes import SHAPES
+from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
-from nlptl.registry import BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES, Registry
+from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
 from nlptl.tasks import find_tasks
@@ -28,6 +29,7 @@ from nlptl.tasks import find_tasks
 Names = Mapping[str, str]
 """Name -> its line of help, which may be empty."""
 EVERY = "all"
+EXPLANATIONS = {"table": "to read", "json": "one object"}
 FORMATS = {"table": "to read", "json": "one object a line", "tsv": "one line a text"}
 
 
@@ -74,6 +76,8 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "strategies": _of(STRATEGIES),
     "baselines": _of(BASELINES),
     "baselines-or-all": lambda: {**_of(BASELINES)(), EVERY: "each of them, to compare"},
+    "attacks": _of(ATTACKS),
+    "normalisers": _literal(RunConfig, "data.normaliser"),
     "objectives": _of(OBJECTIVES),
     "shapes": _of(SHAPES),
     "tokenizers": _literal(PretrainConfig, "tokenizer.kind"),
@@ -93,6 +97,7 @@ CHOICES: dict[str, Callable[[], Names]] = {
     },
     "sets": _literal(RunConfig, "decision.sets"),
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
+    "explanations": lambda: EXPLANATIONS,
     "formats": lambda: FORMATS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},

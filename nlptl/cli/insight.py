@@ -19,6 +19,7 @@ from nlptl.cli.options import (
     Seed,
     Settings,
     Shots,
+    Split,
     TasksDir,
     TextColumn,
     assigned,
@@ -61,6 +62,7 @@ def probe(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
+    split: Split = None,
     shots: Shots = None,
     rows: RowsOption = 2000,
     checkpoint: CheckpointOption = None,
@@ -83,7 +85,7 @@ def probe(
     """
     from nlptl.verbs.look_request import LOOKED_AT, of_run
 
-    asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
+    asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter, split)
     chosen = {"task": task, "checkpoint": checkpoint, "seed": seed, "tasks_dir": tasks_dir, **asked}
     known, chosen = (None, chosen) if run is None else of_run(run, {**assigned(settings)[0], **chosen})
     config = configured(None, settings, chosen, known_task=known, reads=(*LOOKED_AT, "checkpoint"))
@@ -122,6 +124,7 @@ def rank(
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
     delimiter: Delimiter = None,
+    split: Split = None,
     shots: Shots = None,
     rows: RowsOption = 2000,
     checkpoints: Annotated[
@@ -170,7 +173,7 @@ def rank(
         )
     from nlptl.verbs.look_request import LOOKED_AT
 
-    asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter)
+    asked = data_settings(data, None, None, text_column, label_column, label_map, shots, delimiter, split)
     chosen = {"task": task, "seed": seed, "tasks_dir": tasks_dir, **asked}
     config = configured(None, settings, chosen, reads=(*LOOKED_AT, "model.pooling"))
     from nlptl.reports.tables import rows_table

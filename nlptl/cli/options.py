@@ -98,6 +98,14 @@ DataByTask = Annotated[
 ]
 Validation = Annotated[str | None, option(panel=DATA, metavar="FILE", help="Default: cut from train.")]
 Test = Annotated[str | None, option(panel=DATA, metavar="FILE", help="Default: the data's own, else cut from train.")]
+Split = Annotated[
+    str | None,
+    option(
+        panel=DATA,
+        metavar="time:COLUMN|group:COLUMN",
+        help="Test the latest rows, or whole groups, instead of rows at random.",
+    ),
+]
 Shots = Annotated[int | None, option(panel=DATA, metavar="N", help="Use this many training rows per label.")]
 Delimiter = Annotated[
     str | None,
@@ -163,6 +171,7 @@ def data_settings(
     label_map: str | None,
     shots: int | None,
     delimiter: str | None = None,
+    split: str | None = None,
 ) -> dict[str, Any]:
     """What the options about data say, by dotted key; None where one was not given."""
     return {
@@ -174,6 +183,7 @@ def data_settings(
         "data.label_map": parse_label_map(label_map) if label_map else None,
         "data.shots": shots,
         "data.delimiter": delimiter,
+        "data.split": split,
     }
 
 

@@ -126,7 +126,7 @@ def predict(
             rows = opened.predict_file(input, output, all_scores, decision, asked.data, safe_csv)
         out.print(f"{rows} predictions written to {output}")
         return
-    _messages_to_standard_error()
+    messages_to_standard_error()
     given = given_texts(texts or [], asked.data.encoding)
     with _in_few_threads(sum(map(len, given.texts))):
         opened = _open(run, task, precision, asked)
@@ -253,7 +253,7 @@ def _ending_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _messages_to_standard_error() -> None:
+def messages_to_standard_error() -> None:
     """Keep standard output for the predictions, which another program may read."""
     for handler in log.handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:

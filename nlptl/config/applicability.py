@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from nlptl.config.overrides import dotted_keys
-from nlptl.config.rules import Situation, broken_rule
+from nlptl.config.rules import broken_rule
 from nlptl.config.run import RunConfig
+from nlptl.config.situation import Situation
 from nlptl.errors import ConfigError, joined
 
 log = logging.getLogger("nlptl")

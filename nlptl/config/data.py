@@ -18,6 +18,15 @@ def _one_character(value: str) -> str:
     return value
 
 
+def _along(value: str) -> str:
+    kind, colon, column = value.partition(":")
+    if kind not in ("time", "group") or not colon or not column:
+        raise ValueError("expected time:COLUMN or group:COLUMN; leave it out for random splits")
+    return value
+
+
+Along = Annotated[str, AfterValidator(_along)]
+"""How splits are cut along a column."""
 Delimiter = Annotated[str, AfterValidator(_one_character)]
 """The character that separates the columns of a text table."""
 Quotes = Literal["doubled", "backslash", "none"]
@@ -45,11 +54,23 @@ class DataConfig(Record):
     """None: the data set's own, else the task's."""
     label_map: dict[str, str] = {}
     """Label in the data -> label of the task; empty (`3=`, or None in Python) leaves rows with that label out."""
+    split: Along | None = None
+    """How validation and test are cut off one table. time:COLUMN: the latest rows are test, the latest before them
+    validation, and rows of one time stay together. group:COLUMN: rows of one group (a sender, a customer) stay
+    together. None: at random, stratified and seeded."""
     shots: Positive | None = None
     """Keep this many rows per label, drawn with the seed: of train, and of validation where the data bring one."""
     label_names: bool | None = None
     """Learn from each label's name too, as one more training text (of `card_arrival`: card arrival). None: with
     `shots`, one label and one text to a row. Names that are no words, such as `LABEL_0`, are left aside."""
+    normaliser: Literal["none", "nfkc", "confusables"] = "none"
+    """The form in which texts are read, in training and ever after. nfkc: what cannot be seen is taken out, and
+    full-width, mathematical and other forms of a letter become it (Unicode's NFKC). confusables: besides, a word that
+    mixes alphabets has one (UTS 39), stray accents go, letters set apart are joined, `c4$h` is `cash`, and `hxxp` and
+    `[.]` in addresses are as they are meant (extra `evidence`)."""
+    attacked_copies: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the training rows that are learned from once more, each copy under an attack drawn with the seed
+    (`nlptl robustness` lists them)."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation where there is none (twice that with `shots`)."""
     test_fraction: Fraction = 0.2

@@ -19,6 +19,7 @@ SETTING_OF = {
     "text_column": "data.text_columns",
     "label_column": "data.label_column",
     "label_map": "data.label_map",
+    "split": "data.split",
     "shots": "data.shots",
     "epochs": "training.epochs",
     "learning_rate": "training.learning_rate",

@@ -3,88 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from nlptl.config.run import DecisionConfig, RunConfig
-
-SECTION_OF_STRATEGY = {
-    "contrastive": ("contrastive",),
-    "soup": ("soup",),
-    "distillation": ("distillation",),
-    "domain_adaptation": ("adaptation",),
-}
-"""The sections that only one strategy reads. An outside strategy names those that it reads as `sections`."""
-ALIGNING = ("coral", "mmd", "dann")
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a run is, as far as it decides which settings have an effect."""
-
-    config: RunConfig
-    trains_encoder: bool
-    """False: the encoder is frozen and its head is fitted without a training loop; also for a baseline."""
-    has_adapters: bool
-    """Whether the mode reads the section `lora`."""
-    head_start: str
-    """`probe` or `random`, as it will be resolved."""
-    strategy: str
-    sections: tuple[str, ...] = ()
-    """The sections that the strategy reads, of those that not every strategy does."""
-    method: str = "none"
-    """The method of domain adaptation; `none` for other strategies."""
-    several_tasks: bool = False
-    decides_by: frozenset[str] = frozenset()
-    """The settings `decision.*` that the decision policies of the tasks read."""
-    crosses_domains: bool = False
-    """Whether each of several domains is adapted to each other one (`nlptl adapt --domains`)."""
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether a classical model is fitted, and no encoder is opened."""
-        return self.config.baseline.model is not None
-
-    @property
-    def adapts(self) -> bool:
-        """Whether there is a target domain."""
-        return "adaptation" in self.sections
-
-    @property
-    def aligns(self) -> bool:
-        """Whether a loss draws two domains together."""
-        frozen = ("mmd", "dann")
-        return self.method in ((*ALIGNING, "coral_self_training") if self.trains_encoder else frozen)
-
-    @property
-    def starts_from_probe(self) -> bool:
-        """Whether the head that training starts from is a linear probe."""
-        return self.head_start == "probe" and "contrastive" not in self.sections
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Settings that have an effect on some runs only."""
-
-    keys: tuple[str, ...]
-    """Dotted settings; `section.*` for all of a section."""
-    applies: Callable[[Situation], bool]
-    reason: str
-    """Why they have none on the others; what stands in braces is filled with mode, strategy, method and baseline."""
-    harmless: bool = False
-    """True: it is left aside with a warning, since whoever compares modes or methods gives all of them the same
-    settings: how training goes, where there is none; or a detail of another method. False: it is refused."""
-
-    def covers(self, key: str) -> bool:
-        """Whether the rule speaks of this setting."""
-        return key in self.keys or f"{key.partition('.')[0]}.*" in self.keys
-
-    def sentence(self, situation: Situation) -> str:
-        """The reason, in terms of this run."""
-        config = situation.config
-        return self.reason.format(
-            mode=config.mode, strategy=situation.strategy, method=situation.method, baseline=config.baseline.model
-        )
-
+from nlptl.config.run import DecisionConfig
+from nlptl.config.situation import Rule, Situation
 
 LOOP = (
     "model.dropout",
@@ -146,7 +67,15 @@ RULES = (
         "the baseline {baseline} has no encoder",
     ),
     Rule(
-        ("training.weight_decay", "training.layer_decay", "training.unfreeze", "training.label_smoothing"),
+        (
+            "training.weight_decay",
+            "training.layer_decay",
+            "training.unfreeze",
+            "training.label_smoothing",
+            "training.loss",
+            "training.focal_gamma",
+            "training.sampling",
+        ),
         lambda s: not s.is_baseline,
         "the baseline {baseline} has no encoder and no training loop",
     ),
@@ -179,6 +108,35 @@ RULES = (
         FROZEN + ", whose strength is chosen from probe.regularisation",
     ),
     Rule(("training.label_smoothing",), lambda s: s.trains_encoder or s.method in ("mmd", "dann"), FROZEN),
+    Rule(
+        ("training.loss", "training.focal_gamma"),
+        lambda s: s.trains_encoder or s.method in ("mmd", "dann"),
+        FROZEN + " by cross-entropy",
+    ),
+    Rule(
+        ("training.sampling",), lambda s: s.trains_encoder, FROZEN + "; training.class_weights=balanced weighs its rows"
+    ),
+    Rule(
+        ("training.loss", "training.focal_gamma"),
+        lambda s: "distillation" not in s.sections,
+        "strategy {strategy} learns what its teachers say",
+    ),
+    Rule(("training.focal_gamma",), lambda s: s.config.training.loss == "focal", "it belongs to training.loss=focal"),
+    Rule(
+        ("training.sampling",),
+        lambda s: not s.several_tasks,
+        "of several tasks, multi_task.sampling says how many rows of each are drawn",
+    ),
+    Rule(
+        ("training.sampling",),
+        lambda s: not {"distillation", "adaptation"} & set(s.sections),
+        "strategy {strategy} draws labelled rows together with others",
+    ),
+    Rule(
+        ("training.sampling",),
+        lambda s: s.config.training.class_weights == "none",
+        "training.class_weights=balanced makes up for rare labels already",
+    ),
     Rule(
         ("model.head_start",),
         lambda s: s.trains_encoder or s.config.model.head_start == "probe",
@@ -320,6 +278,16 @@ RULES = (
     ),
     Rule(("decision.scorer",), lambda s: not s.adapts, "strategy {strategy} compares probabilities"),
     # Data.
+    Rule(
+        ("data.split",),
+        lambda s: not s.adapts,
+        "strategy {strategy} reports on the target's rows",
+    ),
+    Rule(
+        ("data.split",),
+        lambda s: s.config.data.validation is None and s.config.data.test is None,
+        "data.validation or data.test names a split",
+    ),
     Rule(
         ("data.validation_fraction",),
         lambda s: s.config.data.validation is None or s.adapts,

@@ -41,6 +41,13 @@ class TrainingConfig(Record):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a label's rows weigh in inverse proportion to their number."""
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    """focal: rows that are right already count less, so that many easy ones do not drown few hard ones (Lin et al.
+    2017)."""
+    focal_gamma: NonNegative = 2.0
+    """How much less: a row counts (1 - probability of its label) to this power. 0 is cross_entropy."""
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """balanced: each epoch draws as many rows of each label, those of rare ones several times."""
     patience: Positive | None = None
     """Stop after this many epochs without a better primary metric on validation. None: train all epochs."""
     save_every: Positive | None = Field(default=None, json_schema_extra=NOTHING)

@@ -10,12 +10,15 @@ import pandas as pd
 
 from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
+from nlptl.data import ordered_splits
+from nlptl.data.attacked_copies import with_attacked_copies
 from nlptl.data.audit import Audit
 from nlptl.data.label_columns import gather_label_columns
 from nlptl.data.label_names import with_label_names
 from nlptl.data.labels import form_fault, label_name, label_of
+from nlptl.data.ordered_splits import GROUP, TIME, cut_off
 from nlptl.data.sources import Source, check_text_columns, column_fault, open_source
-from nlptl.data.splits import cut, draw_shots
+from nlptl.data.splits import draw_shots
 from nlptl.errors import DataError, shortened
 from nlptl.tasks import TaskSpec
 
@@ -33,6 +36,9 @@ class Splits:
     """Rows besides these, by name, such as another domain's; without the column `label` where they have none."""
     read_as: dict[str, Any] = field(default_factory=dict)
     """The columns and the label map that the rows were read with, under the names of `DataConfig`."""
+
+    along: dict[str, Any] = field(default_factory=dict)
+    """Where the splits lie on the column that they were cut along; empty for random ones."""
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """All rows by split."""
@@ -59,21 +65,27 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     audit = Audit(warnings=list(source.notes))
     gather_label_columns(source, task, config.bad_rows == "drop", audit)
     _left_out_unlabelled(source, task, config, audit)
-    frames = audited(source, task, config, audit)
+    ordered_splits.check_source(source.frames, config)
+    frames = audited(source, task, config, audit, along=config.split)
     audit.stop_if_faulty()
+    frames["train"] = ordered_splits.in_order(frames["train"], config.split)
     for split in frames:
         frames[split] = auditing.check_repeats(frames[split], split, config.duplicates == "drop", audit)
     if "test" not in frames:
-        frames["train"], frames["test"] = cut(frames["train"], config.test_fraction, seed)
+        frames["train"], frames["test"] = cut_off(frames["train"], config.test_fraction, seed, config, audit, "test")
     auditing.drop_leaks(frames, config.leaks == "drop", audit)
     if config.shots:
         # A whole validation split would be many more labels than were asked for, and the refit learns from them.
         for split in frames.keys() & {"train", "validation"}:
             frames[split] = draw_shots(frames[split], config.shots, seed)
-    task = _fix_labels(task, frames)
+    if config.split is None:
+        task = _fix_labels(task, frames)
     if "validation" not in frames:
         fraction = config.validation_fraction * (2 if config.shots else 1)
-        frames["train"], frames["validation"] = cut(frames["train"], fraction, seed)
+        frames["train"], frames["validation"] = cut_off(frames["train"], fraction, seed, config, audit, "validation")
+    if config.split is not None:  # what only later rows or other groups are labelled with cannot be learned
+        task = _fix_labels(task, frames)
+    ordered_splits.check_labels_there(frames, task, config)
     auditing.check_balance(frames["train"], audit, [n for n in task.label_list() if n != task.decision.label])
     drop = config.bad_rows == "drop"
     for split in ("validation", "test"):
@@ -81,14 +93,17 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
         if frames[split].empty:
             audit.faults.append(f"the {split} split has no rows")
     audit.stop_if_faulty()
+    along = ordered_splits.described(frames, config.split)
+    frames = {name: frame.drop(columns=[TIME, GROUP], errors="ignore") for name, frame in frames.items()}
     frames["train"] = with_label_names(frames, task, config.label_names, bool(config.shots))
+    frames["train"] = with_attacked_copies(frames["train"], config.attacked_copies, seed)
     train, validation, test = (frames[name].reset_index(drop=True) for name in ("train", "validation", "test"))
     read_as = {
         "text_columns": source.text_columns,
         "label_column": source.label_column,
         "label_map": source.label_map,
     }
-    return Splits(train, validation, test, task, audit, read_as=read_as)
+    return Splits(train, validation, test, task, audit, read_as=read_as, along=along)
 
 
 def load_labelled(source: Source, task: TaskSpec, config: DataConfig) -> tuple[pd.DataFrame, Audit]:
@@ -115,7 +130,7 @@ def label_targets(frame: pd.DataFrame, labels: list[str]) -> np.ndarray:
 
 
 def audited(
-    source: Source, task: TaskSpec, config: DataConfig, audit: Audit, labelled: bool = True
+    source: Source, task: TaskSpec, config: DataConfig, audit: Audit, labelled: bool = True, along: str | None = None
 ) -> dict[str, pd.DataFrame]:
     """All splits in the common columns, without rows that miss a cell; faults go to `audit`.
 
@@ -126,6 +141,7 @@ def audited(
         audit: takes faults and counts.
         labelled: False: a frame may lack the label column, and then has no column `label`; a row may lack its label,
             and then has None there.
+        along: the column that splits are cut along (`data.split`), kept as `time` or `group`.
 
     Raises:
         DataError: the columns asked for cannot be those of the task.
@@ -144,9 +160,12 @@ def audited(
         columns = dict(zip(("text", "text_pair"), source.text_columns, strict=False))
         if labelled or source.label_column in raw.columns:
             columns["label"] = source.label_column
+        if along is not None:
+            columns[str(ordered_splits.kind_of(along))] = ordered_splits.column_of(along)
         missing = [
             column_fault(raw, source.text_columns, origin, "--text-column"),
             _label_column_fault(raw, source.label_column, origin, task) if labelled else None,
+            None if along is None else column_fault(raw, [ordered_splits.column_of(along)], origin, "--split"),
         ]
         if any(missing):
             audit.faults += filter(None, missing)

@@ -23,7 +23,7 @@ def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, 
         (the rest, the part cut off), both in the frame's order.
     """
     keys = keys_of(frame).to_numpy()
-    labels = _strata(frame["label"])
+    labels = strata(frame["label"])
     rng = np.random.default_rng([seed, 1])
     first_rows = pd.DataFrame({"key": keys, "label": labels}).drop_duplicates("key")
     chosen: set[str] = set()
@@ -40,14 +40,14 @@ def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, 
 def draw_shots(frame: pd.DataFrame, shots: int, seed: int) -> pd.DataFrame:
     """At most `shots` rows of each label (each rarest label of a row), drawn with the seed, in the frame's order."""
     rng = np.random.default_rng([seed, 2])
-    labels = _strata(frame["label"])
+    labels = strata(frame["label"])
     keep: list[int] = []
     for label in sorted(set(labels)):
         keep.extend(rng.permutation(np.flatnonzero(labels == label))[:shots])
     return frame.iloc[sorted(keep)]
 
 
-def _strata(labels: pd.Series) -> np.ndarray:
+def strata(labels: pd.Series) -> np.ndarray:
     """Each row's label; of several, the rarest, so that combinations that occur once are cut like all others."""
     if not len(labels) or not isinstance(labels.iloc[0], list):
         return np.asarray(labels.map(str))

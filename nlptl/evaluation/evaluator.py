@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nlptl.errors import ConfigError
+from nlptl.evaluation.alerts import alert_report
 from nlptl.evaluation.calibration import Calibration
 from nlptl.evaluation.calibration.measures import bins_noted, calibration_measures, reliability
 from nlptl.evaluation.decisions import Decision, decide
@@ -80,7 +81,8 @@ def full_report(
 
     `accuracy`, `macro_f1` and the other top-level numbers measure the model's most probable label, as the literature
     does; `calibration` how far probabilities can be trusted before and after it; `decided` measures what predict
-    answers once calibration and the task's decision policy have spoken.
+    answers once calibration and the task's decision policy have spoken; `alerts`, where the task has a positive label,
+    how many of its rows are found at how many alerts.
 
     Args:
         task: labels and metrics.
@@ -108,6 +110,10 @@ def full_report(
         "bins": bins_noted(reliability(probabilities, targets)),
         **({"note": calibration.note} if calibration.note else {}),
     }
+    if task.positive_label is not None:
+        place = labels.index(task.positive_label)
+        positive = targets[:, place] > 0.5 if targets.ndim == 2 else targets == place
+        report["alerts"] = alert_report(plain[:, place], positive)
     report["decided"] = _decided(labels, targets, decide(decision, probabilities, labels, scope)[0], decision)
     if scope is not None and getattr(decision, "scorer", None) is not None:
         from nlptl.evaluation.out_of_scope.report import scope_report

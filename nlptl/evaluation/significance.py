@@ -1,8 +1,8 @@
 """Is one method better than another? The one place that turns differences, seeds and p into words.
 
-Two methods are compared on the same seeds, on the same rows, or on both: every test is paired and two-sided. A number
-is called better or worse only where p is below 0.05, after Holm's correction where several comparisons stand side by
-side, and only from three seeds on: two differences say next to nothing of their spread.
+Two methods are compared on the same seeds, on the same rows, or on both: every such test is paired and two-sided. A
+number is called better or worse only where p is below 0.05, after Holm's correction where several comparisons stand
+side by side, and only from three seeds on: two differences say next to nothing of their spread.
 """
 
 from __future__ import annotations
@@ -101,6 +101,28 @@ def over_rows(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.
     return _difference(differences, _row_test(differences), rows=len(differences))
 
 
+def over_different_rows(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> Difference:
+    """Is one model's accuracy on some rows another than on other rows? Fisher's exact test (Fisher 1935), unpaired.
+
+    Args:
+        first: (rows,) right (1) or wrong (0).
+        second: (other rows,) likewise.
+
+    Raises:
+        ValueError: one of them is empty, or holds other numbers.
+    """
+    from scipy.stats import fisher_exact, norm
+
+    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if not one.size or not other.size or not np.isin(np.concatenate([one, other]), (0.0, 1.0)).all():
+        raise ValueError("rows that are right (1) or wrong (0) are needed, on both sides")
+    table = [[int(each.sum()), int(len(each) - each.sum())] for each in (one, other)]
+    error = float(np.sqrt(one.var() / len(one) + other.var() / len(other)))
+    margin = float(norm.isf(ALPHA / 2) * error) if error > 0 else None
+    p = float(fisher_exact(table).pvalue)
+    return Difference(float(one.mean() - other.mean()), error, margin, p, seeds=None, rows=len(one))
+
+
 def over_seeds_and_rows(first: np.ndarray, second: np.ndarray) -> Difference:
     """Both questions at once: the difference must hold for other seeds and for other rows.
 
@@ -129,13 +151,20 @@ def corrected(found: Sequence[Difference]) -> list[Difference]:
     Of many comparisons some come out below 0.05 by chance alone; after the correction, a false one among all of them is
     that rare. Those without a p are not counted.
     """
-    tested = sorted((i for i, one in enumerate(found) if one.p is not None), key=lambda i: float(found[i].p or 0.0))
-    result, reached = list(found), 0.0
-    for place, i in enumerate(tested):
-        p = found[i].p
-        reached = max(reached, min(1.0, (len(tested) - place) * float(p if p is not None else 1.0)))
-        result[i] = replace(found[i], p=reached, comparisons=len(tested))
+    tested = [i for i, one in enumerate(found) if one.p is not None]
+    result = list(found)
+    for i, p in zip(tested, holm([float(found[i].p or 0.0) for i in tested]), strict=True):
+        result[i] = replace(found[i], p=p, comparisons=len(tested))
     return result
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values after Holm's step-down correction for their number (Holm 1979), in their own order."""
+    adjusted, reached = [0.0] * len(p), 0.0
+    for place, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        reached = max(reached, min(1.0, (len(p) - place) * p[i]))
+        adjusted[i] = reached
+    return adjusted
 
 
 def estimated(mean: float, standard_error: float, p: float | None = None) -> Difference:

@@ -39,6 +39,12 @@ def decision_title(report: dict[str, Any]) -> str:
     return f"Decision policy {decided['policy']}, {calibrated}{note}"
 
 
+def titled(name: str) -> str:
+    """A metric's or setting's name as people write it: Macro F1."""
+    plain = name.replace("_", " ").replace("f1", "F1").replace("roc auc", "ROC AUC")
+    return plain[:1].upper() + plain[1:]
+
+
 def adaptation_sentence(facts: dict[str, Any]) -> str:
     """The outcome of a domain adaptation in words.
 
@@ -80,6 +86,45 @@ def forgetting_sentences(facts: dict[str, Any]) -> str:
             for name, each in facts["labels"].items()
         )
         said.append(f"Labels that lost most: {', '.join(lost)}.")
+    return " ".join(said)
+
+
+def evolution_sentences(facts: dict[str, Any]) -> str:
+    """What became of a run's labels, and of its old ones' accuracy, in words.
+
+    Args:
+        facts: the section `evolution` of `metrics.json`.
+    """
+    said = []
+    if "renamed" in facts:
+        names = ", ".join(f"{old} is {new}" for old, new in facts["renamed"].items())
+        said.append(f"Labels of the run {facts['run']} under other names: {names}. Nothing was trained.")
+    for new, olds in facts.get("merged", {}).items():
+        said.append(f"{', '.join(olds)} became {new}.")
+    if "added" in facts:
+        said.append(f"New labels: {', '.join(facts['added'])}.")
+    found = facts.get("regression")
+    if found is None:
+        return " ".join(said)
+    if not found:
+        return " ".join([*said, f"What the old labels lost is not measured: {facts['run']} keeps no test rows for it."])
+    compared = Difference.of_rows(found)
+    evidence = "" if compared.p is None else f" ({p_text(compared.p)})"
+    verdict = {WORSE: "clearly fewer are right", BETTER: "clearly more are right"}
+    said.append(
+        f"On {compared.rows} test rows of the run {facts['run']}: accuracy {shown(found['before'])} before, "
+        f"{shown(found['after'])} now, {100 * compared.mean:+.1f} points{evidence}: "
+        f"{verdict.get(compared.outcome, 'no clear difference')}."
+    )
+    if found["fallen"]:
+        lost = (
+            f"{name} {shown(each['before'])} to {shown(each['after'])} of {each['rows']}"
+            for name, each in found["labels"].items()
+            if name in found["fallen"]
+        )
+        said.append(f"Labels that fell clearly: {', '.join(lost)}.")
+    elif not found["fell"]:
+        said.append("No old label fell clearly.")
     return " ".join(said)
 
 

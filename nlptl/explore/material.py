@@ -13,6 +13,7 @@ import torch
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import RunConfig
 from nlptl.data.loading import Splits, label_targets, load_splits
+from nlptl.data.normalising.normaliser import NONE
 from nlptl.data.tokens.encoding import encode
 from nlptl.data.tokens.tokenising import usual_length
 from nlptl.errors import CheckpointError
@@ -86,6 +87,7 @@ class Reader:
     runtime: Runtime
     tokenizer: Any
     max_length: int
+    normaliser: str = NONE
 
     @classmethod
     def of(
@@ -106,14 +108,14 @@ class Reader:
         tokenizer = open_tokenizer(checkpoint.path, classifier.config)
         length = longest_input(tokenizer, classifier.config, config.model.max_length)
         if config.model.max_length == "auto":
-            length = min(length, usual_length(material.frames["train"], tokenizer))
+            length = min(length, usual_length(material.frames["train"], tokenizer, config.data.normaliser))
         reason = try_out(classifier, tokenizer, length, runtime.device, runtime.dtype)
         if reason is not None:
             raise CheckpointError(
                 f"The checkpoint {checkpoint.name} cannot be computed in {runtime.precision} ({reason}). Use --set "
                 "runtime.precision=fp32."
             )
-        return cls(runtime, tokenizer, length)
+        return cls(runtime, tokenizer, length, config.data.normaliser)
 
     def read(
         self, function: Any, width: int, material: Material, what: str, splits: Sequence[str] = SPLITS
@@ -130,7 +132,7 @@ class Reader:
         pad = int(self.tokenizer.pad_token_id)
         found = {}
         for split in splits:
-            encoded = encode(material.frames[split], self.tokenizer, self.max_length)
+            encoded = encode(material.frames[split], self.tokenizer, self.max_length, normaliser=self.normaliser)
             found[split] = forward_all(self.runtime, function, encoded, pad, width, f"{what}: {split}")
         return found
 

@@ -64,7 +64,7 @@ def rank_sources(
     reader = Reader.of(checkpoint, classifier, config, runtime, material)
 
     def mean_of(frame: pd.DataFrame, what: str) -> np.ndarray:
-        encoded = encode(frame, reader.tokenizer, reader.max_length)
+        encoded = encode(frame, reader.tokenizer, reader.max_length, normaliser=reader.normaliser)
         width, pad = classifier.head.in_features, int(reader.tokenizer.pad_token_id)
         vector = forward_all(runtime, classifier.features, encoded, pad, width, what).mean(0)
         return np.asarray(vector / np.linalg.norm(vector))

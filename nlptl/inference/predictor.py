@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,11 @@ from nlptl.inference.prepared import Prepared
 from nlptl.inference.reading import Reading, reading_for
 from nlptl.inference.tables import check_output, column_texts, refuse_collision
 from nlptl.inference.texts import Text, is_dataset, texts_frame
+from nlptl.runs.artifact import Head
 from nlptl.storage.paths import user_path
+
+if TYPE_CHECKING:
+    from nlptl.inference.explanation import Explainer, Explanation
 
 
 class Prediction(NamedTuple):
@@ -202,6 +207,39 @@ class Run(OpenRun):
         head = self._head
         report = full_report(head.task, logits, targets, head.decision, head.calibration, scope)
         return {**report, "audit": audit.counts}
+
+    def explain(self, text: Text, label: str | None = None) -> Explanation:
+        """What each word of a text adds to the logit of a label; shown in colours in a notebook.
+
+        Runs on encoders are explained by integrated gradients on the word embeddings (Sundararajan et al. 2017), linear
+        baselines by what their terms add. `nlptl.explain` also finds near training rows and measures faithfulness.
+
+        Args:
+            text: a text, or a (text, text_pair) tuple for a pair task.
+            label: whose logit; None: that of the decided label.
+
+        Raises:
+            ConfigError: no such label, or nothing explains a run of this kind.
+            MissingExtraError: captum is not installed.
+        """
+        from nlptl.inference.explanation import explain_text
+
+        return explain_text(self, self._explainer, self._head, text, label)
+
+    def explain_each(self, texts: Iterable[Text], label: str | None = None) -> list[Explanation]:
+        """`explain` of several texts, with a progress bar."""
+        return [self.explain(text, label) for text in self._runtime.track(list(texts), "explaining", unit="text")]
+
+    @property
+    def head(self) -> Head:
+        """The task that it answers for, with its decision."""
+        return self._head
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        from nlptl.inference.explanation import explainer_of
+
+        return explainer_of(self._artifact, self._runtime)
 
     def _added(
         self, probabilities: np.ndarray, scope: np.ndarray | None, all_scores: bool, decision: str | None

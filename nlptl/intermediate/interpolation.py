@@ -103,7 +103,8 @@ class Judge:
             rows = _enough_each(frame).sample(frac=1.0, random_state=config.seed).head(MOST_ROWS)
             if rows["label"].nunique() > 1:
                 labels = sorted(rows["label"].unique())
-                sets[name] = Judged(rows, encode(rows, tokenizer, length), label_targets(rows, labels))
+                encoded = encode(rows, tokenizer, length, normaliser=config.data.normaliser)
+                sets[name] = Judged(rows, encoded, label_targets(rows, labels))
         runtime = local_runtime(config.runtime.precision, config.runtime.progress)
         return cls(sets, config, runtime, int(tokenizer.pad_token_id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nlptl.registry import Registry
+from nlptl.named import Registry
 
 
 @dataclass(frozen=True)

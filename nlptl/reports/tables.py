@@ -20,10 +20,13 @@ def results_table(metrics: dict[str, Any]) -> Table:
     splits = [split for split in ("validation", "test") if split in metrics]
     for split in splits:
         table.add_column(split, justify="right")
-    skipped = ("per_class", "confusion_matrix", "calibration", "decided", "audit")
+    skipped = ("per_class", "confusion_matrix", "calibration", "decided", "audit", "alerts")
     for name in metrics[splits[-1]]:
         if name not in skipped:
             table.add_row(name, *(shown(metrics[split].get(name)) for split in splits))
+    for budget in metrics[splits[-1]].get("alerts", {}).get("recall_at", {}):
+        cells = [_recall(metrics[split].get("alerts", {}).get("recall_at", {}).get(budget)) for split in splits]
+        table.add_row(f"recall at {budget} alerts per 1000", *cells)
     policy = metrics[splits[-1]].get("decided")
     if policy and policy["policy"] != "argmax":
         for name in ("accuracy", "macro_f1", "micro_f1", "in_scope_kept", "out_of_scope_recall"):
@@ -31,6 +34,10 @@ def results_table(metrics: dict[str, Any]) -> Table:
                 label = f"{name} as decided ({policy['policy']})"
                 table.add_row(label, *(shown(metrics[split]["decided"].get(name)) for split in splits))
     return table
+
+
+def _recall(found: dict[str, Any] | None) -> str:
+    return "-" if found is None else "{} [{}, {}]".format(shown(found["recall"]), *map(shown, found["interval"]))
 
 
 def decisions_table(metrics: dict[str, Any]) -> Table:

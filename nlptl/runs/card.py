@@ -10,14 +10,17 @@ from nlptl.config.run import RunConfig
 from nlptl.evaluation.wording import (
     adaptation_sentence,
     comparison_sentences,
+    evolution_sentences,
     forgetting_sentences,
     long_text_sentence,
     shown,
     via_sentences,
 )
+from nlptl.runs.answers import FILE, read_answers
 from nlptl.runs.lineage import lineage_line
 from nlptl.runs.manifest import HEADS
 from nlptl.runs.multi_task_card import write_joint_card
+from nlptl.runs.split_intervals import split_intervals
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
 
@@ -31,24 +34,26 @@ tags: [text-classification, transfer-learning, nlptl]
 
 {description}
 
-| | validation | test |
-|---|---|---|
+| | validation | test | 95 % interval on test |
+|---|---|---|---|
 {rows}
 
 Top-level numbers measure the most probable label; "as decided" is what `predict` answers under the decision policy
-`{policy}`, fitted on validation. The test split only reports.{note}
+`{policy}`, fitted on validation{cut}. The test split only reports; intervals are over its rows.{note}
 
 - Labels ({count}): {labels}
 - Data: {source}; {train} training, {validation} validation, {test} test rows; seed {seed}
 {long_texts}- {origin}{lineage}
 - Trainable parameters: {trainable:,} of {parameters:,}
 - Made with {versions}
-{adaptation}{via}{forgetting}{comparison}
+{adaptation}{via}{forgetting}{evolution}{comparison}
 ## Use
 ```python
 import nlptl
 nlptl.load("{folder}").predict(["a text"])
 ```
+`nlptl report {folder}` writes [report.html](report.html) beside this card: curves, thresholds, parts of the test rows,
+and the worst mistakes.
 ## Limits
 Measured on the test split above and nowhere else. Texts unlike the training data (other languages, domains, lengths)
 may be classified wrongly and with confidence. Look at the errors in `predictions.csv` before relying on it.
@@ -68,12 +73,16 @@ def write_card(folder: Path) -> Path:
     task = read_record(TaskSpec, folder / "task.yaml")
     splits = (metrics["validation"], metrics["test"])
     names = [name for name, value in splits[1].items() if isinstance(value, int | float) or value is None]
-    rows = [f"| {name} | {shown(splits[0].get(name))} | {shown(splits[1].get(name))} |" for name in names]
+    found = split_intervals(task, splits[1], read_answers(folder)["test"] if (folder / FILE).is_file() else None)
+    rows = [
+        f"| {name} | {shown(splits[0].get(name))} | {shown(splits[1].get(name))} | {found.get(name) or '-'} |"
+        for name in names
+    ]
     for name in ("accuracy", "macro_f1"):
         if name not in splits[1].get("decided", {}):  # of a run of an earlier version, or sets of labels
             continue
         rows.append(
-            f"| {name} as decided | {shown(splits[0]['decided'][name])} | {shown(splits[1]['decided'][name])} |"
+            f"| {name} as decided | {shown(splits[0]['decided'][name])} | {shown(splits[1]['decided'][name])} | - |"
         )
     labels, decided = task.label_list(), splits[1].get("decided", {})
     model, data = metrics["model"], metrics["data"]
@@ -86,6 +95,7 @@ def write_card(folder: Path) -> Path:
         description=task.description,
         rows="\n".join(rows),
         policy=decided.get("policy", task.decision.policy),
+        cut=_cut(decided.get("threshold"), read_json(folder / "decision.json").get("label")),
         note=f" {decided['note']}" if "note" in decided else "",
         count=len(labels),
         labels=", ".join(labels[:100]),
@@ -101,6 +111,7 @@ def write_card(folder: Path) -> Path:
         adaptation=_adaptation_section(metrics["adaptation"], task.metric) if "adaptation" in metrics else "",
         comparison=_comparison_section(metrics["comparison"]) if "comparison" in metrics else "",
         via=_via_section(metrics["via"]) if "comparison" in metrics.get("via", {}) else "",
+        evolution=_evolution_section(metrics["evolution"]) if "evolution" in metrics else "",
         forgetting=_forgetting_section(metrics["forgetting"]) if "forgetting" in metrics else "",
         folder=folder.name,
     )
@@ -127,6 +138,13 @@ def _origin(config: RunConfig, metrics: dict[str, Any]) -> tuple[str, str]:
     return f"{config.mode} on {checkpoint['name']}{start}", origin
 
 
+def _cut(threshold: float | None, label: str | None) -> str:
+    """Where the policy cuts, if it does; a threshold above 1 is never reached."""
+    if threshold is None or threshold > 1:
+        return ""
+    return f" (`{label}`: threshold {threshold:.4f})" if label else f" (threshold {threshold:.4f})"
+
+
 def _via_section(facts: dict[str, Any]) -> str:
     """A section of the model card."""
     return f"""
@@ -141,6 +159,10 @@ def _forgetting_section(facts: dict[str, Any]) -> str:
 ## What was forgotten
 {forgetting_sentences(facts)}
 """
+
+
+def _evolution_section(facts: dict[str, Any]) -> str:
+    return f"\n## Labels that changed\n{evolution_sentences(facts)}\n"
 
 
 def _long_texts(facts: dict[str, Any] | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from nlptl.checkpoints import FOLDER, MANIFEST, Checkpoint, Place, checkpoint_at, is_run, locate
 from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
+from nlptl.data.normalising.normaliser import NONE, check
 from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.errors import ArtifactError, CheckpointError
 from nlptl.evaluation.wording import lineage_sentence
@@ -125,6 +126,17 @@ def open_classifier(
 def long_text_of(manifest: Mapping[str, Any]) -> LongText:
     """How a run reads long texts; those of before there was a choice were truncated, and say nothing of it."""
     return LongText(manifest.get("long_text", TRUNCATE.way), float(manifest.get("window_overlap", 0.0)))
+
+
+def normaliser_of(manifest: Mapping[str, Any]) -> str:
+    """The form in which a run reads texts, whose package is seen to be there.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    name = str(manifest.get("normaliser", NONE))
+    check(name)
+    return name
 
 
 def lineage_of(checkpoint: Checkpoint) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ class _Manifest(BaseModel):
     long_text: Literal["truncate", "head_tail", "windows"] = "truncate"
     window_overlap: float = 0.0
     window_pooling: Literal["mean", "max", "attention", "max_logits"] = "mean"
+    normaliser: Literal["none", "nfkc", "confusables"] = "none"
     checkpoint: _Checkpoint | None = None
     packages: list[_Part] = []
     files: dict[str, str] = {}

@@ -8,7 +8,8 @@ from typing import Any
 
 from nlptl.config.run import RunConfig
 from nlptl.errors import ArtifactError
-from nlptl.registry import BASELINES, MODES, POLICIES, PREDICTORS, REGISTRIES, STRATEGIES, Registry
+from nlptl.named import Registry
+from nlptl.registry import BASELINES, MODES, POLICIES, PREDICTORS, REGISTRIES, STRATEGIES
 from nlptl.tasks import TaskSpec
 
 

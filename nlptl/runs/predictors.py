@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from nlptl.config.run import RunConfig
+from nlptl.data.normalising.normaliser import NONE
 from nlptl.data.tokens.encoding import Encoded, encode
 from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.kernels import OFF, KernelSettings, enable, for_prediction, packing
@@ -21,7 +22,7 @@ from nlptl.models.linear_probe import LinearHead
 from nlptl.models.modes import Mode
 from nlptl.models.opening import fit_inputs, load_tokenizer
 from nlptl.models.plain_bert import PlainBert
-from nlptl.runs.lineage import long_text_of, open_classifier
+from nlptl.runs.lineage import long_text_of, normaliser_of, open_classifier
 from nlptl.runs.manifest import MODEL
 from nlptl.tasks import TaskSpec
 from nlptl.training.forward import features_of, logits_of, outputs_of
@@ -84,6 +85,8 @@ class EncoderPredictor:
     mode: Mode
     title: str
     long_text: LongText = TRUNCATE
+    normaliser: str = NONE
+    """The form in which it reads texts."""
     _rounded: Classifier | None = field(default=None, repr=False)
     needs: ClassVar[frozenset[str]] = frozenset({"whole", "pooling", "max_length", "checkpoint", "files"})
 
@@ -104,7 +107,7 @@ class EncoderPredictor:
         start = "" if config.model.weights == "pretrained" else ", from random weights"
         title = f"{config.mode}, {config.checkpoint}{start}"
         length, long_text = int(manifest["max_length"]), long_text_of(manifest)
-        return cls(model, opened, tokenizer, length, mode, title, long_text)
+        return cls(model, opened, tokenizer, length, mode, title, long_text, normaliser_of(manifest))
 
     @property
     def classifier(self) -> Classifier:
@@ -121,7 +124,7 @@ class EncoderPredictor:
         self._rounded = for_prediction(self.model, runtime.dtype)
 
     def prepare(self, frame: pd.DataFrame) -> Encoded:
-        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text)
+        return encode(frame, self.tokenizer, self.max_length, long_text=self.long_text, normaliser=self.normaliser)
 
     def logits(self, prepared: Encoded, runtime: Runtime) -> np.ndarray:
         model, pad_id = self._rounded or self.model, self.tokenizer.pad_token_id

@@ -44,8 +44,9 @@ TOLERANCE = 1e-4
 class SavedModel(Protocol):
     """What a run folder keeps under `model/`: one class for each kind of run."""
 
-    kind: ClassVar[str]
-    """Its name in the registry PREDICTORS, which opens it again."""
+    @property
+    def kind(self) -> str:
+        """Its name in the registry PREDICTORS, which opens it again."""
 
     def facts(self, folder: Path) -> dict[str, Any]:
         """Entries of the manifest of this run folder, without which it cannot be opened."""
@@ -124,7 +125,8 @@ def save_artifact(folder: Path, config: RunConfig, heads: list[Head], model: Sav
     names = {"heads": [head.task.name for head in heads]} if len(heads) > 1 else {}
     packages = packages_of(config, [head.task for head in heads], model.kind)
     others = {"packages": packages} if packages else {}
-    facts = {**model.facts(folder), **names, **others, "files": digests_of(folder / MODEL)}
+    facts = {**model.facts(folder), "normaliser": config.data.normaliser, **names, **others}
+    facts |= {"files": digests_of(folder / MODEL)}
     manifest = {"format": FORMAT, "nlptl": version("nlptl"), "kind": model.kind, **facts}
     _refuse(folder, model.compare(open_folder(folder, config, manifest)))
     write_json(folder / "manifest.json", manifest)

@@ -160,7 +160,8 @@ def forgetting(job: Job, trained: Trained) -> dict[str, Any]:
     targets = label_targets(pd.DataFrame({"label": names}), job.task.label_list())
     cache = open_cache(job.config.runtime.cache_limit)
     long_text = long_texts.long_text_of(job.config)
-    encoded = encode_cached(texts, job.tokenizer, job.max_length, lambda chunks: chunks, cache, long_text)
+    reading = (lambda chunks: chunks), cache, long_text, job.config.data.normaliser
+    encoded = encode_cached(texts, job.tokenizer, job.max_length, *reading)
     width = job.parts[-1].columns.stop
     logits = logits_of(job.runtime, trained.classifier, encoded, job.pad_id, width, "evaluating the earlier test rows")
     after = (logits.argmax(1) == targets).astype(np.float64)

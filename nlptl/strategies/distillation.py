@@ -106,7 +106,8 @@ def _with_texts(job: Job) -> Job:
     reported_on = set(keys_of(part.splits.validation)) | set(keys_of(part.splits.test))
     frame = texts[~keys.isin(reported_on)].reset_index(drop=True)
     cache, long_text = open_cache(job.config.runtime.cache_limit), long_text_of(job.config)
-    encoded = encode_cached(frame, job.tokenizer, job.max_length, lambda chunks: chunks, cache, long_text)
+    reading = (lambda chunks: chunks), cache, long_text, job.config.data.normaliser
+    encoded = encode_cached(frame, job.tokenizer, job.max_length, *reading)
     log.info(
         f"Texts without labels: {len(frame)} ({len(texts) - len(frame)} stand in validation or test and are left out)"
     )

@@ -30,13 +30,14 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
     frames = [frame for part in context.parts for frame in part.splits.frames().values()]
     tell_held("texts", sum(int(frame.memory_usage(deep=True).sum()) for frame in frames))
     cache, long_text = open_cache(config.runtime.cache_limit), long_texts.long_text_of(config)
+    normaliser = config.data.normaliser
     with context.clock.measure("data"):
         max_length = long_texts.input_length(config, tokenizer, encoder, context.parts)
         parts = [
             replace(
                 part,
                 encoded={
-                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache, long_text)
+                    name: encode_cached(frame, tokenizer, max_length, bar(name), cache, long_text, normaliser)
                     for name, frame in part.splits.frames().items()
                 },
             )

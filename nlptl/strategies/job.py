@@ -13,6 +13,7 @@ import numpy as np
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun
 from nlptl.data.loading import Splits, label_targets
+from nlptl.data.ordered_splits import along_sentence
 from nlptl.data.tokens.encoding import LONGEST_FILLER, Encoded
 from nlptl.errors import ConfigError
 from nlptl.kernels import KernelSettings, packing
@@ -122,6 +123,8 @@ def tell_rows(context: RunContext) -> None:
         source = settings.multi_task.sources.get(name) if len(context.parts) > 1 else settings.data.source
         rows = ", ".join(f"{split} {rows}" for split, rows in part.splits.sizes().items())
         log.info(f"Task {name}: {len(part.task.label_list())} labels; data: {source or 'sample'}; rows: {rows}")
+        if part.splits.along:
+            log.info(along_sentence(part.splits.along))
 
 
 @dataclass(frozen=True)

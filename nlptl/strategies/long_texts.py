@@ -85,7 +85,7 @@ def input_length(config: ResolvedRun, tokenizer: Any, encoder: Any, parts: Seque
     asked = config.model.max_length
     allowed = longest_input(tokenizer, encoder, asked)
     if asked == "auto":
-        usual = max(usual_length(part.splits.train, tokenizer) for part in parts)
+        usual = max(usual_length(part.splits.train, tokenizer, config.data.normaliser) for part in parts)
         chosen = max(min(usual, allowed), min(SHORTEST, allowed))
         log.info(
             f"model.max_length=auto: {chosen} tokens (99 of 100 training texts have at most {usual}; the checkpoint "

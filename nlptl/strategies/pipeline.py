@@ -16,6 +16,7 @@ from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedBaselineRun, ResolvedRun, RunConfig
 from nlptl.data.domains import load_domains
 from nlptl.data.loading import Splits
+from nlptl.data.normalising.normaliser import check as check_normaliser
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import check_metrics
 from nlptl.kernels import packing
@@ -75,6 +76,7 @@ def train(
     given: Any = None,
     resume: bool = False,
     learner: Callable[[RunConfig, list[TaskSpec]], Learner] | None = None,
+    tasks: list[TaskSpec] | None = None,
 ) -> Path:
     """Train what the configuration says and save it as a run.
 
@@ -84,6 +86,7 @@ def train(
         resume: go on with the newest unfinished run of these settings (an unfinished run in `config.output` is
             always taken up). A run in `config.output` that is finished already stays as it is.
         learner: makes what the run learns by; None: an encoder.
+        tasks: what the tasks of these names are here; None: as they are registered.
 
     Returns:
         The run folder.
@@ -93,7 +96,7 @@ def train(
     """
     clock = Clock()
     with buffered_log() as messages:
-        named = [load_task(name, config.tasks_dir) for name in task_names(config.task)]
+        named = tasks or [load_task(name, config.tasks_dir) for name in task_names(config.task)]
         tasks = [task.deciding_as(config.decision) for task in named]
         for task in tasks:
             check_metrics(task)
@@ -167,7 +170,9 @@ class EncoderLearner:
             ConfigError: an unknown name, a mode that the strategy cannot take, a setting it needs that is missing, an
                 architecture that cannot be packed where the run asks for it, or long texts that cannot be read so.
             CheckpointError: the checkpoint cannot be had.
+            MissingExtraError: the normaliser needs a package that is not installed.
         """
+        check_normaliser(config.data.normaliser)
         checkpoint = open_checkpoint(config.checkpoint or tasks[0].checkpoint)
         if continued.continues_adapter(config):
             config, checkpoint = continued.continue_adapter(config, checkpoint)

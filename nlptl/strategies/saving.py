@@ -119,7 +119,13 @@ def reports_of(head: Head, answers: Mapping[str, SplitAnswers]) -> dict[str, Any
 def _data(part: TaskRows) -> dict[str, Any]:
     splits = part.splits
     labels = len(part.task.label_list())
-    return {**splits.sizes(), "labels": labels, "audit": splits.audit.counts, "read_as": splits.read_as}
+    return {
+        **splits.sizes(),
+        "labels": labels,
+        "audit": splits.audit.counts,
+        "read_as": splits.read_as,
+        **({"split": splits.along} if splits.along else {}),
+    }
 
 
 def write_predictions(head: Head, test: pd.DataFrame, answers: SplitAnswers, path: Path) -> None:

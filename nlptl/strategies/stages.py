@@ -185,7 +185,9 @@ def class_weights(job: Job, part: TaskRows) -> torch.Tensor | None:
 
 def objective_of(job: Job, part: TaskRows) -> Classification:
     """The classification loss that the run asks for, weighted by the labels' rows in train where it does."""
-    return Classification(job.config.training.label_smoothing, class_weights(job, part))
+    settings = job.config.training
+    gamma = settings.focal_gamma if settings.loss == "focal" else 0.0
+    return Classification(settings.label_smoothing, class_weights(job, part), gamma)
 
 
 def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> LabelledExamples:
@@ -201,6 +203,7 @@ def labelled_examples(job: Job, part: TaskRows, which: str = "train") -> Labelle
         job.pad_id,
         objective_of(job, part),
         by_length=not job.kernels.cuda_graphs,
+        balanced=job.config.training.sampling == "balanced",
     )
 
 

@@ -29,6 +29,7 @@ def probe(
     text_column: str | int | Sequence[str | int] | None = None,
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
+    split: str | None = None,
     shots: int | None = None,
     max_length: int | Literal["auto"] | None = None,
     rows: int = 2000,
@@ -41,7 +42,7 @@ def probe(
 
     Args:
         task: name of a registered task; not needed with a run, which has its own.
-        data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
+        data, text_column, label_column, label_map, split, shots, precision, tasks_dir: as `nlptl.train`.
         checkpoint: a name, Hub id or folder.
         run: a finished run instead: its layers after training beside those of its checkpoint before, on the task and
             the data that it was trained on, unless other data are given.
@@ -60,6 +61,7 @@ def probe(
         "text_column": text_column,
         "label_column": label_column,
         "label_map": label_map,
+        "split": split,
         "shots": shots,
         "max_length": max_length,
         "precision": precision,
@@ -85,6 +87,7 @@ def rank(
     text_column: str | int | Sequence[str | int] | None = None,
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
+    split: str | None = None,
     shots: int | None = None,
     max_length: int | Literal["auto"] | None = None,
     rows: int = 2000,
@@ -100,7 +103,7 @@ def rank(
         checkpoints: names, Hub ids or folders, also of finished runs.
         sources: files or folders of other data, ranked as what might be learned first (`via` of `nlptl.train`); see
             `nlptl.explore.sources.rank_sources`.
-        data, text_column, label_column, label_map, shots, precision, tasks_dir: as `nlptl.train`.
+        data, text_column, label_column, label_map, split, shots, precision, tasks_dir: as `nlptl.train`.
         max_length: tokens that are read of a text at once; auto: as many as 99 of 100 training texts have.
         rows: of each split that are used, drawn with the seed.
         seed: of splits, shots and the draw.
@@ -114,6 +117,7 @@ def rank(
         "text_column": text_column,
         "label_column": label_column,
         "label_map": label_map,
+        "split": split,
         "shots": shots,
         "max_length": max_length,
         "precision": precision,

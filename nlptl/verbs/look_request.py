@@ -27,7 +27,7 @@ LOOKED_AT = (
     "runtime.packing",
 )
 """What probe and rank read: they look into encoders and train none."""
-WHICH_ROWS = ("source", "validation", "test", "shots", "validation_fraction", "test_fraction")
+WHICH_ROWS = ("source", "validation", "test", "shots", "split", "validation_fraction", "test_fraction")
 """The settings of `data` that belong to one data set; the others say how tables of its kind are read."""
 
 

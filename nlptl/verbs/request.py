@@ -14,8 +14,9 @@ from nlptl.checkpoints import check_checkpoint, is_run
 from nlptl.config.applicability import check_applicability, flattened
 from nlptl.config.overrides import merge_settings, validated
 from nlptl.config.records import plain, read_yaml
-from nlptl.config.rules import SECTION_OF_STRATEGY, Situation, broken_rule
+from nlptl.config.rules import broken_rule
 from nlptl.config.run import RunConfig
+from nlptl.config.situation import SECTION_OF_STRATEGY, Situation
 from nlptl.errors import ConfigError, NlptlError, joined
 from nlptl.registry import BASELINES, METRICS, MODES, POLICIES, STRATEGIES
 from nlptl.storage.paths import user_path

@@ -42,6 +42,7 @@ def train(
     text_column: str | int | Sequence[str | int] | None = None,
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
+    split: str | None = None,
     shots: int | None = None,
     via: str | Path | Sequence[str | Path] | None = None,
     epochs: int | None = None,
@@ -76,6 +77,7 @@ def train(
         text_column: of the data; two for a task of pairs.
         label_column: of the data.
         label_map: label in the data -> label of the task.
+        split: `time:COLUMN` tests the latest rows, `group:COLUMN` whole groups, instead of rows at random.
         shots: rows per label that are used.
         via: other data, with labels of its own, that the encoder learns first; several in their order. What it gave is
             compared with learning the task straight (`run.metrics["via"]`).
@@ -108,6 +110,7 @@ def train(
         "text_column": text_column,
         "label_column": label_column,
         "label_map": label_map,
+        "split": split,
         "shots": shots,
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -147,6 +150,7 @@ def train_baseline(
     text_column: str | int | Sequence[str | int] | None = None,
     label_column: str | int | None = None,
     label_map: Mapping[Any, Any] | None = None,
+    split: str | None = None,
     shots: int | None = None,
     seed: int | None = None,
     tasks_dir: str | Path | None = None,
@@ -159,7 +163,8 @@ def train_baseline(
     Args:
         task: name of a registered task.
         model: logistic_regression (default), linear_svm, naive_bayes, knn or decision_tree.
-        data, validation, test, text_column, label_column, label_map, shots, tasks_dir, output, config: as `train`.
+        data, validation, test, text_column, label_column, label_map, split, shots: as `train`.
+        tasks_dir, output, config: as `train`.
         seed: of splits, shots and whatever the model draws.
         settings: any other setting by dotted key, for example `{"baseline.features": ["words"]}`.
 
@@ -175,6 +180,7 @@ def train_baseline(
         "text_column": text_column,
         "label_column": label_column,
         "label_map": label_map,
+        "split": split,
         "shots": shots,
         "seed": seed,
         "tasks_dir": tasks_dir,

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from nlptl.config.overrides import dotted_keys
-from nlptl.config.rules import RULES, Situation, broken_rule
+from nlptl.config.rules import RULES, broken_rule
 from nlptl.config.run import DecisionConfig
+from nlptl.config.situation import Situation
 from nlptl.errors import ConfigError
 from nlptl.registry import MODES
 from nlptl.tasks import load_task, task_names
@@ -41,6 +42,7 @@ CHANGED: Settings = {
     "data.validation_fraction": 0.3,
     "data.test_fraction": 0.4,
     "data.duplicates": "drop",
+    "data.attacked_copies": 1.0,
     "data.leaks": "keep",
     "model.pooling": "cls",
     "model.max_length": 5,
@@ -85,6 +87,9 @@ CHANGED: Settings = {
     "training.unfreeze": 0.9,
     "training.label_smoothing": 0.4,
     "training.class_weights": "balanced",
+    "training.loss": "focal",
+    "training.focal_gamma": 5.0,
+    "training.sampling": "balanced",
     "training.refit": True,
     "runtime.precision": "bf16",
 }
@@ -133,7 +138,9 @@ ELSEWHERE = {
     "data.quotes": "tests/data/files/test_delimited.py",
     "runtime.kernels": "tests/kernels/test_switch.py::test_a_run_without_kernels_uses_none_from_training_to_prediction",
     "runtime.gradient_compression": "tests/training/test_runtime.py",
+    "data.normaliser": "tests/data/normalising/test_normaliser.py",
     "data.encoding": "tests/data/test_loading.py",
+    "data.split": "tests/data/test_ordered_splits.py",
     "model.weights": "tests/strategies/test_from_scratch.py",
     "baseline.model": "tests/baselines/test_baselines.py",
     "baseline.compare": "tests/baselines/test_comparison.py",
@@ -186,7 +193,8 @@ COMBINATIONS: dict[str, Settings] = {
 }
 # Where a setting reads the same code whatever the combination, one combination stands for the others.
 DATA_COMBINATIONS = [f"{kind}, feature_extraction" for kind in KINDS]
-OF_KIND = ("model.head_start", "probe.", "training.label_smoothing", "training.class_weights", "training.refit")
+IMBALANCE = ("training.class_weights", "training.loss", "training.focal_gamma", "training.sampling")
+OF_KIND = ("model.head_start", "probe.", "training.label_smoothing", *IMBALANCE, "training.refit")
 OF_MODE = (*OF_KIND, "lora.", "model.dropout", "training.learning_rate", "training.layer_decay", "training.unfreeze")
 OF_COMBINATION = {
     "single_label, full": ("model.", "lora.", "probe.", "training."),
@@ -197,12 +205,12 @@ OF_COMBINATION = {
     "multi_label, feature_extraction": OF_KIND,
     "single_label, baseline": ("model.", "training.", "baseline."),
     "multi_label, baseline": ("training.class_weights", "training.refit"),
-    "contrastive": ("contrastive.", "probe.", "training.label_smoothing", "training.class_weights"),
+    "contrastive": ("contrastive.", "probe.", "training.label_smoothing", *IMBALANCE),
     "soup": ("soup.",),
     "from scratch": ("model.dropout", "probe.", "training.class_weights"),
-    "several tasks, full": ("multi_task.", "training.class_weights", "training.label_smoothing"),
+    "several tasks, full": ("multi_task.", *IMBALANCE, "training.label_smoothing"),
     "several tasks, frozen": ("multi_task.", "training.class_weights", "training.refit"),
-    **{name: ("adaptation.", "training.class_weights") for name in COMBINATIONS if name.startswith("adaptation")},
+    **{name: ("adaptation.", *IMBALANCE) for name in COMBINATIONS if name.startswith("adaptation")},
 }
 # The map between frozen features and head is kept where validation gains by it, which these few rows do not.
 # Nor does the probe that each round of self-training starts from leave the encoder anything to gain.
@@ -220,6 +228,7 @@ BESIDE: dict[str, Settings] = {
     },
     "multi_task.temperature": {"multi_task.sampling": "temperature"},
     "data.leaks": {"data.test": "held_out.csv"},
+    "training.focal_gamma": {"training.loss": "focal"},
 }
 
 

@@ -37,6 +37,16 @@ def messages(path: Path) -> None:
     pd.DataFrame({"message": rows["text"], "kind": kind}).to_csv(path, index=False)
 
 
+def dated_messages(path: Path) -> None:
+    """Three messages a day from one of nine senders."""
+    rows = sample("fraud-text", "train", 90)
+    kind = rows["label"].map({"legitimate": "ham", "fraud": "spam"})
+    days = pd.Timestamp("2026-01-01") + pd.to_timedelta([i // 3 for i in range(len(rows))], unit="D")
+    senders = [f"sender {i * 5 % 9}" for i in range(len(rows))]
+    columns = {"message": rows["text"], "kind": kind, "received": days.strftime("%Y-%m-%d"), "sender": senders}
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
 def new_messages(path: Path) -> None:
     rows = sample("fraud-text", "test", 12)
     pd.DataFrame({"message": rows["text"], "id": range(1, len(rows) + 1)}).to_csv(path, index=False)
@@ -63,6 +73,16 @@ def this_year(path: Path) -> None:
     kept = sorted(rows["label"].unique())[3:6]
     new = pd.DataFrame({"text": [f"Do you have a {x} for {y}?" for x in ("gift", "voucher") for y in "abcdef"]})
     pd.concat([rows[rows["label"].isin(kept)], new.assign(label="gift_card")]).to_csv(path, index=False)
+
+
+def gift_cards(path: Path) -> None:
+    asked = [
+        f"{ask} {what} {aim}"
+        for ask in ("Do you have a", "I want a")
+        for what in ("gift card", "voucher")
+        for aim in ("for my sister?", "worth fifty euros", "to print out", "for a birthday")
+    ]
+    pd.DataFrame({"text": asked}).to_csv(path, index=False)
 
 
 def books(path: Path) -> None:
@@ -110,10 +130,28 @@ def topic_columns(path: Path) -> None:
     pd.DataFrame({"review": texts, **states}).to_csv(path, index=False)
 
 
+def june(path: Path) -> None:
+    """Messages of the same kind, as often fraud."""
+    _messages_in_any_order()[:150].to_csv(path, index=False)
+
+
+def july(path: Path) -> None:
+    """Messages of the same kind, and texts about other things among them."""
+    rows = [_messages_in_any_order()[150:250], sample("sentiment", "test", 60)]
+    pd.concat(rows)[["text"]].sample(frac=1.0, random_state=0).to_csv(path, index=False)
+
+
+def _messages_in_any_order() -> pd.DataFrame:
+    """Test rows of the sample, those that a cut sample holds out behind the others."""
+    rows = sample("fraud-text", "test", 10_000)
+    return pd.concat([rows[CUT["test"] :].sample(frac=1.0, random_state=0), rows[: CUT["test"]]])
+
+
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "reviews.csv": reviews,
     "new_reviews.csv": new_reviews,
     "messages.csv": messages,
+    "dated_messages.csv": dated_messages,
     "new_messages.csv": new_messages,
     "questions": questions,
     "new_questions.csv": new_questions,
@@ -122,9 +160,12 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "kitchen.csv": kitchen,
     "tickets.csv": tickets,
     "this-year.csv": this_year,
+    "gift_cards.csv": gift_cards,
     "emails.csv": emails,
     "answers.csv": answers,
     "new_answers.csv": new_answers,
+    "june.csv": june,
+    "july.csv": july,
     "topics.csv": topics,
     "topic_columns.csv": topic_columns,
 }

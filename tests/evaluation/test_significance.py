@@ -12,6 +12,8 @@ from nlptl.evaluation.significance import (
     Difference,
     corrected,
     estimated,
+    holm,
+    over_different_rows,
     over_rows,
     over_seeds,
     over_seeds_and_rows,
@@ -161,3 +163,26 @@ def test_a_verdict_of_one_standard_error_is_not_repeated():
     facts["comparison"] |= {"p": 0.06}
     assert adaptation_sentence(facts).startswith("Adapting made no clear difference: ")
     assert estimated(0.0, 0.0).outcome == NO_DIFFERENCE
+
+
+def test_holm_is_the_step_down_correction():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_accuracy_on_different_rows_is_compared_unpaired():
+    rng = np.random.default_rng(5)
+    alarms = sum(
+        over_different_rows((rng.random(80) < 0.8).astype(float), (rng.random(300) < 0.8).astype(float)).p < 0.05
+        for _ in range(DRAWS)
+    )
+    assert alarms <= MOST
+    fallen = over_different_rows([1.0] * 60 + [0.0] * 40, [1.0] * 90 + [0.0] * 10)
+    assert fallen.outcome == WORSE
+    assert fallen.mean == pytest.approx(-0.3)
+    assert fallen.interval == pytest.approx((-0.413, -0.187), abs=0.002)
+    assert over_different_rows([1.0, 1.0], [1.0]).outcome == NO_DIFFERENCE
+    for wrong in ([], [0.5]):
+        with pytest.raises(ValueError, match="right"):
+            over_different_rows(wrong, [1.0])

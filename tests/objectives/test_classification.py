@@ -67,3 +67,28 @@ def test_balanced_weights_of_a_label_without_rows_are_finite():
 def test_balanced_weights_of_several_labels():
     weights = balanced_weights(MANY.numpy(), 3)
     assert weights.tolist() == pytest.approx([5 / 6, 5 / 3, 5 / 6])
+
+
+def test_focal_loss_of_a_hand_made_row():
+    """p = 0.5, 0.9: losses (1 - p)^2 * -log p."""
+    logits = torch.tensor([[0.0, 0.0], [float(np.log(9.0)), 0.0]])
+    found = Classification(gamma=2.0)(logits, torch.tensor([0, 0]))
+    assert found.tolist() == pytest.approx([0.25 * -np.log(0.5), 0.01 * -np.log(0.9)], rel=1e-4)
+    of_two = Classification(gamma=2.0)(torch.tensor([[0.0, float(np.log(9.0))]]), torch.tensor([[1.0, 1.0]]))
+    assert of_two.tolist() == pytest.approx([0.25 * -np.log(0.5) + 0.01 * -np.log(0.9)], rel=1e-4)
+
+
+@pytest.mark.parametrize("targets", [IDS, MANY])
+def test_focal_loss_falls_to_cross_entropy_and_keeps_weights(targets):
+    weights = torch.tensor([0.5, 2.0, 1.0])
+    plain, focal = (Classification(0.1, weights, gamma)(LOGITS, targets) for gamma in (0.0, 1e-9))
+    torch.testing.assert_close(plain, focal)
+    assert (Classification(0.1, weights, 2.0)(LOGITS, targets) < plain).all()
+
+
+@pytest.mark.parametrize("targets", [torch.tensor([0]), torch.tensor([[1.0, 0.0]])])
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_gradients_of_a_sure_row_are_finite(targets, gamma):
+    logits = torch.tensor([[200.0, -200.0]], requires_grad=True)
+    Classification(gamma=gamma)(logits, targets).sum().backward()
+    assert logits.grad.isfinite().all()

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from nlptl.errors import ArtifactError
+from nlptl.evaluation.intervals import of_share
 from nlptl.runs.card import write_card
 from nlptl.storage.json_files import read_json, write_json
 
@@ -32,6 +33,23 @@ def test_numbers_that_could_not_be_measured_are_dashes(trained_tiny, tmp_path):
     metrics["test"]["roc_auc"] = None
     write_json(folder / "metrics.json", metrics)
     assert f"| roc_auc | {metrics['validation']['roc_auc']:.4f} | - |" in write_card(folder).read_text()
+
+
+def test_the_card_has_intervals_the_cut_and_the_report(trained, tmp_path):
+    folder = shutil.copytree(trained("feature_extraction").run.folder, tmp_path / "run")
+    text, test = (folder / "README.md").read_text(), read_json(folder / "metrics.json")["test"]
+    interval = of_share(round(test["accuracy"] * test["rows"]), test["rows"])
+    assert f"| {test['accuracy']:.4f} | {interval} |" in text
+    assert f"`nlptl report {folder.name}` writes [report.html](report.html)" in text.replace(
+        "feature_extraction", "run"
+    )
+    write_json(folder / "decision.json", {"policy": "threshold", "threshold": 0.25, "label": "positive"})
+    metrics = read_json(folder / "metrics.json")
+    metrics["test"]["decided"] |= {"policy": "threshold", "threshold": 0.25}
+    write_json(folder / "metrics.json", metrics)
+    assert "`threshold`, fitted on validation (`positive`: threshold 0.2500)" in write_card(folder).read_text()
+    (folder / "answers.safetensors").unlink()  # as runs of earlier versions
+    assert f"| {test['accuracy']:.4f} | {interval} |" in write_card(folder).read_text()
 
 
 def test_an_incomplete_folder_has_no_card(tmp_path):

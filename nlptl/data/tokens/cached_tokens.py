@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from nlptl.data.digest import rows_digest
+from nlptl.data.normalising.normaliser import NONE
 from nlptl.data.tokens.encoding import Encoded, encode
 from nlptl.data.tokens.long_texts import TRUNCATE, LongText
 from nlptl.storage.cache import Cache
 from nlptl.storage.identity import identity, versions
 
 KIND = "tokens"
+# Raised whenever a normaliser gives a text another form than before.
+FORMS = 1
 # Fewer texts are tokenised in less time than anybody notices.
 WORTH_CACHING = 50_000
 TEXTS = ("text", "text_pair")
@@ -29,6 +32,7 @@ def encode_cached(
     track: Callable[[Iterable[int]], Iterable[int]],
     cache: Cache,
     long_text: LongText = TRUNCATE,
+    normaliser: str = NONE,
 ) -> Encoded:
     """`encode`, read from the cache where the same texts met the same tokenizer before.
 
@@ -36,7 +40,7 @@ def encode_cached(
     what such a tokenizer does, its own code decides, of which nothing here can tell whether it is still the same.
 
     Args:
-        frame, tokenizer, max_length, track, long_text: as `encode`.
+        frame, tokenizer, max_length, track, long_text, normaliser: as `encode`.
         cache: where the result is looked for and left.
 
     Raises:
@@ -44,11 +48,12 @@ def encode_cached(
     """
     described = None if len(frame) < WORTH_CACHING else describe_tokenizer(tokenizer)
     if described is None:
-        return encode(frame, tokenizer, max_length, track, long_text)
+        return encode(frame, tokenizer, max_length, track, long_text, normaliser)
     name = identity(
         tokenizer=described,
         max_length=max_length,
         long_text=vars(long_text),
+        normaliser={"name": normaliser, "steps": FORMS},
         texts=rows_digest(frame, TEXTS),
         versions=versions(),
     )
@@ -57,7 +62,7 @@ def encode_cached(
     if found is not None and len(found) == len(frame):
         cache.touch(place)
         return found
-    encoded = encode(frame, tokenizer, max_length, track, long_text)
+    encoded = encode(frame, tokenizer, max_length, track, long_text, normaliser)
     cache.discard(place)  # where it was there, it was not what its name says
     cache.write(place, {name: np.asarray(value) for name, value in vars(encoded).items() if value is not None})
     return encoded

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nlptl.data.normalising.normaliser import NONE, normalised
 from nlptl.data.tokens.long_texts import TRUNCATE, LongText, Pieces, spread
 from nlptl.data.tokens.tokenising import Tokenised, chunk_starts
 
@@ -115,6 +116,7 @@ def encode(
     max_length: int,
     track: Callable[[Iterable[int]], Iterable[int]] = lambda chunks: chunks,
     long_text: LongText = TRUNCATE,
+    normaliser: str = NONE,
 ) -> Encoded:
     """Tokenise the texts (or pairs) of a frame, special tokens included, in inputs of at most `max_length`.
 
@@ -126,12 +128,14 @@ def encode(
         max_length: longest input in tokens.
         track: wraps the chunks for a progress bar.
         long_text: what becomes of longer texts; pairs are always truncated.
+        normaliser: the form in which the texts are read, `data.normaliser`.
 
     Raises:
         ConfigError: no part of a text can be read by itself with this tokenizer.
     """
     with_types = "token_type_ids" in tokenizer.model_input_names
     pieces = None if long_text.way == "truncate" else Pieces(tokenizer, max_length, long_text)
+    frame = normalised(frame, normaliser)
     starts = chunk_starts(frame)
     stops = dict(zip(starts, [*starts[1:], len(frame)], strict=False))
     found = Tokenised()

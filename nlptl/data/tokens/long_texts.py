@@ -59,10 +59,25 @@ class Pieces:
         """
         if len(ids) <= self.room:
             return [self._framed(ids)]
+        return [self._framed(ids[part]) for part in self.parts(len(ids))]
+
+    def parts(self, tokens: int) -> list[np.ndarray]:
+        """Which of a text's bare tokens stand in each of its inputs, `before` special ones in front: (bare,) int64.
+
+        Args:
+            tokens: of the whole text.
+        """
+        if tokens <= self.room:
+            return [np.arange(tokens)]
         if not self._long_text.in_windows:
             head = max(1, round(self.room * HEAD_SHARE)) if self.room > 1 else 0
-            return [self._framed(np.concatenate([ids[:head], ids[len(ids) - (self.room - head) :]]))]
-        return [self._framed(ids[at : at + self.room]) for at in window_starts(len(ids), self.room, self._long_text)]
+            return [np.concatenate([np.arange(head), np.arange(tokens - (self.room - head), tokens)])]
+        return [np.arange(at, at + self.room) for at in window_starts(tokens, self.room, self._long_text)]
+
+    @property
+    def before(self) -> int:
+        """Special tokens in front of a text's own."""
+        return len(self._before[0])
 
     def types(self, piece: np.ndarray) -> np.ndarray:
         """(L,) uint8 token types of one of these inputs."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nlptl.data.normalising.normaliser import NONE, normalised
 from nlptl.data.tokens.long_texts import Pieces, spread
 
 CHUNK = 10_000
@@ -119,15 +120,16 @@ def full_lengths(frame: pd.DataFrame, tokenizer: Any) -> np.ndarray:
     return np.array(lengths, np.int64)
 
 
-def usual_length(frame: pd.DataFrame, tokenizer: Any) -> int:
+def usual_length(frame: pd.DataFrame, tokenizer: Any, normaliser: str = NONE) -> int:
     """Tokens within which 99 of 100 texts end, special tokens included: what `model.max_length=auto` takes.
 
     Args:
         frame: columns `text` and, for pairs, `text_pair`; of more than `CHUNK` rows, so many are counted, spread
             evenly.
         tokenizer: a transformers tokenizer.
+        normaliser: the form in which the texts are read.
     """
-    lengths = full_lengths(frame.iloc[spread(len(frame), CHUNK)], tokenizer)
+    lengths = full_lengths(normalised(frame.iloc[spread(len(frame), CHUNK)], normaliser), tokenizer)
     return int(np.ceil(np.percentile(lengths, 99))) if len(lengths) else 1
 
 

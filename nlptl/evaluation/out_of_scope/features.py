@@ -55,7 +55,7 @@ class Gaussians:
         """(N, means) squared Mahalanobis distances."""
         white = features @ self.factor
         squares = (white**2).sum(1)[:, None] + (self.means**2).sum(1)
-        return np.maximum(squares - 2 * white @ self.means.T, 0.0)
+        return np.asarray(np.maximum(squares - 2 * white @ self.means.T, 0.0))
 
 
 @dataclass(frozen=True)

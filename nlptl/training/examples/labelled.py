@@ -69,13 +69,19 @@ class LabelledExamples:
     objective: Objective
     by_length: bool = True
     """Whether like lengths share a batch."""
+    balanced: bool = False
+    """Whether an epoch has as many rows of each label (`balanced_rows`)."""
 
     @property
     def tokens(self) -> np.ndarray:
         return tokens_of(self.encoded, self.pad_id)
 
     def plan(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        return plan_epoch(self.encoded.lengths, batch_size, seed, epoch, self.by_length)
+        lengths = self.encoded.lengths
+        if not self.balanced:
+            return plan_epoch(lengths, batch_size, seed, epoch, self.by_length)
+        drawn = balanced_rows(self.targets, seed, epoch)
+        return [drawn[step] for step in plan_epoch(lengths[drawn], batch_size, seed, epoch, self.by_length)]
 
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         return self.encoded.lengths_of(rows)
@@ -86,6 +92,30 @@ class LabelledExamples:
     def losses(self, model: Any, rows: np.ndarray, device: torch.device) -> Tensor:
         inputs = collate(self.encoded, rows, self.pad_id, device, model.packs, model.rounds_shapes)
         return self.objective(model(inputs), torch.from_numpy(self.targets[rows]).to(device))
+
+
+def balanced_rows(targets: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """(rows,) row numbers of an epoch with as many rows of each label, to within one, and as long as any other.
+
+    A label's rows come as often as all of them fit, and a part that is drawn anew each epoch once more. Where a row has
+    several labels, or none, its rarest one counts, or none.
+
+    Args:
+        targets: (rows,) class ids, or (rows, C) 0/1.
+        seed: of the run.
+        epoch: counted from 0.
+    """
+    if targets.ndim == 2:
+        rarity = np.where(targets > 0.5, targets.sum(0), np.inf)
+        targets = np.where(targets.any(1), rarity.argmin(1), -1)
+    found = np.unique(targets)
+    drawn = []
+    for place, label in enumerate(found):
+        rows = np.flatnonzero(targets == label)
+        whole, rest = divmod(len(targets) // len(found) + (place < len(targets) % len(found)), len(rows))
+        rng = np.random.default_rng([seed, 7, epoch, place])
+        drawn.append(np.concatenate([np.tile(rows, whole), rng.permutation(rows)[:rest]]))
+    return np.concatenate(drawn) if drawn else np.zeros(0, np.int64)
 
 
 def tokens_of(encoded: Encoded, pad_id: int) -> np.ndarray:

@@ -1,1 +1,0 @@
-"""Whether new texts are still like those that a run was measured on."""

@@ -1,0 +1,1 @@
+"""Labels that change on a trained run: renamed, merged, added; and what the old ones lose by it."""

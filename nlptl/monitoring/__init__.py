@@ -1,0 +1,1 @@
+"""A finished run watched over time: are new texts like those that it was measured on?"""
