@@ -99,6 +99,13 @@ def test_files_tables_and_the_command_line_tell_the_scope(runs, tmp_path):
     assert [line["label"] for line in lines] == [p.label for p in run.predict(TEXTS)]
 
 
+def test_what_asks_a_run_for_decisions_asks_for_scope_as_well(runs, intents):
+    run = runs["feature_extraction"]
+    assert run.explain(TEXTS[1]).decided == run.predict(TEXTS)[1].label
+    found = nlptl.drift(run, intents["validation"], permutations=99)
+    assert found.new["rows"] == len(intents["validation"])
+
+
 def test_another_calibration_leaves_scope_and_answers_as_they_were(runs, tmp_path):
     folder = shutil.copytree(runs["feature_extraction"].folder, tmp_path / "run")
     before = nlptl.load(folder, progress=False)
