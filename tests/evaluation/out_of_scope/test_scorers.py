@@ -4,13 +4,21 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.covariance import LedoitWolf
 
 from nlptl.errors import ArtifactError, ConfigError
 from nlptl.evaluation.calibration import fit_calibration
 from nlptl.evaluation.decisions import open_decision
 from nlptl.evaluation.decisions.out_of_scope import OutOfScope
 from nlptl.evaluation.out_of_scope import Rows, features
-from nlptl.evaluation.out_of_scope.features import Gaussians, Mahalanobis, Neighbours, RelativeMahalanobis
+from nlptl.evaluation.out_of_scope.features import (
+    Gaussians,
+    Mahalanobis,
+    Neighbours,
+    RelativeMahalanobis,
+    label_means,
+    spread_of_labels,
+)
 from nlptl.evaluation.out_of_scope.fitting import cut_again, fit_scope
 from nlptl.evaluation.out_of_scope.logits import Energy, MaxSoftmax
 from nlptl.evaluation.out_of_scope.measures import auroc
@@ -98,15 +106,27 @@ def test_covariance_of_more_dimensions_than_rows_is_shrunk_to_one_that_can_be_in
     assert np.isfinite(Mahalanobis.fit(alone).scores(HELD_OUT.features, HELD_OUT.logits)).all()
 
 
+@pytest.mark.parametrize("per_label", [1, 2, 30])
+def test_all_rows_spread_as_the_labels_do_and_as_their_means_do_however_few_they_are(per_label):
+    # Shrunk apart, the covariance of all rows would be narrower than the labels' own in directions of noise alone, and
+    # whatever lies there, far from everything, would count as in scope.
+    scorer = RelativeMahalanobis.fit(rows(per_label, 2))
+    within, total = (np.linalg.inv(g.factor @ g.factor.T) for g in (scorer.labels, scorer.background))
+    widths = np.linalg.eigvalsh(total - within)
+    assert widths.min() > -1e-4 * widths.max()
+    assert (widths > 1e-3 * widths.max()).sum() == LABELS  # as many directions as means have around theirs
+    assert auroc(scorer.scores(HELD_OUT.features, HELD_OUT.logits), HELD_OUT.in_scope) > 0.8
+
+
 def test_distances_are_those_of_the_inverse_covariance():
-    of = HELD_OUT.targets
     wide = HELD_OUT.features.astype(np.float64)
-    means = np.stack([wide[of == label].mean(0) for label in range(LABELS + 1)])
-    gaussians = Gaussians.fit(wide, means, of)
-    precision = gaussians.factor @ gaussians.factor.T
+    means, of = label_means(wide, HELD_OUT.targets)
+    covariance = spread_of_labels(wide - means[of], wide)
+    np.testing.assert_allclose(covariance, LedoitWolf(assume_centered=True).fit(wide - means[of]).covariance_)
+    gaussians, precision = Gaussians.of(covariance, means), np.linalg.inv(covariance)
     apart = wide[:5, None] - means
     expected = np.einsum("nch,hk,nck->nc", apart, precision, apart)
-    np.testing.assert_allclose(gaussians.distances(wide[:5]), expected, rtol=1e-8)
+    np.testing.assert_allclose(gaussians.distances(wide[:5]), expected, rtol=1e-4)
 
 
 def test_neighbours_are_the_fifth_nearest_of_a_kept_sample(monkeypatch):
