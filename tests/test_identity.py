@@ -55,6 +55,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "decision.label": {"decision.policy": "abstain", "decision.floor": 0.7, "decision.label": "no idea"},
     "decision.reject": {"task": "chatbot-intent", "decision.reject": "never"},
     "decision.keep": {"task": "chatbot-intent", "decision.keep": 0.8},
+    "decision.scorer": {"task": "chatbot-intent", "decision.scorer": "energy"},
     "decision.floor": {"decision.policy": "abstain", "decision.floor": 0.8},
     "decision.confidence": {"decision.policy": "abstain", "decision.floor": 0.8, "decision.confidence": 0.7},
     "decision.alerts_per_thousand": {

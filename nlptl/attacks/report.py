@@ -164,8 +164,8 @@ class _Asked:
     run: Run
     head: Head
     frame: pd.DataFrame
-    known: dict[Any, np.ndarray] = field(default_factory=dict)
-    """Text -> probabilities (C,): most texts are asked about under every attack."""
+    known: dict[Any, tuple[np.ndarray, Any]] = field(default_factory=dict)
+    """Text -> probabilities (C,) and decided label: most texts are asked about under every attack."""
 
     @property
     def targets(self) -> np.ndarray:
@@ -203,15 +203,17 @@ class _Asked:
         columns = [column for column in COLUMNS if column in rows]
         texts = list(rows[columns].itertuples(index=False, name=None)) if len(columns) > 1 else list(rows["text"])
         new = list(dict.fromkeys(text for text in texts if text not in self.known))
-        self.known.update(zip(new, self.run.predict_proba(new), strict=True))
-        probabilities, targets = np.stack([self.known[text] for text in texts]), self.targets
+        said = self.run.answer(new)
+        decided = [prediction.label for prediction in said.predictions]
+        self.known.update(zip(new, zip(said.probabilities, decided, strict=True), strict=True))
+        probabilities, targets = np.stack([self.known[text][0] for text in texts]), self.targets
         several = targets.ndim == 2
         predicted = (probabilities >= 0.5).astype(np.float32) if several else probabilities.argmax(1)
         answers = Answers(targets, predicted)
         name = self.head.task.positive_label
         if name is None:
             return answers
-        labels = [said.label for said in self.run.decide(probabilities)]
+        labels = [self.known[text][1] for text in texts]
         flagged = np.array([name in label if isinstance(label, list) else label == name for label in labels])
         scores = probabilities[:, self.head.task.label_list().index(name)]
         return replace(answers, flagged=flagged, scores=scores, positive=self.positive)

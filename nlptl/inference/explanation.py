@@ -184,8 +184,8 @@ def explain_text(run: Run, explainer: Explainer, head: Head, text: Text, label: 
     """
     row = texts_frame([text], run.text_columns).iloc[0]
     texts = tuple(str(part) for part in row)
-    probabilities = run.predict_proba([text])
-    decided = run.decide(probabilities)[0].label
+    predictions, probabilities, _ = run.answer([text])
+    decided = predictions[0].label
     chosen, notes = _label(head, probabilities[0], decided, label)
     place = run.labels.index(chosen)
     found = explainer.attribute(texts, head.columns.start + place)

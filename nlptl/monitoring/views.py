@@ -71,8 +71,8 @@ def most_probable(run: Run, sample: Sample) -> list[Label]:
 
 
 def _view(run: Run, sample: Sample, features: np.ndarray | None) -> View:
-    probabilities = run.predict_proba(sample.items())
-    decided, likely = run.decide(probabilities), run.decide(probabilities, "argmax")
+    decided, probabilities, _ = run.answer(sample.items())
+    likely = run.decide(probabilities, "argmax")
     scores = np.array([prediction.score for prediction in decided], np.float64)
     return View(features, scores, [each.label for each in decided], [each.label for each in likely])
 

@@ -20,7 +20,7 @@ def results_table(metrics: dict[str, Any]) -> Table:
     splits = [split for split in ("validation", "test") if split in metrics]
     for split in splits:
         table.add_column(split, justify="right")
-    skipped = ("per_class", "confusion_matrix", "calibration", "decided", "audit", "alerts")
+    skipped = ("per_class", "confusion_matrix", "calibration", "decided", "audit", "alerts", "out_of_scope")
     for name in metrics[splits[-1]]:
         if name not in skipped:
             table.add_row(name, *(shown(metrics[split].get(name)) for split in splits))
@@ -33,7 +33,23 @@ def results_table(metrics: dict[str, Any]) -> Table:
             if policy.get(name) is not None:
                 label = f"{name} as decided ({policy['policy']})"
                 table.add_row(label, *(shown(metrics[split]["decided"].get(name)) for split in splits))
+    _add_scope(table, [metrics[split].get("out_of_scope", {}) for split in splits])
     return table
+
+
+def _add_scope(table: Table, splits: list[dict[str, Any]]) -> None:
+    """How well a scorer tells texts out of scope apart, and what each road finds, where the decision goes by one."""
+    for name in ("auroc", "aupr_in", "aupr_out", "fpr_at_95_in_scope"):
+        if splits[-1].get(name) is not None:
+            table.add_row(f"{name} of the scorer", *(_noted(split.get(name)) for split in splits))
+    roads = splits[-1].get("roads", {})
+    for road in roads if len(roads) > 1 else ():
+        found = [split.get("roads", {}).get(road, {}).get("out_of_scope_recall") for split in splits]
+        table.add_row(f"out_of_scope_recall by {road}", *map(_noted, found))
+
+
+def _noted(found: dict[str, Any] | None) -> str:
+    return "-" if found is None else "{} [{}, {}]".format(shown(found["value"]), *map(shown, found["interval"]))
 
 
 def _recall(found: dict[str, Any] | None) -> str:
@@ -58,6 +74,7 @@ def decisions_table(metrics: dict[str, Any]) -> Table:
         if name not in ("policy", "note", "per_class") and not name.endswith("interval") and value is not None:
             cells = [with_interval(split["decided"], name) for split in splits]
             table.add_row(name.replace("_", " "), *cells)
+    _add_scope(table, [split.get("out_of_scope", {}) for split in splits])
     return table
 
 

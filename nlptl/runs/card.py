@@ -95,7 +95,7 @@ def write_card(folder: Path) -> Path:
         description=task.description,
         rows="\n".join(rows),
         policy=decided.get("policy", task.decision.policy),
-        cut=_cut(decided.get("threshold"), read_json(folder / "decision.json").get("label")),
+        cut=_cut(read_json(folder / "decision.json")),
         note=f" {decided['note']}" if "note" in decided else "",
         count=len(labels),
         labels=", ".join(labels[:100]),
@@ -138,8 +138,11 @@ def _origin(config: RunConfig, metrics: dict[str, Any]) -> tuple[str, str]:
     return f"{config.mode} on {checkpoint['name']}{start}", origin
 
 
-def _cut(threshold: float | None, label: str | None) -> str:
-    """Where the policy cuts, if it does; a threshold above 1 is never reached."""
+def _cut(decision: dict[str, Any]) -> str:
+    """Where the policy cuts, if it does; a probability above 1 is never reached."""
+    threshold, label, scorer = (decision.get(name) for name in ("threshold", "label", "scorer"))
+    if scorer is not None:
+        return f" (`{label}`: below {threshold:.4g} by the scorer `{scorer}`)"
     if threshold is None or threshold > 1:
         return ""
     return f" (`{label}`: threshold {threshold:.4f})" if label else f" (threshold {threshold:.4f})"

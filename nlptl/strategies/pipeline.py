@@ -35,7 +35,7 @@ from nlptl.strategies.facts import facts_of
 from nlptl.strategies.from_scratch import from_scratch_defaults
 from nlptl.strategies.job import Job, Learned, RunContext, sample_of, task_rows, tell_rows
 from nlptl.strategies.saving import save_run
-from nlptl.strategies.scope import with_seen
+from nlptl.strategies.scope import check_scorers, with_seen
 from nlptl.tasks import TaskSpec, load_task, task_names
 from nlptl.training.resume.states import StateFolder
 from nlptl.training.runtime import Runtime, join_processes
@@ -237,6 +237,7 @@ class EncoderLearner:
     def learn(self, context: RunContext, folder: Path) -> Learned:
         job = encode_rows(context, self.config, self.checkpoint)
         describe(job)
+        check_scorers(job)
         _start_trackers(job, folder)
         trained = STRATEGIES.get(self.config.strategy).load()(job, StateFolder(folder / "state"))
         kept = self.tells_forgetting and self.config.model.head_start == continued.KEEP

@@ -9,7 +9,7 @@ import numpy as np
 
 from nlptl.config.run import AUTO, PROBABILITY
 from nlptl.evaluation.decisions.out_of_scope import OutOfScope
-from nlptl.evaluation.out_of_scope.fitting import FittedScope, cut_again, fit_scope
+from nlptl.evaluation.out_of_scope.fitting import FittedScope, check_fit, cut_again, fit_scope
 from nlptl.evaluation.out_of_scope.sampling import spread_sample
 from nlptl.evaluation.out_of_scope.scorer import Rows, kept_scorer, read_scorer
 from nlptl.runs.answers import SplitAnswers
@@ -21,6 +21,20 @@ from nlptl.training.forward import features_of, outputs_of, subset
 
 MOST_ROWS = 20_000
 """Training rows that scorers are fitted on at most; of more, a sample that holds each label's share."""
+
+
+def check_scorers(job: Job) -> None:
+    """Refuse, before anything is trained, a scorer that could not be fitted afterwards.
+
+    Raises:
+        ConfigError: it reads features that a refit spoils, or rows that training lacks.
+    """
+    for part in job.parts:
+        asked, targets = _asked(part.task, part.targets["validation"]), part.targets["train"]
+        if asked not in (AUTO, PROBABILITY):
+            nothing = np.empty((len(targets), 0), np.float32)
+            spoilt = job.mode.trains_encoder and job.config.training.refit
+            check_fit(asked, Rows(None if spoilt else nothing, nothing, targets, _outside(part.task)))
 
 
 def with_seen(job: Job, trained: Trained) -> list[Answers]:

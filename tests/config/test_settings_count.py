@@ -128,6 +128,7 @@ ELSEWHERE = {
         for name in ("teachers", "members", "texts", "temperature", "weight", "layers")
     },
     **{f"decision.{name}": "tests/evaluation/test_decision_settings.py" for name in DecisionConfig.model_fields},
+    "decision.scorer": "tests/inference/test_scope.py",
     "output": "tests/test_api.py::test_python_data_is_as_good_as_files",
     "tasks_dir": "tests/test_tasks.py",
     "data.target": "tests/data/test_domains.py",

@@ -8,7 +8,7 @@ import torch
 from nlptl.data.tokens.encoding import encode
 from nlptl.models.opening import load_tokenizer
 from nlptl.training import forward
-from nlptl.training.forward import concatenate, features_of, forward_all, logits_of, subset
+from nlptl.training.forward import concatenate, features_of, forward_all, logits_of, outputs_of, subset
 
 
 def texts_of(encoded) -> list[list[int]]:
@@ -81,6 +81,9 @@ def test_packed_passes_give_the_same_logits_and_features(runtime, rows, fresh, s
     assert len(fed) > 5 and set(fed) == {1}
     features = [features_of(runtime, c, rows.encoded, rows.pad_id, None)[0] for c in (padded, packed)]
     np.testing.assert_allclose(*features, atol=1e-5)
+    both = outputs_of(runtime, packed, rows.encoded, rows.pad_id, "x")
+    np.testing.assert_allclose(both[0], features[0], atol=1e-5)
+    np.testing.assert_allclose(both[1], logits[0], atol=1e-5)
 
 
 def test_no_text_gives_no_row(runtime, rows, fresh):

@@ -15,7 +15,7 @@ from nlptl.models.cached_features import FeatureStore
 from nlptl.models.opening import load_tokenizer
 from nlptl.storage.cache import Cache
 from nlptl.training import forward
-from nlptl.training.forward import features_of, logits_of
+from nlptl.training.forward import features_of, logits_of, outputs_of
 from nlptl.training.loop import fit
 from nlptl.training.memory import split
 
@@ -49,6 +49,9 @@ def test_logits_and_features_are_those_of_one_large_pass(runtime, windowed, fres
         features, logits = classifier.outputs(inputs)
     found = logits_of(runtime, classifier, windowed.encoded, windowed.pad_id, 2, "x")
     np.testing.assert_allclose(found, logits, atol=1e-5)
+    both = outputs_of(runtime, classifier, windowed.encoded, windowed.pad_id, "x")
+    for ours, theirs in zip(both, (features, logits), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
     store = FeatureStore(Cache(tmp_path, 10**9), "x")
     windows = len(windowed.encoded.offsets) - 1
     for computed in (True, False):

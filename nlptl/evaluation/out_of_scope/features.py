@@ -31,21 +31,8 @@ class Gaussians:
     """(means, H), whitened: each mean times W."""
 
     @classmethod
-    def fit(cls, features: np.ndarray, means: np.ndarray, of: np.ndarray) -> Self:
-        """One covariance for all rows around their own mean, shrunk (Ledoit & Wolf 2004): with fewer rows than it has
-        entries, the plain one is singular.
-
-        Args:
-            features: (N, H).
-            means: (means, H).
-            of: (N,) which mean a row belongs to.
-        """
-        from sklearn.covariance import LedoitWolf
-
-        apart = features - means[of]
-        if not np.abs(apart).max(initial=0.0) > 1e-9:  # one row for each mean: nothing is known of their spread
-            apart = features - features.mean(0)
-        covariance = LedoitWolf(assume_centered=True).fit(apart).covariance_
+    def of(cls, covariance: np.ndarray, means: np.ndarray) -> Self:
+        """Of a covariance (H, H), and means (means, H)."""
         floor = max(float(np.trace(covariance)) / len(covariance), 1e-12) * 1e-6
         precision = np.linalg.inv(covariance + floor * np.eye(len(covariance)))
         factor = np.linalg.cholesky((precision + precision.T) / 2)
@@ -75,7 +62,9 @@ class Mahalanobis(Scorer):
 
     @classmethod
     def fit(cls, rows: Rows) -> Self:
-        return cls(_by_label(*_inside(rows)))
+        features, targets = _inside(rows)
+        means, of = label_means(features, targets)
+        return cls(Gaussians.of(spread_of_labels(features - means[of], features), means))
 
     def scores(self, features: np.ndarray | None, logits: np.ndarray) -> np.ndarray:
         nearest: np.ndarray = self.labels.distances(_wide(features)).min(1)
@@ -93,8 +82,9 @@ class Mahalanobis(Scorer):
 class RelativeMahalanobis(Scorer):
     """As `Mahalanobis`, less the distance to one Gaussian of all training rows (Ren et al. 2021).
 
-    What makes any text far from the rows, whatever its label, cancels out. Training rows of the out-of-scope label, if
-    there are some, are among "all".
+    What makes any text far from the rows, whatever its label, cancels out. The covariance of all rows is that of the
+    labels plus that of their means (training rows of the out-of-scope label are one more label). Estimated apart, the
+    two would be shrunk by different amounts, and with few rows the difference of the distances would tell that alone.
     """
 
     labels: Gaussians
@@ -108,9 +98,15 @@ class RelativeMahalanobis(Scorer):
 
     @classmethod
     def fit(cls, rows: Rows) -> Self:
+        features, targets = _inside(rows)
+        means, of = label_means(features, targets)
+        within = spread_of_labels(features - means[of], features)
         every = _wide(rows.features)
-        together = Gaussians.fit(every, every.mean(0, keepdims=True), np.zeros(len(every), np.int64))
-        return cls(_by_label(*_inside(rows)), together)
+        centre = every.mean(0, keepdims=True)
+        everywhere, which = label_means(every, rows.targets)
+        apart = everywhere - centre
+        between = (apart * np.bincount(which)[:, None] / len(every)).T @ apart
+        return cls(Gaussians.of(within, means), Gaussians.of(within + between, centre))
 
     def scores(self, features: np.ndarray | None, logits: np.ndarray) -> np.ndarray:
         wide = _wide(features)
@@ -252,10 +248,24 @@ def _wide(features: np.ndarray | None) -> np.ndarray:
     return features.astype(np.float64)
 
 
-def _by_label(features: np.ndarray, targets: np.ndarray) -> Gaussians:
+def label_means(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of each label (labels, H), and which of them each row (N,) belongs to."""
     present, of = np.unique(targets, return_inverse=True)
-    means = np.stack([features[of == label].mean(0) for label in range(len(present))])
-    return Gaussians.fit(features, means, of)
+    return np.stack([features[of == label].mean(0) for label in range(len(present))]), of
+
+
+def spread_of_labels(apart: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """One covariance (H, H) for all labels, shrunk (Ledoit & Wolf 2004): of fewer rows than entries the plain one is
+    singular.
+
+    Args:
+        apart: (N, H) rows less their label's mean; where all are zero, one row for each, their spread is not known.
+        features: (N, H) the rows, whose spread is then taken.
+    """
+    from sklearn.covariance import LedoitWolf
+
+    known = apart if np.abs(apart).max(initial=0.0) > 1e-9 else features - features.mean(0)
+    return np.asarray(LedoitWolf(assume_centered=True).fit(known).covariance_)
 
 
 def _gaussians(tensors: Mapping[str, np.ndarray], factor: str, means: str) -> Gaussians:

@@ -104,6 +104,28 @@ def cut_again(
     return FittedScope(scorer, cut_off(scope[inside], keep), {**choice, "cut_on": {"in_scope": len(inside)}})
 
 
+def check_fit(name: str, train: Rows) -> None:
+    """Refuse a scorer that cannot be fitted on training rows.
+
+    Args:
+        name: of the scorer.
+        train: features and logits need not be computed yet, only be there where they will.
+
+    Raises:
+        ConfigError: what it lacks, and which scorers there are.
+    """
+    kind: type[Scorer] = SCORERS.get(name)
+    if kind.can_fit(train):
+        return
+    lacking = (
+        "rows labelled out of scope to learn from"
+        if train.features is not None or not kind.needs_features
+        else "features, which an encoder gives; after training.refit those of validation rows are learned from too"
+    )
+    possible = ", ".join(other for other in SCORERS if SCORERS.get(other).can_fit(train))
+    raise ConfigError(f"decision.scorer={name} needs {lacking}. Possible here: auto, {possible}.")
+
+
 def fewest_in_scope(keep: float) -> int:
     """In-scope rows that a cut-off needs: as many as it takes for one to fall below it."""
     return max(FEWEST_ROWS, math.ceil(1 / (1 - keep) - 1e-9))
@@ -121,15 +143,8 @@ def cut_off(scores: np.ndarray, keep: float) -> float:
 
 def _fitted(name: str, train: Rows, validation: Rows) -> Scorer:
     """A scorer fitted on training rows, its scale adjusted on in-scope rows of validation."""
+    check_fit(name, train)
     kind: type[Scorer] = SCORERS.get(name)
-    if not kind.can_fit(train):
-        lacking = (
-            "rows labelled out of scope to learn from"
-            if train.features is not None or not kind.needs_features
-            else "features, which an encoder gives; after training.refit those of validation rows are learned from too"
-        )
-        possible = ", ".join(other for other in SCORERS if SCORERS.get(other).can_fit(train))
-        raise ConfigError(f"decision.scorer={name} needs {lacking}. Possible here: auto, {possible}.")
     return kind.fit(train).adjusted(validation.some(np.flatnonzero(validation.in_scope)))
 
 
