@@ -145,7 +145,7 @@ def features_of(
     todo = np.flatnonzero(runtime.sum(lacking))
     if not len(todo):
         return store.read(keys) if len(keys) else np.empty((0, width), np.float32), 0
-    some = subset(encoded, todo)
+    some = encoded if len(todo) == len(keys) else subset(encoded, todo)
     computed = _through(runtime, classifier, classifier.features, some, pad_id, width, "features")
     if runtime.is_local_main:
         new = lacking[todo] > 0

@@ -60,6 +60,17 @@ def records_frame(origin: str, records: Sequence[Mapping[str, Any]]) -> pd.DataF
     return frame_of({text: [record.get(name, ABSENT) for record in records] for text, name in names.items()})
 
 
+def holds_texts(column: pd.Series) -> bool:
+    """Whether a column is one of `compact`, which holds nothing but texts."""
+    return isinstance(column.dtype, pd.StringDtype)
+
+
+def compact(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with columns of nothing but texts as Arrow has them: end to end, rather than an object for each."""
+    texts = [i for i in range(frame.shape[1]) if all(type(cell) is str for cell in frame.iloc[:, i].tolist())]
+    return frame.astype({frame.columns[i]: "str" for i in texts}) if len(frame) else frame
+
+
 def empty_frame(names: Sequence[str]) -> pd.DataFrame:
     """A table without rows."""
     return pd.DataFrame(columns=list(names), dtype=object)

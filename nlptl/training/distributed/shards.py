@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from torch import Tensor, nn
+
 from nlptl.models.encoder import Trainable, compile_layers, is_compiled
 
 
