@@ -80,7 +80,7 @@ class Comparison:
         return found[0] if found else None
 
     def frame(self) -> Any:
-        """One row per finished cell as a DataFrame: method, size, seed, run folder, seconds, bytes and metrics on test."""
+        """A DataFrame of the finished cells: method, size, seed, run folder, seconds, bytes and metrics on test."""
         import pandas as pd
 
         rows = []
