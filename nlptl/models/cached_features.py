@@ -130,7 +130,7 @@ class FeatureStore:
         shard = self._shards[shards[0]] if len(keys) else None
         if shard is not None and len(shard.matrix) == len(keys) and _counts_up(rows) and (shards == shards[0]).all():
             self.cache.touch(self.folder / shard.name)
-            return shard.matrix
+            return np.asanyarray(shard.matrix)
         width = self._shards[0].matrix.shape[1] if self._shards else 0
         out = np.empty((len(keys), width), np.float32)
         for number in np.unique(shards):

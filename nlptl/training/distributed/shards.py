@@ -37,7 +37,8 @@ def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
         return tensor
     from torch.distributed.tensor import distribute_tensor
 
-    return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements, src_data_rank=None)
+    like: Any = other
+    return distribute_tensor(tensor.to(other.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
 def _is_sharded(tensor: Tensor) -> bool:
