@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         drift,
         evolve,
         explain,
+        export,
         load,
         merge,
         pretrain,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         robustness,
         train,
         train_baseline,
+        verify_export,
     )
     from nlptl.attacks.report import RobustnessReport
     from nlptl.config.run import RunConfig
@@ -73,6 +75,7 @@ __all__ = [
     "drift",
     "evolve",
     "explain",
+    "export",
     "load",
     "load_task",
     "merge",
@@ -84,6 +87,7 @@ __all__ = [
     "robustness",
     "train",
     "train_baseline",
+    "verify_export",
 ]
 
 # Imported when first asked for, each by itself: `import nlptl` and `nlptl --help` must not wait for torch, nor `train`
@@ -109,6 +113,8 @@ _MODULE_OF = {
     "discover": "nlptl.verbs.discover",
     "evolve": "nlptl.verbs.evolve",
     "explain": "nlptl.verbs.explain",
+    "export": "nlptl.verbs.export",
+    "verify_export": "nlptl.verbs.export",
     "drift": "nlptl.verbs.drift",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",

@@ -17,6 +17,7 @@ from nlptl.verbs.discover import discover
 from nlptl.verbs.drift import drift
 from nlptl.verbs.evolve import evolve
 from nlptl.verbs.explain import explain
+from nlptl.verbs.export import export, verify_export
 from nlptl.verbs.insight import probe, rank
 from nlptl.verbs.pretrain import pretrain
 from nlptl.verbs.report import report
@@ -44,6 +45,7 @@ __all__ = [
     "drift",
     "evolve",
     "explain",
+    "export",
     "load",
     "merge",
     "pretrain",
@@ -55,4 +57,5 @@ __all__ = [
     "train_baseline",
     "train_config",
     "train_folder",
+    "verify_export",
 ]

@@ -18,6 +18,7 @@ from nlptl.checkpoints import CHECKPOINTS
 from nlptl.config.records import Record
 from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
+from nlptl.inference.export import names as export_names
 from nlptl.models.shapes import SHAPES
 from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
@@ -99,6 +100,8 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "explanations": lambda: EXPLANATIONS,
     "formats": lambda: FORMATS,
+    "exports": lambda: export_names.FORMATS,
+    "export-precisions": lambda: export_names.PRECISIONS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},
     "tasks": _tasks,
