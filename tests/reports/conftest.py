@@ -75,7 +75,7 @@ def with_rows(tmp_path_factory: pytest.TempPathFactory) -> WithRows:
         write_json(folder / "decision.json", head.decision.to_json())
         write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **reports_of(head, answers)})
         frame = pd.DataFrame({"text": texts, "label": np.array(task.label_list(), object)[targets]})
-        write_predictions(head, frame, answers["test"].logits, folder / "predictions.csv")
+        write_predictions(head, frame, answers["test"], folder / "predictions.csv")
         return folder
 
     return made

@@ -111,14 +111,15 @@ def test_robustness_and_scope_are_shown_where_they_were_measured(fraud, tmp_path
         "no row",
     ]
     write_json(folder / "robustness.json", {"measure": "recall", "sentences": ["1 of 2 attacks hurts."], "rows": rows})
-    metrics = nlptl.load(folder).metrics
-    metrics["test"]["out_of_scope"] = {"auroc": {"value": 0.98, "interval": [0.97, 0.99]}, "scorer": "energy"}
+    metrics, share = nlptl.load(folder).metrics, {"value": 0.98, "interval": [0.97, 0.99]}
+    metrics["test"]["out_of_scope"] = {"auroc": share, "scorer": "energy", "roads": {"both": {"in_scope_kept": share}}}
     write_json(folder / "metrics.json", metrics)
     found = headings(nlptl.report(folder))
     assert {"Robustness", "Out of scope"} <= {*found}
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "70.5 ± 6.0" in page
-    assert '0.980 <span class="range">[0.970, 0.990]' in page
+    assert page.count('0.980 <span class="range">[0.970, 0.990]') == 2
+    assert "Ways to send a text out of scope" in page
     write_json(folder / "robustness.json", {"something": "else"})
     assert "Robustness" not in headings(nlptl.report(folder))
 

@@ -11,6 +11,13 @@ from nlptl.reports.html.markup import Content, Html, element, joined, listed, na
 from nlptl.reports.html.measures import ranged
 
 _BY_POLICY = {"in_scope_kept": "In-scope rows kept", "out_of_scope_recall": "Out-of-scope rows found"}
+_NAMED = {
+    "auroc": "AUROC",
+    "aupr_in": "AUPR, in scope is positive",
+    "aupr_out": "AUPR, out of scope is positive",
+    "fpr_at_95_in_scope": "Out-of-scope rows kept where 95 % in scope are",
+}
+_ROADS = {"scorer": "the scorer alone", "class": "a label of its own", "both": "both"}
 MOST_ROWS = 60
 
 
@@ -29,14 +36,29 @@ def out_of_scope(part: Part) -> Html | None:
         if isinstance(found, dict) and isinstance(found.get("value"), int | float):
             interval = found.get("interval")
             value = ranged(float(found["value"]), Interval(*interval) if interval else None)
-            lines.append([titled(name).replace("Auroc", "AUROC").replace("Aupr", "AUPR"), value, ""])
+            lines.append([_NAMED.get(name, titled(name)), value, ""])
     if not lines:
         return None
     scorer = part.decision.get("scorer") or "probability of the most probable label"
     return joined(
         element("p", "Texts that fit none of the labels are answered ", named(label), f". Scorer: {scorer}."),
         table("On test, with 95 % intervals", ["measure", "value", "rows"], lines),
+        _roads((test.get("out_of_scope") or {}).get("roads")),
     )
+
+
+def _roads(roads: Any) -> Html:
+    """The ways to send a text out of scope beside one another: by the scorer, by a label of its own, by both."""
+    found = roads if isinstance(roads, dict) else {}
+    columns = list(dict.fromkeys(name for each in found.values() if isinstance(each, dict) for name in each))
+    lines: list[list[Content]] = []
+    for road, each in found.items():
+        shares = [each.get(name) if isinstance(each, dict) else None for name in columns]
+        cells = [
+            ranged(share["value"], Interval(*share["interval"])) if isinstance(share, dict) else "-" for share in shares
+        ]
+        lines.append([_ROADS.get(road, road), *cells])
+    return table("Ways to send a text out of scope", ["way", *map(titled, columns)], lines) if lines else Html("")
 
 
 def robustness(found: dict[str, Any]) -> Html | None:
