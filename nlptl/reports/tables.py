@@ -24,11 +24,11 @@ def results_table(metrics: dict[str, Any]) -> Table:
     for name in metrics[splits[-1]]:
         if name not in skipped:
             table.add_row(name, *(shown(metrics[split].get(name)) for split in splits))
-    for budget in metrics[splits[-1]].get("alerts", {}).get("recall_at", {}):
-        cells = [_recall(metrics[split].get("alerts", {}).get("recall_at", {}).get(budget)) for split in splits]
-        table.add_row(f"recall at {budget} alerts per 1000", *cells)
     policy = metrics[splits[-1]].get("decided")
     if policy and policy["policy"] != "argmax":
+        for budget in metrics[splits[-1]].get("alerts", {}).get("recall_at", {}):
+            cells = [_recall(metrics[split].get("alerts", {}).get("recall_at", {}).get(budget)) for split in splits]
+            table.add_row(f"recall at {budget} alerts per 1000", *cells)
         for name in ("accuracy", "macro_f1", "micro_f1", "in_scope_kept", "out_of_scope_recall"):
             if policy.get(name) is not None:
                 label = f"{name} as decided ({policy['policy']})"
