@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from nlptl.api import (
         adapt,
         adapt_matrix,
+        apply_corrections,
+        compare,
         compare_splits,
         decide,
         discover,
         drift,
         evolve,
         explain,
+        export,
+        inspect,
         load,
         merge,
         pretrain,
@@ -30,8 +34,10 @@ if TYPE_CHECKING:
         robustness,
         train,
         train_baseline,
+        verify_export,
     )
     from nlptl.attacks.report import RobustnessReport
+    from nlptl.comparison.result import Comparison
     from nlptl.config.run import RunConfig
     from nlptl.errors import NlptlError
     from nlptl.explore.discovery import Discovery
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
     from nlptl.inference.explanation import Explanation
     from nlptl.inference.predictor import Run
     from nlptl.monitoring.report import DriftReport
+    from nlptl.quality.gain import Gain
+    from nlptl.quality.inspection import Inspection
     from nlptl.strategies.adaptation.matrix import DomainMatrix
     from nlptl.tasks import TaskSpec, load_task, register_task
     from nlptl.verbs.splits import SplitComparison
@@ -52,11 +60,14 @@ if "OMP_WAIT_POLICY" not in _os.environ:
 
 __version__ = _version("nlptl")
 __all__ = [
+    "Comparison",
     "Discovery",
     "DomainMatrix",
     "DriftReport",
     "Explained",
     "Explanation",
+    "Gain",
+    "Inspection",
     "LayerReport",
     "NlptlError",
     "Ranking",
@@ -67,12 +78,16 @@ __all__ = [
     "TaskSpec",
     "adapt",
     "adapt_matrix",
+    "apply_corrections",
+    "compare",
     "compare_splits",
     "decide",
     "discover",
     "drift",
     "evolve",
     "explain",
+    "export",
+    "inspect",
     "load",
     "load_task",
     "merge",
@@ -84,11 +99,13 @@ __all__ = [
     "robustness",
     "train",
     "train_baseline",
+    "verify_export",
 ]
 
 # Imported when first asked for, each by itself: `import nlptl` and `nlptl --help` must not wait for torch, nor `train`
 # for what only other verbs need.
 _MODULE_OF = {
+    "Comparison": "nlptl.comparison.result",
     "Discovery": "nlptl.explore.discovery",
     "Explained": "nlptl.explore.explained",
     "Explanation": "nlptl.inference.explanation",
@@ -105,10 +122,17 @@ _MODULE_OF = {
     "adapt": "nlptl.verbs.adapt",
     "adapt_matrix": "nlptl.verbs.adapt",
     "compare_splits": "nlptl.verbs.splits",
+    "compare": "nlptl.verbs.compare",
     "decide": "nlptl.verbs.decide",
     "discover": "nlptl.verbs.discover",
+    "apply_corrections": "nlptl.verbs.quality",
+    "Gain": "nlptl.quality.gain",
+    "inspect": "nlptl.verbs.quality",
+    "Inspection": "nlptl.quality.inspection",
     "evolve": "nlptl.verbs.evolve",
     "explain": "nlptl.verbs.explain",
+    "export": "nlptl.verbs.export",
+    "verify_export": "nlptl.verbs.export",
     "drift": "nlptl.verbs.drift",
     "load": "nlptl.inference.predictor",
     "load_task": "nlptl.tasks",

@@ -193,6 +193,7 @@ PREDICTORS: Registry[Any] = Registry(
     {
         "encoder": ("nlptl.runs.predictors:EncoderPredictor", "a classifier on an encoder"),
         "baseline": ("nlptl.baselines.predictor:BaselinePredictor", "a classical model on TF-IDF vectors"),
+        "onnx": ("nlptl.inference.export.predictor:OnnxPredictor", "an exported run, in ONNX Runtime"),
     },
 )
 """What a run folder predicts with: classes as `nlptl.runs.predictors.Predictor`."""

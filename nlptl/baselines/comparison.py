@@ -35,7 +35,7 @@ def check_comparison(config: RunConfig) -> None:
     """
     tasks = [load_task(config.task, config.tasks_dir)]
     for name in BASELINES:
-        BaselineLearner.fitted_here(_config(config, name, Path()), tasks)
+        BaselineLearner.fitted_here(baseline_config(config, name, None), tasks)
 
 
 def compare(config: RunConfig, folder: Path, given: Any = None) -> None:
@@ -59,22 +59,30 @@ def compare(config: RunConfig, folder: Path, given: Any = None) -> None:
     runtime = local_runtime("fp32", config.runtime.progress)
     with told_as_details():
         for name in runtime.track(list(BASELINES), "baselines", unit="baseline"):
-            pipeline.train(_config(config, name, folder), given, True, BaselineLearner.fitted_here)
+            pipeline.train(
+                baseline_config(config, name, folder / BASELINE_RUNS / name), given, True, BaselineLearner.fitted_here
+            )
     metrics = read_json(folder / "metrics.json")
     metrics["comparison"] = _facts(folder, metrics, load_task(config.task, config.tasks_dir).metric)
     write_json(folder / "metrics.json", metrics)
     write_card(folder)
 
 
-def _config(config: RunConfig, name: str, folder: Path) -> RunConfig:
-    """A baseline's settings: the run's own as far as they say what is learned from, its usual ones for the rest."""
+def baseline_config(config: RunConfig, name: str, folder: Path | None) -> RunConfig:
+    """A baseline's settings: the run's own as far as they say what is learned from, its usual ones for the rest.
+
+    Args:
+        config: of a run on the same rows.
+        name: of the baseline.
+        folder: of its run.
+    """
     baseline: Baseline = BASELINES.get(name)
     weights = config.training.class_weights if baseline.weighs_labels else "none"
     return RunConfig(
         task=config.task,
         seed=config.seed,
         tasks_dir=config.tasks_dir,
-        output=str(folder / BASELINE_RUNS / name),
+        output=None if folder is None else str(folder),
         data=config.data,
         decision=config.decision,
         baseline=BaselineConfig(model=name, features=config.baseline.features),

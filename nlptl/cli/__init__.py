@@ -14,19 +14,21 @@ from nlptl.cli.adapt import adapt
 from nlptl.cli.baselines import baseline
 from nlptl.cli.cache import cache_app
 from nlptl.cli.console import configure_output, tell_error
-from nlptl.cli.decide import decide
 from nlptl.cli.discover import discover
-from nlptl.cli.drift import drift
-from nlptl.cli.evolve import evolve
-from nlptl.cli.explain import explain
+from nlptl.cli.evidence.compare import compare
+from nlptl.cli.evidence.decide import decide
+from nlptl.cli.evidence.drift import drift
+from nlptl.cli.evidence.evolve import evolve
+from nlptl.cli.evidence.explain import explain
+from nlptl.cli.evidence.quality import inspect
+from nlptl.cli.evidence.report import report
+from nlptl.cli.evidence.robustness import robustness
 from nlptl.cli.help import Command, Group
-from nlptl.cli.insight import probe, rank
+from nlptl.cli.insight import probe, rank, splits
 from nlptl.cli.predictions import evaluate, predict
 from nlptl.cli.pretrain import pretrain
-from nlptl.cli.report import report
-from nlptl.cli.robustness import robustness
 from nlptl.cli.runs import merge, train
-from nlptl.cli.splits import splits
+from nlptl.cli.shipping.export import export
 from nlptl.cli.tasks import tasks_app
 from nlptl.errors import NlptlError
 
@@ -41,6 +43,7 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     train,
     adapt,
     baseline,
+    compare,
     evaluate,
     predict,
     explain,
@@ -48,10 +51,12 @@ WITH_ARGUMENTS: tuple[Callable[..., None], ...] = (
     drift,
     decide,
     merge,
+    export,
     pretrain,
     discover,
     probe,
     rank,
+    inspect,
     report,
     robustness,
     splits,

@@ -15,12 +15,15 @@ from typing import Any, get_args
 from rich.markup import escape
 
 from nlptl.checkpoints import CHECKPOINTS
+from nlptl.comparison.methods import known_methods
 from nlptl.config.records import Record
 from nlptl.config.run import AUTO, PROBABILITY, RunConfig
 from nlptl.explore.config import DiscoverConfig
+from nlptl.inference.export import names as export_names
 from nlptl.models.shapes import SHAPES
 from nlptl.named import Registry
 from nlptl.pretraining.config import PretrainConfig
+from nlptl.quality.config import FOLDS_FROM
 from nlptl.registry import ATTACKS, BASELINES, MODES, OBJECTIVES, POLICIES, SCORERS, STRATEGIES
 from nlptl.storage.cache import EARLIER, KINDS, UNFINISHED
 from nlptl.storage.paths import bundled
@@ -72,6 +75,7 @@ def _runs() -> Names:
 
 
 CHOICES: dict[str, Callable[[], Names]] = {
+    "methods": known_methods,
     "modes": _of(MODES),
     "strategies": _of(STRATEGIES),
     "baselines": _of(BASELINES),
@@ -99,8 +103,11 @@ CHOICES: dict[str, Callable[[], Names]] = {
     "decisions": lambda: {"argmax": "the most probable label, instead of the run's own decision policy"},
     "explanations": lambda: EXPLANATIONS,
     "formats": lambda: FORMATS,
+    "exports": lambda: export_names.FORMATS,
+    "export-precisions": lambda: export_names.PRECISIONS,
     "cache-kinds": lambda: dict.fromkeys((*KINDS, EARLIER, UNFINISHED), ""),
     "kinds": lambda: {"single_label": "one", "multi_label": "any number, or none"},
+    "folds-from": lambda: FOLDS_FROM,
     "tasks": _tasks,
     "checkpoints": _checkpoints,
     "configs": _configs,

@@ -75,6 +75,9 @@ class DataConfig(Record):
     """Share of train that becomes validation where there is none (twice that with `shots`)."""
     test_fraction: Fraction = 0.2
     """Share of a single file that becomes test where there is none."""
+    test_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """Draws the rows that become test where there is none, so that runs of several seeds can be measured on the same
+    ones. None: the run's seed."""
     duplicates: Literal["keep", "drop"] = "keep"
     """Repeated texts (case, spaces and punctuation ignored) with the same label inside one split."""
     leaks: Literal["drop", "keep"] = "drop"

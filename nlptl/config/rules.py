@@ -294,7 +294,7 @@ RULES = (
         "data.validation names the validation split",
     ),
     Rule(
-        ("data.test_fraction",),
+        ("data.test_fraction", "data.test_seed"),
         lambda s: s.config.data.test is None or (s.adapts and s.config.data.target_test is None),
         "data.test names the test split",
     ),

@@ -10,7 +10,7 @@ import pandas as pd
 from nlptl.config.data import DataConfig
 from nlptl.data import audit as auditing
 from nlptl.data.audit import Audit
-from nlptl.data.loading import Splits, audited, load_splits
+from nlptl.data.loading import Splits, audited, load_splits, test_seed
 from nlptl.data.sources import Source, open_source
 from nlptl.data.splits import cut
 from nlptl.data.text_keys import keys_of
@@ -53,7 +53,7 @@ def load_domains(task: TaskSpec, config: DataConfig, seed: int, given: Any = Non
     rows, test = _read_target(splits.task, config, domains, splits.audit)
     labelled = rows[rows["label"].notna()] if "label" in rows else rows.iloc[:0]
     if test is None and len(labelled):
-        labelled, test = cut(labelled, config.test_fraction, seed)
+        labelled, test = cut(labelled, config.test_fraction, test_seed(config, seed))
         rows = rows[~rows.index.isin(test.index)]
     splits.audit.stop_if_faulty()
     texts = rows.drop(columns="label", errors="ignore").reset_index(drop=True)

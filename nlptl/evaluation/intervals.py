@@ -21,6 +21,8 @@ from nlptl.evaluation.probabilities import LEAST_PROBABILITY
 DRAWS = 1000
 MOST_GROUPS = 2000
 """Groups of rows that are drawn for several labels at once; of fewer rows each is a group."""
+FEWEST_PER_LABEL = 5
+"""Rows per label, on average, from which on macro F1 has an interval: with fewer it lies far off, and draws do too."""
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
 
@@ -109,13 +111,21 @@ def of_average_precision(value: float, positives: int) -> Interval | None:
     return of_share(value * positives, positives)
 
 
-def of_draws(values: np.ndarray) -> Interval | None:
-    """The middle 95 % of a metric's values over draws; None where it is the same in each, which shows no spread."""
+def of_draws(values: np.ndarray, measured: float) -> Interval | None:
+    """The middle 95 % of a metric's values over draws; None where it is the same in each, which shows no spread.
+
+    Draws of few rows lose labels, and a metric with them: so far as their mean lies beside what was measured, they are
+    moved back.
+
+    Args:
+        values: of the draws.
+        measured: the metric on the rows themselves.
+    """
     known = values[np.isfinite(values)]
     if not len(known) or np.ptp(known) <= 1e-12:
         return None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return Interval(float(low), float(high))
+    low, high = np.percentile(known, [2.5, 97.5]) + (measured - known.mean())
+    return Interval(max(float(low), 0.0), min(float(high), 1.0))
 
 
 def metric_intervals(
@@ -171,12 +181,16 @@ def matrix_intervals(
         if row == column:
             hits[:, row] += draws[:, place]
     f1 = _f1(hits, golds, answers)
-    summary = {"accuracy": accuracy, "macro_f1": of_draws(_macro(f1, golds + answers)), "micro_f1": accuracy}
+    gold_rows, answered = matrix.sum(1), matrix.sum(0)
+    measured = _f1(right, gold_rows, answered)
+    macro = of_draws(_macro(f1, golds + answers), float(_macro(measured[None], (gold_rows + answered)[None])[0]))
+    enough = rows >= FEWEST_PER_LABEL * np.count_nonzero(gold_rows + answered)
+    summary = {"accuracy": accuracy, "macro_f1": macro if enough else None, "micro_f1": accuracy}
     each = [
         {
-            "precision": of_share(right[i], matrix[:, i].sum()),
-            "recall": of_share(right[i], matrix[i].sum()),
-            "f1": of_draws(f1[:, i]),
+            "precision": of_share(right[i], answered[i]),
+            "recall": of_share(right[i], gold_rows[i]),
+            "f1": of_draws(f1[:, i], float(measured[i])),
         }
         for i in range(labels)
     ]
@@ -216,16 +230,22 @@ def _several_label_intervals(predicted: np.ndarray, wanted: np.ndarray, seed: in
         sums.append(table)
     drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=DRAWS).astype(np.float64)
     hits, golds, answers = (drawn @ table for table in sums)
-    both = golds.sum(1) + answers.sum(1)
-    micro = np.divide(2 * hits.sum(1), both, out=np.zeros(DRAWS), where=both > 0)
-    macro = _f1(hits, golds, answers).mean(1)
+    counts = [table.sum(0) for table in sums]
+    micro = _f1(*(each.sum(1) for each in (hits, golds, answers)))
+    micro_measured = float(_f1(*(each.sum(keepdims=True) for each in counts))[0])
+    macro = of_draws(_f1(hits, golds, answers).mean(1), float(_f1(*counts).mean()))
+    enough = wanted.sum() >= FEWEST_PER_LABEL * wanted.shape[1]
     right = int((predicted == wanted).all(1).sum())
-    return {"accuracy": of_share(right, rows), "macro_f1": of_draws(macro), "micro_f1": of_draws(micro)}
+    return {
+        "accuracy": of_share(right, rows),
+        "macro_f1": macro if enough else None,
+        "micro_f1": of_draws(micro, micro_measured),
+    }
 
 
 def _f1(hits: np.ndarray, golds: np.ndarray, answers: np.ndarray) -> np.ndarray:
     both = golds + answers
-    return np.asarray(np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0))
+    return np.asarray(np.divide(2.0 * hits, both, out=np.zeros(both.shape), where=both > 0))
 
 
 def _macro(f1: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -123,26 +124,76 @@ def over_different_rows(first: Sequence[float] | np.ndarray, second: Sequence[fl
     return Difference(float(one.mean() - other.mean()), error, margin, p, seeds=None, rows=len(one))
 
 
-def over_seeds_and_rows(first: np.ndarray, second: np.ndarray) -> Difference:
+def over_seeds_and_rows(first: np.ndarray, second: np.ndarray, beside: SeedSpread | None = None) -> Difference:
     """Both questions at once: the difference must hold for other seeds and for other rows.
 
     p is the larger one of a t-test over the seeds' means and a test over the rows' means: an intersection-union test,
-    which needs no correction (Berger 1982).
+    which needs no correction (Berger 1982). Where every seed gives the same answers, as methods do that draw nothing
+    and learn from all rows, other seeds would too, and the rows alone are tested.
 
     Args:
         first: (seeds, rows) scores; every seed was measured on the same rows.
         second: (seeds, rows) of the other method.
+        beside: how far pairs that stand beside this one spread over seeds (`spread_over_seeds`); None: this pair alone
+            says how far it does, which three seeds hardly can.
 
     Raises:
         ValueError: as `over_seeds`.
     """
     differences = _differences(first, second, 2)
     seeds, rows = differences.shape
+    if seeds >= FEWEST_SEEDS and (differences == differences[0]).all():
+        return replace(over_rows(first[0], second[0]), seeds=seeds)
     by_seed = over_seeds(differences.mean(1).tolist(), [0.0] * seeds)
     if by_seed.p is None:
         return replace(by_seed, rows=rows)
+    if beside is not None:
+        by_seed = beside.applied_to(by_seed, seeds)
     by_row = _row_test(differences.mean(0)) if rows > 1 else None
-    return replace(by_seed, rows=rows, p=None if by_row is None else max(by_seed.p, by_row))
+    return replace(by_seed, rows=rows, p=None if by_row is None else max(float(by_seed.p or 0.0), by_row))
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """How far the differences of several pairs of methods, measured side by side, spread over seeds."""
+
+    variance: float
+    """Mean over the pairs of the variance of a difference."""
+    weight: float
+    """Degrees of freedom that it counts for beside a pair's own."""
+
+    def applied_to(self, found: Difference, seeds: int) -> Difference:
+        """The t-test over seeds with the spread of the pairs beside it weighed in (moderated t, Smyth 2004).
+
+        A pair's own spread is never made smaller, and half of the weight counts as degrees of freedom, since pairs
+        share methods and some methods vary more than others; `benchmarks/studies/evidence/simulated_comparisons.py`
+        counts false differences.
+        """
+        from scipy.stats import t
+
+        own, degrees = found.standard_error**2 * seeds, seeds - 1
+        pooled = max(own, (self.weight * self.variance + degrees * own) / (self.weight + degrees))
+        error = float(np.sqrt(pooled / seeds))
+        degrees_of_both = degrees + self.weight / 2
+        p = float(2 * t.sf(abs(found.mean) / error, degrees_of_both))
+        margin = float(t.isf(ALPHA / 2, degrees_of_both) * error)
+        return replace(found, standard_error=error, margin=margin, p=p)
+
+
+def spread_over_seeds(scores: Sequence[np.ndarray]) -> SeedSpread | None:
+    """What all pairs of several methods say of the spread of a difference over seeds.
+
+    Args:
+        scores: of each method, (seeds, rows); all on the same rows and seeds.
+
+    Returns:
+        None for fewer than three methods or three seeds.
+    """
+    if len(scores) < 3 or len(scores[0]) < FEWEST_SEEDS:
+        return None
+    means = [np.asarray(each, np.float64).mean(1) for each in scores]
+    variances = [float(np.var(one - other, ddof=1)) for one, other in combinations(means, 2)]
+    return SeedSpread(float(np.mean(variances)), (len(scores) - 1) * (len(means[0]) - 1) / 2)
 
 
 def corrected(found: Sequence[Difference]) -> list[Difference]:

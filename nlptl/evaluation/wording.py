@@ -194,6 +194,34 @@ def comparison_sentences(facts: dict[str, Any]) -> str:
     return " ".join(said)
 
 
+def correction_sentences(facts: dict[str, Any]) -> str:
+    """What correcting labels gave, in words.
+
+    Args:
+        facts: those of `nlptl.quality.gain.Gain`.
+    """
+    found, counts = Difference.of_rows(facts["right"]), facts["counts"]
+    done = ", ".join(
+        f"{split} {each['relabelled']} relabelled and {each['dropped']} dropped"
+        for split, each in counts.items()
+        if any(each.values())
+    )
+    verdict = {BETTER: "correcting helped", WORSE: "correcting HURT"}.get(found.outcome, "no clear difference")
+    evidence = [] if found.p is None else [p_text(found.p)]
+    if found.interval is not None:
+        evidence.insert(0, "95 % interval {:+.1f} to {:+.1f}".format(*(100 * end for end in found.interval)))
+    said = [
+        f"Corrected rows: {done or 'none'}.",
+        f"Accuracy on the same {found.rows} test rows: {shown(facts['accuracy']['before'])} trained on the rows as they"
+        f" were, {shown(facts['accuracy']['corrected'])} on the corrected ones, {100 * found.mean:+.1f} points"
+        f"{' (' * bool(evidence)}{', '.join(evidence)}{')' * bool(evidence)}: {verdict}.",
+        f"McNemar's exact test over {found.rows} test rows, one seed: other seeds may differ.",
+    ]
+    if any(counts.get("test", {}).values()):
+        said.append("Both are measured on the corrected test rows.")
+    return " ".join(said)
+
+
 def long_text_sentence(facts: dict[str, Any], test: dict[str, Any]) -> str:
     """What a run reads of texts that are longer than one input of its encoder.
 

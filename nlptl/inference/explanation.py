@@ -107,7 +107,7 @@ class Explanation:
 
     @property
     def relative_gap(self) -> float:
-        """The gap as a share of |logit - base|; infinite where nothing is to be explained."""
+        """The gap as a share of the difference that is explained; infinite where there is none."""
         return relative(self.gap, self.logit - self.base)
 
     def top(self, most: int = 10) -> list[Word]:

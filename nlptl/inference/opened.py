@@ -111,10 +111,10 @@ class OpenRun:
         Raises:
             ArtifactError: the run is a baseline, which has no encoder.
         """
-        encoder = self._artifact.encoder
+        predictor = self._artifact.with_features
         prepared = self._prepare(texts_frame(texts, self.text_columns))
         with self._computing:
-            return encoder.features(prepared.texts, self._quiet(prepared))
+            return predictor.features(prepared.texts, self._quiet(prepared))
 
     def scope(self, texts: Iterable[Text]) -> np.ndarray:
         """How far in scope each text is, by the run's scorer: (texts,), higher is more in scope; in the scorer's unit.
@@ -140,7 +140,7 @@ class OpenRun:
             logits = self._logits(prepared, quiet)
             return logits, head.scope(None, logits)
         with self._computing:
-            features, logits = self._artifact.encoder.outputs(prepared.texts, self._quiet(prepared, quiet))
+            features, logits = self._artifact.with_features.outputs(prepared.texts, self._quiet(prepared, quiet))
         logits = logits[:, head.columns]
         return logits, head.scope(features, logits)
 

@@ -32,12 +32,13 @@ class Preparation:
 
     def of(self, frame: pd.DataFrame) -> Prepared:
         """The columns `text` and, for pairs, `text_pair` as inputs."""
-        texts = self.artifact.predictor.prepare(frame)
+        predictor: Any = self.artifact.predictor
+        texts = predictor.prepare(frame)
         cut = getattr(texts, "cut", 0)  # a baseline reads whole texts
         if cut and not self.told:
             self.told = True
             log.warning(
-                f"{cut} of {len(frame)} texts are longer than the {self.artifact.max_length} tokens that this run "
+                f"{cut} of {len(frame)} texts are longer than the {predictor.max_length} tokens that this run "
                 "reads, and are cut. This is said once; a run trained with model.long_text=windows reads them whole"
             )
         return Prepared(texts, len(frame))

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -41,7 +41,7 @@ from nlptl.models.classifier import Classifier
 from nlptl.models.modes import Mode
 from nlptl.registry import PREDICTORS
 from nlptl.runs.manifest import HEADS, kind_of, read_manifest, task_homes, tasks_of
-from nlptl.runs.predictors import EncoderPredictor, Predictor
+from nlptl.runs.predictors import EncoderPredictor, FeaturePredictor, Predictor
 from nlptl.storage.json_files import read_json
 from nlptl.tasks import TaskSpec
 
@@ -139,9 +139,28 @@ class Artifact:
     @property
     def encoder(self) -> EncoderPredictor:
         """What predicts, where it has an encoder; raises as `classifier` does."""
-        if not isinstance(self.predictor, EncoderPredictor):
-            raise ArtifactError(f"{self.folder} is a baseline ({self.predictor.title}); it has no encoder.")
-        return self.predictor
+        if isinstance(self.predictor, EncoderPredictor):
+            return self.predictor
+        if hasattr(self.predictor, "outputs"):
+            raise ArtifactError(
+                f"{self.folder} is exported ({self.predictor.title}). This takes the run that it is of."
+            )
+        raise self._without_encoder
+
+    @property
+    def with_features(self) -> FeaturePredictor:
+        """What predicts, where it gives features beside logits.
+
+        Raises:
+            ArtifactError: it does not; a baseline has no encoder.
+        """
+        if not hasattr(self.predictor, "outputs"):
+            raise self._without_encoder
+        return cast(FeaturePredictor, self.predictor)
+
+    @property
+    def _without_encoder(self) -> ArtifactError:
+        return ArtifactError(f"{self.folder} is a baseline ({self.predictor.title}); it has no encoder.")
 
     @property
     def metrics(self) -> dict[str, Any]:

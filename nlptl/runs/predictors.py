@@ -68,6 +68,16 @@ class Predictor(Protocol):
         """
 
 
+class FeaturePredictor(Predictor, Protocol):
+    """A predictor that tells what the head sees of each text, too."""
+
+    def features(self, prepared: Any, runtime: Runtime) -> np.ndarray:
+        """(rows, H) float32: what the head sees of each row."""
+
+    def outputs(self, prepared: Any, runtime: Runtime) -> tuple[np.ndarray, np.ndarray]:
+        """Features (rows, H) and logits (rows, C) float32 of one forward pass."""
+
+
 @dataclass
 class EncoderPredictor:
     """A classifier on an encoder, with its tokenizer.

@@ -46,3 +46,12 @@ def show_size(size: int) -> str:
             break
         amount, unit = amount / 1000, larger
     return f"{amount:.1f} {unit}"
+
+
+def show_span(seconds: float) -> str:
+    """Seconds as people write them: 0.4 s, 12 s, 4 min, 1.5 h."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from nlptl.config.records import read_record
 from nlptl.config.run import RunConfig
 from nlptl.data.given import PYTHON_DATA
 from nlptl.errors import ArtifactError, ConfigError
+from nlptl.quality.config import PROBE
 from nlptl.tasks import TaskSpec, read_task
 from nlptl.verbs.request import present
 
@@ -27,7 +28,13 @@ LOOKED_AT = (
     "runtime.packing",
 )
 """What probe and rank read: they look into encoders and train none."""
-WHICH_ROWS = ("source", "validation", "test", "shots", "split", "validation_fraction", "test_fraction")
+INSPECTED = (
+    *(key for key in LOOKED_AT if key not in ("data.shots", "data.leaks", "data.duplicates", "data.label_names")),
+    "checkpoint",
+    "model.pooling",
+)
+"""What inspect reads: all rows as they are."""
+WHICH_ROWS = ("source", "validation", "test", "shots", "split", "validation_fraction", "test_fraction", "test_seed")
 """The settings of `data` that belong to one data set; the others say how tables of its kind are read."""
 
 
@@ -69,3 +76,8 @@ def task_of_run(folder: Path) -> TaskSpec:
     if not (folder / "task.yaml").is_file():
         raise ArtifactError(f"{folder} is no finished run: it holds no task.yaml.")
     return read_task(folder)
+
+
+def inspected_reads(folds_from: str) -> Collection[str] | None:
+    """The settings that an inspection reads; None where it trains an encoder for each fold, which may read any."""
+    return INSPECTED if folds_from == PROBE else None

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nlptl import cli
-from nlptl.cli.explain import _coloured
+from nlptl.cli.evidence.explain import _coloured
 from nlptl.errors import ConfigError
 from nlptl.inference.explanation import Word
 

@@ -41,6 +41,7 @@ CHANGED: Settings = {
     "data.shots": 6,
     "data.validation_fraction": 0.3,
     "data.test_fraction": 0.4,
+    "data.test_seed": 7,
     "data.duplicates": "drop",
     "data.attacked_copies": 1.0,
     "data.leaks": "keep",

@@ -141,6 +141,19 @@ def july(path: Path) -> None:
     pd.concat(rows)[["text"]].sample(frac=1.0, random_state=0).to_csv(path, index=False)
 
 
+def requests(path: Path) -> None:
+    """Requests of eight kinds; every fifteenth carries the label of another one, and some stand there twice."""
+    rows = sample("chatbot-intent", "train", 10_000)
+    names = sorted(rows["label"].unique())[:8]
+    rows = rows[rows["label"].isin(names)].sample(frac=1.0, random_state=0).reset_index(drop=True)
+    rows["label"] = [
+        names[(names.index(label) + 3) % 8] if i % 15 == 7 else label for i, label in enumerate(rows["label"])
+    ]
+    again = rows[20:24].assign(text=rows["text"][20:24] + " please")
+    table = pd.concat([rows, again], ignore_index=True)
+    table.assign(channel=["phone" if i % 3 else "web" for i in range(len(table))]).to_csv(path, index=False)
+
+
 def _messages_in_any_order() -> pd.DataFrame:
     """Test rows of the sample, those that a cut sample holds out behind the others."""
     rows = sample("fraud-text", "test", 10_000)
@@ -166,6 +179,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "new_answers.csv": new_answers,
     "june.csv": june,
     "july.csv": july,
+    "requests.csv": requests,
     "topics.csv": topics,
     "topic_columns.csv": topic_columns,
 }

@@ -1,5 +1,7 @@
 """Words must be carried by numbers: how often equal methods are told apart, and unequal ones are not."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.stats import binom, ttest_rel
@@ -18,6 +20,7 @@ from nlptl.evaluation.significance import (
     over_seeds,
     over_seeds_and_rows,
     sentence,
+    spread_over_seeds,
 )
 from nlptl.evaluation.wording import adaptation_sentence
 
@@ -186,3 +189,26 @@ def test_accuracy_on_different_rows_is_compared_unpaired():
     for wrong in ([], [0.5]):
         with pytest.raises(ValueError, match="right"):
             over_different_rows(wrong, [1.0])
+
+
+def test_answers_that_no_seed_changes_are_tested_on_rows():
+    rng = np.random.default_rng(4)
+    one, other = rows(rng, 0.2)
+    found = over_seeds_and_rows(np.tile(one, (3, 1)), np.tile(other, (3, 1)))
+    assert (found.p, found.margin) == (over_rows(one, other).p, over_rows(one, other).margin)
+    assert (found.outcome, found.seeds, found.rows) == (BETTER, 3, 300)
+    assert over_seeds_and_rows(np.tile(one, (2, 1)), np.tile(other, (2, 1))).outcome == TOO_FEW_SEEDS
+
+
+def test_pairs_beside_a_pair_say_more_of_the_spread_over_seeds():
+    rng = np.random.default_rng(6)
+    scores = [(rng.random((3, 400)) < 0.6 + gain).astype(float) for gain in (0.25, 0.0, 0.0, 0.0, 0.0)]
+    beside = spread_over_seeds(scores)
+    means = [each.mean(1) for each in scores]
+    assert beside.variance == pytest.approx(np.mean([np.var(a - b, ddof=1) for a, b in combinations(means, 2)]))
+    alone, together = (over_seeds_and_rows(scores[0], scores[1], spread) for spread in (None, beside))
+    assert together.mean == alone.mean
+    assert together.standard_error >= alone.standard_error  # a pair's own spread is never made smaller
+    assert together.margin < alone.margin  # but more is known of it
+    assert spread_over_seeds(scores[:2]) is None
+    assert spread_over_seeds([each[:2] for each in scores]) is None

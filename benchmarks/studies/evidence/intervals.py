@@ -111,6 +111,7 @@ def table(rows: list[Row]) -> str:
                     f"- {row['dataset']}, {row['rows']} rows, {name.replace('_', ' ')}: {verdict}, {share:.1f} % held "
                     f"(95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f})."
                 )
+        lines.append(f"| {' | '.join(cells)} |")
     draws = max((row["draws"] for row in rows), default=0)
     lines.append(
         f"\nPercent of 95 % intervals that held the pool's value; {draws} test splits each, drawn with replacement. "

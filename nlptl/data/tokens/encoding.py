@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from nlptl.data.normalising.normaliser import NONE, normalised
 from nlptl.data.tokens.long_texts import TRUNCATE, LongText, Pieces, spread
 from nlptl.data.tokens.tokenising import Tokenised, chunk_starts
+
+if TYPE_CHECKING:
+    import torch
 
 FILLERS = 16
 """Texts of padding in rounded batches; several, so that none is longer than positions go."""
@@ -45,9 +47,9 @@ class Encoded:
         return len(self.offsets if self.windows is None else self.windows) - 1
 
     @property
-    def size(self) -> int:
-        """Bytes of all arrays."""
-        return sum(array.nbytes for array in (self.tokens, self.offsets, self.types, self.windows) if array is not None)
+    def arrays(self) -> list[np.ndarray]:
+        """All that it holds."""
+        return [array for array in (self.tokens, self.offsets, self.types, self.windows) if array is not None]
 
     @property
     def lengths(self) -> np.ndarray:
@@ -175,17 +177,20 @@ def collate(
         come after the texts, and are not in the mask. Of texts in windows each window is such a text, and there is
         besides `windows` (B + 1,) int64: text i is windows `windows[i]` to `windows[i + 1]` of the batch.
     """
+    import torch
+
     counts = None if encoded.windows is None else encoded.counts_of(rows)
     encoded, rows = encoded.by_row, encoded.rows_of(rows)
-    inputs = _pack(encoded, rows, pad_id, rounded) if packed else _pad(encoded, rows, pad_id)
+    inputs = _pack(encoded, rows, pad_id, rounded) if packed else padded(encoded, rows, pad_id)
     if counts is not None:
         inputs["windows"] = _bounds(counts)
     return {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
 
 
-def _pad(encoded: Encoded, rows: np.ndarray, pad_id: int) -> dict[str, np.ndarray]:
+def padded(encoded: Encoded, rows: np.ndarray, pad_id: int, multiple: int = 1) -> dict[str, np.ndarray]:
+    """Inputs (B, L) of some rows, each a text of its own; L is the longest of them, up to a multiple of a number."""
     starts, lengths = encoded.offsets[rows], encoded.lengths_of(rows)
-    columns = np.arange(max(int(lengths.max(initial=0)), 1))
+    columns = np.arange(-(-max(int(lengths.max(initial=0)), 1) // multiple) * multiple)
     mask = columns < lengths[:, None]
     return {**_tokens(encoded, starts[:, None] + columns, mask, pad_id), "attention_mask": mask.astype(np.int64)}
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from nlptl.errors import ArtifactError
 from nlptl.evaluation.intervals import Interval
@@ -117,7 +117,7 @@ def _point(found: Mapping[str, Any]) -> Point | None:
     return Point(float(found["rows"]), float(found["mean"]), band, seeds)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

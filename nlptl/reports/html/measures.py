@@ -57,8 +57,8 @@ def metrics(part: Part) -> Html:
         element(
             "p",
             "Intervals: Wilson's for accuracy and, as a share of the positive rows, for average precision; Newcombe's "
-            "for ROC AUC; Hall's for the loss; bootstrap over rows for F1; of what a policy promises, exact binomial "
-            "ones. Numbers without “as decided” measure the most probable label.",
+            "for ROC AUC; Hall's for the loss; bootstrap over rows for F1; exact binomial for what a policy promises. "
+            "Numbers without “as decided” measure the most probable label.",
             class_="quiet",
         ),
     )
