@@ -20,7 +20,18 @@ import traceback
 from pathlib import Path
 
 import studies
-from records import Row, belongs, in_order, is_measured, own_cache, read, surroundings, versions_and_dates, write
+from records import (
+    Row,
+    belongs,
+    in_order,
+    is_measured,
+    own_cache,
+    put_into,
+    read,
+    surroundings,
+    versions_and_dates,
+    write,
+)
 
 PACKAGES = ("nlptl", "torch", "transformers", "peft", "scikit-learn")
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -38,7 +49,10 @@ def main(about: str, collection: str = "") -> None:
     for name in arguments.studies:
         if not arguments.table_only:
             failed += measure_missing(name, arguments.data_root, arguments.quick, rows, arguments.output)
-        print(f"\n### {studies.load(name).TITLE}\n\n{table(name, arguments.quick, rows)}", flush=True)
+        shown = table(name, arguments.quick, rows)
+        print(f"\n### {studies.load(name).TITLE}\n\n{shown}", flush=True)
+        if arguments.page:
+            put_into(arguments.page, name, shown)
     sys.exit(1 if failed else 0)
 
 
@@ -54,6 +68,7 @@ def parse(about: str, collection: str) -> argparse.Namespace:
         type=Path,
         help=f"default: {results}.json in benchmarks/results, or with --quick {results}-quick.json",
     )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also put each table into this page, at its markers")
     parser.add_argument("--table-only", action="store_true", help="print the tables of --output and stop")
     arguments = parser.parse_args()
     if not arguments.table_only and (arguments.data_root is None or not arguments.data_root.is_dir()):

@@ -16,6 +16,7 @@ COMPILER = ("torch._dynamo", "torch._inductor", "sympy")
 PIPELINES = ("evaluate", "transformers.pipelines", "transformers.image_processing_utils")
 MODELS = ("transformers.modeling_utils", "peft")
 STATISTICS = ("sklearn", "scipy", "matplotlib")
+OTHER_LEARNERS = ("nlptl.baselines.models", "nlptl.intermediate.learner", "sklearn.feature_extraction", "sklearn.svm")
 NOT_FOR_PREDICTING = (*COMPILER, *PIPELINES, *MODELS, *STATISTICS)
 SAID = """
 import sys
@@ -52,8 +53,13 @@ def test_predicting_loads_no_models_of_transformers_no_compiler_and_no_statistic
     assert loaded(f"import nlptl; nlptl.load({str(run)!r}).predict(['a good film'])", NOT_FOR_PREDICTING) == ""
 
 
-def test_measuring_and_training_load_no_pipelines(run, obvious, tiny, tmp_path):
-    names = (*PIPELINES, "matplotlib")
+def test_before_there_is_anything_to_train_no_models_no_compiler_and_no_statistics_are_loaded():
+    names = (*COMPILER, *PIPELINES, *MODELS, *STATISTICS, "torch.distributed.tensor", "accelerate")
+    assert loaded("import nlptl; nlptl.train", names) == ""
+
+
+def test_measuring_and_training_load_no_pipelines_and_no_baselines(run, obvious, tiny, tmp_path):
+    names = (*PIPELINES, *OTHER_LEARNERS, "matplotlib")
     assert loaded(command("evaluate", str(run), "--data", str(obvious / "test.csv")), names) == ""
     train = command(
         "train", "sentiment", "--data", str(obvious), "--checkpoint", tiny["bert"], "--epochs", "1",

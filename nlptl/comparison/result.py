@@ -80,13 +80,13 @@ class Comparison:
         return found[0] if found else None
 
     def frame(self) -> Any:
-        """One row per finished cell as a DataFrame: method, size, seed, metrics on test, seconds and bytes."""
+        """A DataFrame of the finished cells: method, size, seed, run folder, seconds, bytes and metrics on test."""
         import pandas as pd
 
         rows = []
         for cell in self.facts["cells"]:
             if cell["status"] == "finished":
-                names = {name: cell[name] for name in ("method", "size", "seed", "run", "learning_seconds")}
+                names = {name: cell[name] for name in ("method", "size", "seed", "folder", "learning_seconds")}
                 bytes_ = {"bytes": cell["bytes"]["with_checkpoint"]}
                 rows.append({**names, **bytes_, **cell["test"]})
         return pd.DataFrame(rows)

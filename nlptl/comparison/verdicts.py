@@ -14,6 +14,7 @@ from nlptl.comparison.methods import Method
 from nlptl.comparison.plan import size_name
 from nlptl.evaluation.significance import (
     BETTER,
+    TOO_FEW_SEEDS,
     WORSE,
     Difference,
     SeedSpread,
@@ -155,11 +156,13 @@ class Crossover:
     ahead_at: tuple[str, ...]
     """Sizes at which its mean is higher, clearly or not."""
     sizes: tuple[str, ...]
+    is_tested: bool = True
+    """Whether there were seeds enough to test a difference."""
 
     @property
     def sentence(self) -> str:
         """The crossover in words."""
-        clear = f"clearly better at {_named(self.clear_at, self.sizes)}"
+        clear = f"clearly better at {_named(self.clear_at, self.sizes)}" if self.is_tested else TOO_FEW_SEEDS
         if len(self.ahead_at) == len(self.sizes):
             means = "its mean is higher at every size, so the crossover lies below the smallest"
         elif not self.ahead_at:
@@ -222,6 +225,7 @@ def _crossover(method: str, against: str, curve: Sequence[tuple[str, float, Diff
         tuple(size for size, _, difference in curve if difference.outcome == BETTER),
         tuple(size for size, _, difference in curve if difference.mean > 0),
         tuple(size for size, _, _ in curve),
+        any(difference.outcome != TOO_FEW_SEEDS for _, _, difference in curve),
     )
 
 

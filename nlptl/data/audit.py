@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from nlptl.data.files.tables import CHUNK, holds_texts
 from nlptl.data.text_keys import keys_of, text_key
 from nlptl.errors import DataError, closest, shortened
 
@@ -57,7 +59,7 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
     """
     bad = pd.Series(False, index=frame.index)
     for column, original in columns.items():
-        empty = frame[column].map(is_empty)
+        empty = _mapped(is_empty, frame[column])
         if empty.any() and not drop:
             audit.faults.append(
                 f"{_where(frame[empty])}, column {original!r}: {column.replace('_', ' ')} is missing or empty "
@@ -70,24 +72,25 @@ def check_cells(frame: pd.DataFrame, split: str, columns: dict[str, str], drop: 
                 f"{split}: dropped {int(empty.sum())} rows without {column} ({_where(frame[empty])})",
             )
         bad |= empty
-        strange = frame[column].map(_is_no_text) if column != "label" else empty & False
+        fine = column == "label" or holds_texts(frame[column])
+        strange = empty & False if fine else _mapped(_is_no_text, frame[column])
         if strange.any():
             audit.faults.append(
                 f"{_where(frame[strange])}, column {original!r}: a list, an object or bytes, not a text"
             )
             bad |= strange
-    return frame[~bad]
+    return frame[~bad] if bad.any() else frame
 
 
 def leave_out_unlabelled(frame: pd.DataFrame, split: str, audit: Audit) -> pd.DataFrame:
     """The frame without the rows whose label the label map left empty; they are counted."""
-    left_out = frame["label"].map(lambda label: label == "")
+    left_out = frame["label"].map(lambda label: label == "").astype(bool)
     audit.warn(
         f"{split}_rows_left_out_by_label_map",
         int(left_out.sum()),
         f"{split}: {int(left_out.sum())} rows left out, as the label map gives their label no name",
     )
-    return frame[~left_out.astype(bool)]
+    return frame[~left_out] if left_out.any() else frame
 
 
 def check_labels(
@@ -170,10 +173,11 @@ def check_balance(train: pd.DataFrame, audit: Audit, known: list[str] | None = N
 
 def check_repeats(frame: pd.DataFrame, split: str, drop: bool, audit: Audit) -> pd.DataFrame:
     """Count repeated texts and texts with two labels inside one split; optionally drop the repeats."""
-    label = frame["label"].map(str)
-    exact = frame.assign(label=label).duplicated(subset=[c for c in ("text", "text_pair", "label") if c in frame])
-    table = pd.DataFrame({"key": keys_of(frame), "label": label})
+    table = pd.DataFrame({"key": keys_of(frame), "label": pd.factorize(frame["label"].map(str))[0]})
     same = table.duplicated()
+    alike = frame[table.duplicated(keep=False)]  # those that are exactly alike are among them
+    texts = [column for column in ("text", "text_pair") if column in frame]
+    exact = alike.assign(label=alike["label"].map(str)).duplicated(subset=[*texts, "label"])
     done = "dropped" if drop else "kept"
     audit.warn(
         f"{split}_duplicates",
@@ -189,7 +193,7 @@ def check_repeats(frame: pd.DataFrame, split: str, drop: bool, audit: Audit) -> 
         int(conflicting),
         f"{split}: {conflicting} texts stand there with more than one label ({_where(first)} ...)",
     )
-    return frame[~same] if drop else frame
+    return frame[~same] if drop and same.any() else frame
 
 
 def drop_leaks(frames: dict[str, pd.DataFrame], drop: bool, audit: Audit) -> None:
@@ -197,7 +201,7 @@ def drop_leaks(frames: dict[str, pd.DataFrame], drop: bool, audit: Audit) -> Non
     for split, others in (("train", ("validation", "test")), ("validation", ("test",))):
         if split not in frames:
             continue
-        elsewhere = {key for other in others if other in frames for key in keys_of(frames[other])}
+        elsewhere = np.concatenate([keys_of(frames[other]) for other in others if other in frames])
         leaked = keys_of(frames[split]).isin(elsewhere)
         done = "dropped" if drop else "kept"
         audit.warn(
@@ -206,8 +210,17 @@ def drop_leaks(frames: dict[str, pd.DataFrame], drop: bool, audit: Audit) -> Non
             f"{split}: {int(leaked.sum())} rows whose text also stands in {' or '.join(others)} {done} "
             f"({_where(frames[split][leaked])})",
         )
-        if drop:
+        if drop and leaked.any():
             frames[split] = frames[split][~leaked]
+
+
+def _mapped(test: Callable[[Any], bool], column: pd.Series) -> pd.Series:
+    """Which cells of a column pass a test, chunk by chunk: of all texts at once, each would be an object."""
+    found = np.zeros(len(column), bool)
+    for start in range(0, len(column), CHUNK):
+        stop = start + CHUNK
+        found[start:stop] = [test(cell) for cell in column.iloc[start:stop].tolist()]
+    return pd.Series(found, index=column.index)
 
 
 def is_empty(value: Any) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pandas as pd
 
-from nlptl.data.text_keys import keys_of, text_key
+from nlptl.data.text_keys import keys_of
 from nlptl.errors import DataError, shortened
 from nlptl.tasks import TaskSpec
 
@@ -50,8 +50,9 @@ def with_label_names(frames: dict[str, pd.DataFrame], task: TaskSpec, asked: boo
         why = "a row of this task has two texts" if pairs else "no name is made of words that tell it from the others"
         shown = shortened(", ".join(task.label_list()))
         raise DataError(f"data.label_names asks for the labels' names as texts, but {why} ({shown}). Leave it out.")
-    known = {key for frame in frames.values() for key in keys_of(frame)}
-    added = [name for name in names if text_key(readable(name)) not in known]
+    known = pd.concat([keys_of(frame) for frame in frames.values()])
+    written = keys_of(pd.DataFrame({"text": [readable(name) for name in names]}, dtype=object))
+    added = [name for name, stands in zip(names, written.isin(known), strict=True) if not stands]
     if not added:
         return train
     log.info(f"Learned from as well: the names of {len(added)} labels, as texts (data.label_names)")

@@ -13,6 +13,7 @@ from nlptl.data import audit as auditing
 from nlptl.data import ordered_splits
 from nlptl.data.attacked_copies import with_attacked_copies
 from nlptl.data.audit import Audit
+from nlptl.data.files.tables import holds_texts
 from nlptl.data.label_columns import gather_label_columns
 from nlptl.data.label_names import with_label_names
 from nlptl.data.labels import form_fault, label_name, label_of
@@ -67,6 +68,7 @@ def load_splits(task: TaskSpec, config: DataConfig, seed: int, given: Any = None
     _left_out_unlabelled(source, task, config, audit)
     ordered_splits.check_source(source.frames, config)
     frames = audited(source, task, config, audit, along=config.split)
+    source.frames.clear()  # of all columns that are not learned from
     audit.stop_if_faulty()
     frames["train"] = ordered_splits.in_order(frames["train"], config.split)
     for split in frames:
@@ -182,13 +184,14 @@ def audited(
         if any(missing):
             audit.faults += filter(None, missing)
             continue
-        frame = pd.DataFrame({common: raw[original].to_numpy(dtype=object) for common, original in columns.items()})
-        frame["file"], frame["row"] = origin, np.arange(1, len(frame) + 1)
+        frame = pd.DataFrame({common: _cells(raw[original]) for common, original in columns.items()})
+        frame["file"] = pd.Series(origin, frame.index, dtype=object)  # one object for all rows
+        frame["row"] = np.arange(1, len(frame) + 1)
         # A multi_label row may have no label at all.
         required = {c: o for c, o in columns.items() if c != "label" or (labelled and task.kind == "single_label")}
         frame = auditing.check_cells(frame, split, required, config.bad_rows == "drop", audit)
         for column in ("text", "text_pair"):
-            if column in frame:
+            if column in frame and not holds_texts(frame[column]):
                 frame[column] = frame[column].map(str)
         if "label" in frame:
             frame = _with_label_names(frame, split, task, source, config.bad_rows == "drop", audit, labelled)
@@ -196,6 +199,11 @@ def audited(
             audit.faults.append(f"{origin} has no rows")
         frames[split] = frame
     return frames
+
+
+def _cells(column: pd.Series) -> pd.Series:
+    """A column of a table under row numbers from 0, its cells as they are."""
+    return column.reset_index(drop=True) if holds_texts(column) else pd.Series(column.to_numpy(dtype=object))
 
 
 def _label_column_fault(raw: pd.DataFrame, column: str, origin: str, task: TaskSpec) -> str | None:
@@ -209,14 +217,17 @@ def _with_label_names(
     frame: pd.DataFrame, split: str, task: TaskSpec, source: Source, drop: bool, audit: Audit, labelled: bool
 ) -> pd.DataFrame:
     """The frame with names in the place of label cells, held to the task's labels where these are fixed."""
-    if fault := form_fault(frame["label"], task, source.label_map):
+    cells, places = frame["label"].tolist(), np.arange(len(frame))
+    if task.kind == "single_label" and holds_texts(frame["label"]):
+        places, cells = pd.factorize(frame["label"], use_na_sentinel=False)  # rows of a label share its name
+    if fault := form_fault(cells, task, source.label_map):
         audit.faults.append(f"{source.origins[split]}, column {source.label_column!r}: {fault}")
         return frame
     names = [
-        None if not labelled and auditing.is_empty(cell) else label_of(cell, task, source.label_map)
-        for cell in frame["label"]
+        None if not labelled and auditing.is_empty(cell) else label_of(cell, task, source.label_map) for cell in cells
     ]
-    frame = frame.assign(label=pd.Series(names, index=frame.index, dtype=object))
+    every = pd.Series(names, dtype=object).to_numpy()[places]
+    frame = frame.assign(label=pd.Series(every, index=frame.index, dtype=object))
     frame = auditing.leave_out_unlabelled(frame, split, audit)
     if isinstance(task.labels, str):
         return frame

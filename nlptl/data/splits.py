@@ -26,14 +26,14 @@ def cut(frame: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, 
     labels = strata(frame["label"])
     rng = np.random.default_rng([seed, 1])
     first_rows = pd.DataFrame({"key": keys, "label": labels}).drop_duplicates("key")
-    chosen: set[str] = set()
+    chosen = [np.zeros(0, np.int64)]
     for _, group in first_rows.groupby("label", sort=True):
         texts = group["key"].to_numpy()
         if len(texts) < 2:
             continue
         count = min(max(1, round(fraction * len(texts))), len(texts) - 1)
-        chosen.update(rng.permutation(texts)[:count])
-    off = np.fromiter((key in chosen for key in keys), bool, len(keys))
+        chosen.append(rng.permutation(texts)[:count])
+    off = np.isin(keys, np.concatenate(chosen))
     return frame[~off], frame[off]
 
 

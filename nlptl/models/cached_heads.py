@@ -12,16 +12,16 @@ from torch import Tensor
 from nlptl.errors import NlptlError
 from nlptl.models.linear_probe import LinearHead, fit_probe
 from nlptl.storage.cache import Cache
-from nlptl.storage.identity import array_digest, identity, versions
+from nlptl.storage.identity import array_digest, identity, parts_digest, versions
 
 KIND = "heads"
 # Raised whenever `fit_probe` gives another head than before for the same problem.
-SOLVER = 2
+SOLVER = 3
 
 
 def fit_cached(
     cache: Cache | None,
-    features: np.ndarray,
+    features: np.ndarray | Sequence[np.ndarray],
     targets: np.ndarray,
     classes: int,
     regularisation: Sequence[float],
@@ -44,10 +44,11 @@ def fit_cached(
 
     if cache is None:
         return fitted()
+    parts = [features] if isinstance(features, np.ndarray) else features
     problem = identity(
         solver=SOLVER,
         versions=versions(),
-        features=array_digest(features),
+        features=parts_digest(parts),
         targets=array_digest(targets),
         classes=classes,
         regularisation=sorted(regularisation),
@@ -58,7 +59,7 @@ def fit_cached(
     )
     place = cache.place(KIND, problem)
     arrays = cache.read(place, ("weight", "bias", "regularisation"))
-    if arrays is not None and arrays["weight"].shape == (classes, features.shape[1]):
+    if arrays is not None and arrays["weight"].shape == (classes, parts[0].shape[1]):
         cache.touch(place)
         weight, bias = (torch.from_numpy(np.array(arrays[name])) for name in ("weight", "bias"))
         return LinearHead(weight, bias, float(arrays["regularisation"][0]))

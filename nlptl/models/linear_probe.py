@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,10 @@ ITERATIONS = 150
 ROUGH = 8
 # The path from strong to weak regularisation ends once validation has been worse this many times in a row.
 WORSE = 2
+WHOLE = 64_000_000
+"""Bytes of features that are standardised once, in a second matrix; larger ones block by block in every pass."""
+BLOCK = 8192
+"""Rows."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class LinearHead:
 
 
 def fit_probe(
-    features: np.ndarray,
+    features: np.ndarray | Sequence[np.ndarray],
     targets: np.ndarray,
     classes: int,
     regularisation: Sequence[float],
@@ -46,7 +50,8 @@ def fit_probe(
     back, so that the head applies to raw features.
 
     Args:
-        features: (rows, H) float32.
+        features: (rows, H) float32, or several of them whose rows follow one another. More than `WHOLE` bytes are
+            read block by block, so that they need no memory beside themselves, and may be mapped from a file.
         targets: (rows,) class ids, or (rows, C) 0/1 for several labels at once.
         classes: C.
         regularisation: inverse strengths; the objective is C * sum of losses + 0.5 * |W|^2, as in scikit-learn.
@@ -55,10 +60,17 @@ def fit_probe(
         begin: a head of about these rows, to start from; changes the time alone.
         finish: take the chosen strength to its end; False: as far as choosing took it, which is near.
     """
-    raw = torch.from_numpy(features)
-    mean, deviation = raw.mean(0), raw.std(0, correction=0).clamp(min=1e-6) * raw.shape[1] ** 0.5
-    problem = _Problem((raw - mean) / deviation, torch.from_numpy(targets), class_weights)
-    start = torch.zeros(classes, raw.shape[1]), torch.zeros(classes)
+    parts = [features] if isinstance(features, np.ndarray) else list(features)
+    goals, width = torch.from_numpy(targets), parts[0].shape[1]
+    problem: _Problem
+    if sum(part.nbytes for part in parts) > WHOLE:
+        mean, deviation = _moments(parts)
+        problem = _LargeProblem(_Standardised(parts, mean, deviation), goals, class_weights)
+    else:
+        raw = torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        mean, deviation = raw.mean(0), raw.std(0, correction=0).clamp(min=1e-6) * width**0.5
+        problem = _Problem((raw - mean) / deviation, goals, class_weights)
+    start = torch.zeros(classes, width), torch.zeros(classes)
     if begin is not None:
         start = begin.weight * deviation, begin.bias + begin.weight @ mean
 
@@ -134,12 +146,15 @@ class _Problem:
 
     def __init__(self, inputs: Tensor, targets: Tensor, class_weights: Tensor | None) -> None:
         self.inputs, self.targets, self.class_weights = inputs, targets, class_weights
-        values, self.directions = torch.linalg.eigh(inputs.T @ inputs / len(inputs))
+        self._turn(inputs.T @ inputs / len(inputs))
+
+    def _turn(self, products: Tensor) -> None:
+        values, self.directions = torch.linalg.eigh(products)
         self.values = values.clamp(min=0)
 
     def minimise(self, start: _Fitted, strength: float, iterations: int) -> _Fitted:
         """Weights and biases of (nearly) the least loss at one strength."""
-        penalty = 1 / (strength * len(self.inputs))
+        penalty = 1 / (strength * len(self.targets))
         curvature = self._curvature(*start)
         scale = (curvature * self.values + penalty).rsqrt()
         widen, narrow = ((self.directions * s) @ self.directions.T for s in (scale, 1 / scale))
@@ -158,24 +173,101 @@ class _Problem:
 
         def closure() -> Tensor:
             optimizer.zero_grad()
-            w, b = fitted()
-            loss = _loss(self.inputs @ w.T + b, self.targets, self.class_weights) + 0.5 * penalty * w.square().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
+            return self._learn(*fitted(), penalty)
 
         optimizer.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             return fitted()
 
+    def _learn(self, w: Tensor, b: Tensor, penalty: float) -> Tensor:
+        """The loss of some weights and biases, its gradients in what they were computed from."""
+        loss = _loss(self.inputs @ w.T + b, self.targets, self.class_weights) + 0.5 * penalty * w.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
     def _curvature(self, weight: Tensor, bias: Tensor) -> Tensor:
         """Mean of p (1 - p), the second derivative of a row's loss by one of its logits."""
-        logits = self.inputs @ weight.T + bias
-        p = logits.sigmoid() if self.targets.is_floating_point() else logits.softmax(1)
-        return (p * (1 - p)).mean().clamp(min=1e-8)
+        return _uncertainty(self.inputs @ weight.T + bias, self.targets).mean().clamp(min=1e-8)
 
 
-def _loss(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
-    """Mean over the rows of a row's loss; of several labels at once, the sum of theirs, each times its weight."""
+class _LargeProblem(_Problem):
+    """The same of rows that are standardised block by block, each time that they are read."""
+
+    def __init__(self, inputs: _Standardised, targets: Tensor, class_weights: Tensor | None) -> None:
+        self._rows, self.targets, self.class_weights = inputs, targets, class_weights
+        weights = None if class_weights is None or targets.is_floating_point() else class_weights[targets]
+        self._total = float(len(targets) if weights is None else weights.sum())
+        self._turn(sum(block.T @ block for _, block in inputs) / len(targets))  # type: ignore[arg-type]
+
+    def _learn(self, w: Tensor, b: Tensor, penalty: float) -> Tensor:
+        weight, bias = (part.detach().requires_grad_() for part in (w, b))
+        total = torch.zeros(())
+        for rows, block in self._rows:
+            loss = _loss(block @ weight.T + bias, self.targets[rows], self.class_weights, "sum") / self._total
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        assert weight.grad is not None  # there is at least one block
+        torch.autograd.backward([w, b], [weight.grad + penalty * w.detach(), bias.grad])
+        return total + 0.5 * penalty * w.detach().square().sum()
+
+    def _curvature(self, weight: Tensor, bias: Tensor) -> Tensor:
+        sums = [
+            _uncertainty(block @ weight.T + bias, self.targets[rows]).sum(dtype=torch.float64)
+            for rows, block in self._rows
+        ]
+        return (torch.stack(sums).sum() / (len(self.targets) * len(bias))).float().clamp(min=1e-8)
+
+
+@dataclass(frozen=True)
+class _Standardised:
+    """Rows of several matrices, one after the other, in blocks that are standardised as they are asked for."""
+
+    parts: list[np.ndarray]
+    mean: Tensor
+    deviation: Tensor
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
+        """Which rows, and they themselves (rows, H)."""
+        for rows, block in _blocks(self.parts):
+            yield rows, (block - self.mean) / self.deviation
+
+
+def _blocks(parts: list[np.ndarray]) -> Iterator[tuple[slice, Tensor]]:
+    before = 0
+    for part in parts:
+        for start in range(0, len(part), BLOCK):
+            block = torch.from_numpy(part[start : start + BLOCK])
+            yield slice(before + start, before + start + len(block)), block
+        before += len(part)
+
+
+def _moments(parts: list[np.ndarray]) -> _Fitted:
+    """Mean (H,) of the rows, and their deviation times sqrt(H)."""
+    count, width = sum(map(len, parts)), parts[0].shape[1]
+
+    def mean_of(function: Callable[[Tensor], Tensor]) -> Tensor:
+        total = torch.zeros(width, dtype=torch.float64)
+        for _, block in _blocks(parts):
+            total += function(block.double()).sum(0)
+        return total / count
+
+    mean = mean_of(lambda block: block)
+    variance = mean_of(lambda block: (block - mean).square())
+    return mean.float(), variance.sqrt().float().clamp(min=1e-6) * width**0.5
+
+
+def _uncertainty(logits: Tensor, targets: Tensor) -> Tensor:
+    """(rows, C) p (1 - p)."""
+    p = logits.sigmoid() if targets.is_floating_point() else logits.softmax(1)
+    return p * (1 - p)
+
+
+def _loss(logits: Tensor, targets: Tensor, class_weights: Tensor | None, over_rows: str = "mean") -> Tensor:
+    """Mean or sum over the rows of a row's loss; of several labels at once, the sum of theirs, each times its weight.
+
+    The mean is the sum divided by the number of rows or, with weights of single labels, by the sum of their weights.
+    """
     if targets.is_floating_point():
-        return F.binary_cross_entropy_with_logits(logits, targets, weight=class_weights) * logits.shape[1]
-    return F.cross_entropy(logits, targets, weight=class_weights)
+        loss = F.binary_cross_entropy_with_logits(logits, targets, weight=class_weights, reduction=over_rows)
+        return loss * logits.shape[1] if over_rows == "mean" else loss
+    return F.cross_entropy(logits, targets, weight=class_weights, reduction=over_rows)

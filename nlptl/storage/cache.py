@@ -83,6 +83,8 @@ class Cache:
     def read(self, place: Path, names: Sequence[str]) -> dict[str, np.ndarray] | None:
         """The arrays of an entry, mapped rather than read; None where it is not there or cannot be read.
 
+        What is written into them stays in this process: the entry itself does not change.
+
         An entry that is damaged is removed, so that it can be written again.
 
         Args:
@@ -92,7 +94,7 @@ class Cache:
         import numpy as np
 
         try:
-            return {name: np.load(place / f"{name}.npy", "r", allow_pickle=False) for name in names}
+            return {name: np.load(place / f"{name}.npy", "c", allow_pickle=False) for name in names}
         except (FileNotFoundError, ValueError, EOFError):
             self.discard(place)  # does nothing where the whole entry is not there
         except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,18 @@ def identity(**parts: Any) -> str:
 
 def array_digest(array: np.ndarray | None) -> str | None:
     """Digest of an array's shape, type and bytes; None for None."""
-    if array is None:
-        return None
+    return None if array is None else parts_digest([array])
+
+
+def parts_digest(parts: Sequence[np.ndarray]) -> str:
+    """Digest of the array that some arrays of the same type make, one after the other along their first dimension."""
     import numpy as np
 
-    digest = hashlib.blake2b(f"{array.shape}{array.dtype.str}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(array).data)
+    first = parts[0]
+    shape = first.shape if len(parts) == 1 else (sum(map(len, parts)), *first.shape[1:])
+    digest = hashlib.blake2b(f"{shape}{first.dtype.str}".encode(), digest_size=16)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 

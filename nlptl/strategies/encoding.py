@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from nlptl.checkpoints import Checkpoint
 from nlptl.config.run import ResolvedRun
+from nlptl.data.files.tables import frame_size
 from nlptl.data.tokens.cached_tokens import encode_cached
 from nlptl.models.opening import encoder_config, open_tokenizer
 from nlptl.registry import MODES
@@ -28,7 +29,7 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
         return lambda chunks: context.runtime.track(chunks, f"tokenising {split}")
 
     frames = [frame for part in context.parts for frame in part.splits.frames().values()]
-    tell_held("texts", sum(int(frame.memory_usage(deep=True).sum()) for frame in frames))
+    tell_held("texts", sum(map(frame_size, frames)))
     cache, long_text = open_cache(config.runtime.cache_limit), long_texts.long_text_of(config)
     normaliser = config.data.normaliser
     with context.clock.measure("data"):
@@ -43,7 +44,7 @@ def encode_rows(context: RunContext, config: ResolvedRun, checkpoint: Checkpoint
             )
             for part in context.parts
         ]
-    tell_held("tokens", sum(encoded.size for part in parts for encoded in part.encoded.values()))
+    tell_held("tokens", *(array for part in parts for encoded in part.encoded.values() for array in encoded.arrays))
     mode = MODES.get(config.mode)()
     long_texts.tell(parts, config, max_length, mode.trains_encoder)
     return Job(config, parts, context.runtime, context.clock, mode, checkpoint, tokenizer, max_length)

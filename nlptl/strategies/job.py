@@ -104,15 +104,20 @@ class RunContext:
         return self.part.targets
 
 
-def tell_held(what: str, size: int) -> None:
+def tell_held(what: str, *held: int | np.ndarray | None) -> None:
     """Say how much memory something takes that stays there until the run ends; small things are not worth a line.
 
     Args:
         what: is held.
-        size: in bytes.
+        held: sizes in bytes, or the arrays themselves; those that are mapped from the cache are told apart, since the
+            system takes their memory back where others want it.
     """
+    mapped = sum(part.nbytes for part in held if isinstance(part, np.memmap))
+    size = sum(part if isinstance(part, int) else part.nbytes for part in held if part is not None) - mapped
     if size >= WORTH_TELLING:
         log.info(f"Held in memory: {show_size(size)} of {what}")
+    if mapped >= WORTH_TELLING:
+        log.info(f"Mapped from the cache: {show_size(mapped)} of {what}")
 
 
 def tell_rows(context: RunContext) -> None:

@@ -19,6 +19,7 @@ from nlptl.data.loading import Splits
 from nlptl.data.normalising.normaliser import check as check_normaliser
 from nlptl.errors import ConfigError
 from nlptl.evaluation.evaluator import check_metrics
+from nlptl.imports import uncollected
 from nlptl.kernels import packing
 from nlptl.models.opening import encoder_config
 from nlptl.registry import MODES, STRATEGIES
@@ -98,21 +99,24 @@ def train(
     with buffered_log() as messages:
         named = tasks or [load_task(name, config.tasks_dir) for name in task_names(config.task)]
         tasks = [task.deciding_as(config.decision) for task in named]
-        for task in tasks:
-            check_metrics(task)
+        with uncollected():  # scikit-learn is imported here, transformers' models are further below
+            for task in tasks:
+                check_metrics(task)
         if len(tasks) > 1:
             multi_task.check(config, tasks, given or {})
         plan = (learner or EncoderLearner.of)(config, tasks)
         with clock.measure("data"):
             loaded = plan.complete(_load(plan.config, tasks, given))
         inputs = inputs_of(plan.revision, *loaded)
-        runtime = plan.start()
+        with uncollected():
+            runtime = plan.start()
         finished = finished_folder(runtime, plan.config, inputs) if resume else None
         if finished is not None:
             _publish(runtime, finished)
             return finished
         labelled = [splits.task for splits in loaded]
-        runtime = plan.try_out(labelled, runtime)
+        with uncollected():
+            runtime = plan.try_out(labelled, runtime)
         with run_folder(runtime, plan.config, inputs, resume, messages) as folder:
             config, prepared = plan.config, plan.prepare(loaded, given, folder)
             if prepared is not None:

@@ -120,7 +120,7 @@ def frozen_features(
             features[split], computed = features_of(job.runtime, classifier, part.encoded[split], job.pad_id, store)
             known = len(part.encoded[split].offsets) - 1 - computed
             log.debug(f"Features of {split}: {computed} texts encoded, {known} from the cache")
-    tell_held("features", sum(matrix.nbytes for matrix in features.values()))
+    tell_held("features", *features.values())
     return features
 
 
@@ -168,7 +168,7 @@ def fit_head(job: Job, part: TaskRows, features: Features, path: list[float], fi
 
 def refit_head(job: Job, part: TaskRows, features: Features, head: LinearHead) -> LinearHead:
     """A head of the same strength on train and validation together."""
-    together = np.concatenate([features["train"], features["validation"]])
+    together = [features["train"], features["validation"]]
     targets = np.concatenate([part.targets["train"], part.targets["validation"]])
     with job.clock.measure("head"):
         classes, weights = len(part.task.label_list()), class_weights(job, part)

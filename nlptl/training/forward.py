@@ -167,13 +167,14 @@ def features_of(
     todo = np.flatnonzero(runtime.sum(lacking))
     if not len(todo):
         return store.read(keys) if len(keys) else np.empty((0, width), np.float32), 0
-    some = subset(encoded, todo)
+    some = encoded if len(todo) == len(keys) else subset(encoded, todo)
     computed = _through(runtime, classifier, classifier.features, some, pad_id, width, "features")
+    readable = False
     if runtime.is_local_main:
         new = lacking[todo] > 0
-        store.add(keys[todo[new]], computed if new.all() else computed[new])
+        readable = store.add(keys[todo[new]], computed if new.all() else computed[new]) and bool(new.all())
     if len(todo) == len(keys):
-        return computed, len(todo)
+        return store.read(keys) if readable else computed, len(todo)
     order = np.argsort(keys[todo])
     places = np.searchsorted(keys[todo][order], keys).clip(max=len(todo) - 1)
     fresh = keys[todo[order[places]]] == keys  # a text that occurs twice was computed once

@@ -225,7 +225,8 @@ def start_runtime(
         project_dir=".",  # trackers ask for a folder now; theirs is set once the run folder is known
         kwargs_handlers=[group, _replication(gradient_compression, on_cpu)],
     )
-    torch.use_deterministic_algorithms(deterministic)
+    if deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(deterministic)  # which imports the compiler
     runtime = Runtime(
         accelerator.device,
         chosen,

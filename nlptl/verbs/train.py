@@ -10,16 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from nlptl.baselines.comparison import check_comparison
-from nlptl.baselines.comparison import compare as compare_baselines
-from nlptl.baselines.learner import BaselineLearner
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.run import RunConfig
 from nlptl.data.given import data_by_task, data_of_one_task
 from nlptl.errors import ConfigError
 from nlptl.inference.predictor import Run, load
-from nlptl.intermediate.comparison import compare_straight
-from nlptl.intermediate.learner import ViaLearner
 from nlptl.runs.card import write_card
 from nlptl.runs.saving import merge_artifact
 from nlptl.strategies import pipeline
@@ -214,17 +209,34 @@ def train_config(config: RunConfig, given: Any = None, resume: bool = False) -> 
 
 def train_folder(config: RunConfig, given: Any = None, resume: bool = False) -> Path:
     """As `train_config`, without opening the run: only the main process's machine is sure to have it."""
+    # What other rooms need besides, such as scikit-learn's models, is imported where a run asks for them.
     if config.baseline.model is not None:
+        from nlptl.baselines.learner import BaselineLearner
+
         return pipeline.train(config, given, resume, BaselineLearner.of)
     if config.baseline.compare:
+        from nlptl.baselines.comparison import check_comparison
+
         check_comparison(config)
-    learner = ViaLearner.of if config.via.sources else None
     straight = config.via.compare and bool(config.via.sources)
     # A run that is finished in its folder may still lack a comparison.
     resume = resume or (config.output is not None and (config.baseline.compare or straight))
-    folder = pipeline.train(config, given, resume, learner)
+    folder = pipeline.train(config, given, resume, _learner_of(config))
     if straight:
+        from nlptl.intermediate.comparison import compare_straight
+
         compare_straight(config, folder, given)
     if config.baseline.compare:
-        compare_baselines(config, folder, given)
+        from nlptl.baselines.comparison import compare
+
+        compare(config, folder, given)
     return folder
+
+
+def _learner_of(config: RunConfig) -> Any:
+    """What an encoder's run learns by; None: the pipeline's own."""
+    if not config.via.sources:
+        return None
+    from nlptl.intermediate.learner import ViaLearner
+
+    return ViaLearner.of

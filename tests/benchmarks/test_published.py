@@ -34,6 +34,14 @@ def test_the_page_shows_the_table_of_the_measured_rows(script, page, name):
     assert shown.partition(f"<!-- /{benchmark.MARKER} -->")[0] == f"\n{benchmark.table(rows)}\n"
 
 
+@pytest.mark.parametrize("name", ["promises", "coverage", "calibration"])
+def test_the_page_shows_what_studies_of_evidence_measured(script, name):
+    script("studies")
+    rows = script("records").read(ROOT / "benchmarks" / "results" / "evidence.json")
+    shown = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").partition(f"<!-- {name} -->")[2]
+    assert shown.partition(f"<!-- /{name} -->")[0] == f"\n{script('transfer').table(name, False, rows)}\n"
+
+
 def test_the_readme_shows_measured_numbers_of_the_samples(script):
     samples = script("samples")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -73,6 +73,10 @@ def test_a_real_difference_is_found_and_said():
 def test_two_seeds_are_too_few_to_say():
     drawn = answers(np.random.default_rng(0), methods_of(["scratch", "lora"]), seeds=2, better=("lora",), gain=0.4)
     assert {pair.found.outcome for pair in pairs_of(drawn)} == {TOO_FEW_SEEDS}
+    methods = methods_of(["knn", "lora"])
+    drawn = answers(np.random.default_rng(0), methods, seeds=1, better=("lora",), gain=0.4)
+    (found,) = crossovers(pairs_of(drawn), methods)
+    assert found.sentence.startswith("lora against knn: too few seeds to say; its mean is higher at every size")
 
 
 def test_methods_that_draw_nothing_are_tested_on_rows_alone():

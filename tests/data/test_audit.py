@@ -1,8 +1,9 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from nlptl.data.audit import Audit, check_balance, check_cells, check_labels, check_repeats, drop_leaks
-from nlptl.data.text_keys import text_key
+from nlptl.data.text_keys import keys_of, text_key
 from nlptl.errors import DataError
 
 
@@ -165,6 +166,28 @@ def test_repeats_and_conflicts(drop):
     assert "2 repeated rows" in audit.warnings[0]
     assert "(1 exact" in audit.warnings[0]
     assert "a.csv row 4, 5" in audit.warnings[1]
+
+
+def test_keys_are_numbers_that_are_equal_where_the_texts_count_as_the_same(monkeypatch):
+    """Over the borders of chunks, under the frame's own index, and apart where one text ends and the other begins."""
+    monkeypatch.setattr("nlptl.data.text_keys.CHUNK", 2)
+    rows = frame(
+        ["Same!", "same", "other", "a b", "SAME ", "a"], list("xxxxxx"), pairs=["c", "C.", "c", "c", "c", "b c"]
+    )
+    rows.index = [7, 3, 5, 1, 0, 9]
+    keys = keys_of(rows)
+    assert keys.dtype == np.int64 and keys.index.equals(rows.index)
+    assert keys[7] == keys[3] == keys[0]
+    assert keys.nunique() == 4
+    assert keys_of(rows.drop(columns="text_pair")).nunique() == 4
+    assert keys_of(rows.iloc[:0]).empty
+
+
+def test_cells_are_looked_at_chunk_by_chunk(monkeypatch):
+    monkeypatch.setattr("nlptl.data.audit.CHUNK", 2)
+    audit = Audit()
+    check_cells(frame(["a", "b", " ", "c", b"d"], list("xxxxx")), "train", {"text": "text"}, False, audit)
+    assert [fault.partition(", column")[0] for fault in audit.faults] == ["a.csv row 3", "a.csv row 5"]
 
 
 def test_a_pair_repeats_only_as_a_whole():

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from nlptl.config.data import DataConfig
+from nlptl.data.files.tables import frame_size
 from nlptl.data.loading import label_targets, load_labelled, load_splits
 from nlptl.data.sources import Source
 from nlptl.data.text_keys import keys_of
@@ -54,6 +55,15 @@ def test_rows_know_where_they_came_from(tmp_path):
     test = load_splits(TASK, DataConfig(source=str(file)), 0).test
     assert set(test["file"]) == {str(file)}
     assert [f"text {row - 1}" for row in test["row"]] == test["text"].tolist()
+
+
+def test_rows_are_held_end_to_end_and_share_what_is_the_same(tmp_path):
+    """Of two million rows, an object for each text, label and file name would be most of the memory."""
+    train = load_splits(TASK, DataConfig(source=str(save(table(100), tmp_path / "a.csv"))), 0).train
+    assert train["text"].dtype == "str"
+    for column, different in (("label", 2), ("file", 1)):
+        assert len({id(cell) for cell in train[column].to_numpy()}) == different
+    assert frame_size(train) < len(train) * 50 + 500
 
 
 def test_the_same_seed_gives_the_same_splits():

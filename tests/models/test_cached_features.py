@@ -78,6 +78,20 @@ def test_what_was_added_is_read_in_any_order_from_any_shard(tmp_path):
     np.testing.assert_array_equal(FeatureStore(cache_at(tmp_path), "one").read(KEYS), ROWS)
 
 
+def test_one_shard_in_its_own_order_stays_mapped_and_what_is_written_into_it_stays_here(tmp_path):
+    store = FeatureStore(cache_at(tmp_path), "one")
+    assert store.add(KEYS, ROWS)
+    found = store.read(KEYS)
+    assert isinstance(found, np.memmap)
+    found += 1
+    np.testing.assert_array_equal(FeatureStore(cache_at(tmp_path), "one").read(KEYS), ROWS)
+    for chosen in ([1, 0, 2, 3], [0, 1, 2], [0, 0, 1, 2]):
+        read = FeatureStore(cache_at(tmp_path), "one").read(KEYS[chosen])
+        assert not isinstance(read, np.memmap)
+        np.testing.assert_array_equal(read, ROWS[chosen])
+    assert not FeatureStore(Cache(tmp_path, 10), "two").add(KEYS, ROWS)
+
+
 def test_a_repeated_text_is_missing_once(tmp_path):
     assert FeatureStore(cache_at(tmp_path), "one").missing(KEYS[[0, 1, 0]]).tolist() == [0, 1]
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from nlptl.models import linear_probe
 from nlptl.models.linear_probe import fit_probe
 from nlptl.objectives.classification import balanced_weights
 
@@ -91,3 +92,39 @@ def test_where_it_begins_changes_the_time_alone():
     other = fit_probe(features + 1.0, targets, 3, [3.0])
     expected, found = (fit_probe(features, targets, 3, [1.0], begin=begin) for begin in (None, other))
     np.testing.assert_allclose(found.logits(features), expected.logits(features), atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["labels", "weighted labels", "several labels", "weighted several labels"])
+def test_in_blocks_the_same_head_is_fitted(kind, monkeypatch):
+    """Of two matrices, whose border lies inside a block, and whose last block is short."""
+    features, targets = clusters(300, 3)
+    features += 50  # what standardising has to take away
+    weights = balanced_weights(targets, 3) if "weighted" in kind else None
+    if "several" in kind:
+        targets = np.stack([targets == 0, targets > 0, features[:, 0] > features[:, 0].mean()], 1).astype(np.float32)
+    held_out = features[:50], targets[:50]
+    whole = fit_probe(features, targets, 3, [0.1, 1.0, 10.0], held_out, weights)
+    monkeypatch.setattr(linear_probe, "WHOLE", 0)
+    monkeypatch.setattr(linear_probe, "BLOCK", 64)
+    parts = fit_probe([features[:90], features[90:]], targets, 3, [0.1, 1.0, 10.0], held_out, weights)
+    assert parts.regularisation == whole.regularisation
+    ours, theirs = (torch.from_numpy(head.logits(features)).sigmoid() for head in (parts, whole))
+    np.testing.assert_allclose(ours, theirs, atol=5e-3)
+
+
+def test_large_features_are_never_standardised_whole(monkeypatch):
+    features, targets = clusters(4000, 3)
+    rows, loss_of = [], linear_probe._loss
+    monkeypatch.setattr(linear_probe, "WHOLE", 0)
+    monkeypatch.setattr(linear_probe, "BLOCK", 100)
+    monkeypatch.setattr(
+        linear_probe, "_loss", lambda logits, *given: rows.append(len(logits)) or loss_of(logits, *given)
+    )
+    fit_probe(features, targets, 3, [1.0])
+    assert set(rows) == {100}
+
+
+def test_matrices_that_follow_one_another_are_one():
+    features, targets = clusters(200, 3)
+    one, parts = fit_probe(features, targets, 3, [1.0]), fit_probe([features[:70], features[70:]], targets, 3, [1.0])
+    assert torch.equal(one.weight, parts.weight) and torch.equal(one.bias, parts.bias)

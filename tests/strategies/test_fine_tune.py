@@ -337,8 +337,14 @@ def test_what_large_data_holds_is_told(obvious, tiny, tmp_path, monkeypatch, cap
         caplog.clear()
         with caplog.at_level("INFO", "nlptl"):
             nlptl.train("sentiment", data=obvious, checkpoint=tiny["bert"], output=tmp_path / folder, settings=QUICK)
-        return [line.partition(" of ")[2] for line in caplog.messages if line.startswith("Held in memory: ")]
+        lines = [line for line in caplog.messages if line.startswith(("Held in memory: ", "Mapped from the cache: "))]
+        return [(line.partition(" ")[0], line.partition(" of ")[2]) for line in lines]
 
     assert told("small") == []
     monkeypatch.setattr("nlptl.strategies.job.WORTH_TELLING", 100)
-    assert told("large") == ["texts", "tokens", "features"]
+    assert told("large") == [("Held", "texts"), ("Held", "tokens"), ("Mapped", "features")]
+    monkeypatch.setattr("nlptl.data.tokens.cached_tokens.WORTH_CACHING", 1)
+    assert told("larger")[1][0] == "Mapped"
+    monkeypatch.setenv("NLPTL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NLPTL_CACHE_LIMIT", "0")
+    assert told("not cached") == [("Held", "texts"), ("Held", "tokens"), ("Held", "features")]

@@ -58,9 +58,10 @@ def measure(root: Path, case: Row) -> Row:
         )
     if found is None or found.failed:
         raise RuntimeError(f"cells failed: {found and found.failed}")
-    kept = ("metric", "labels", "test", "sizes", "curves", "costs", "crossovers", "negative_transfer", "labels_needed")
+    kept = ("metric", "labels", "test", "curves", "costs", "crossovers", "negative_transfer", "labels_needed")
     clear = [pair["sentence"] for pair in found.facts["pairs"] if pair["outcome"] in ("better", "worse")]
-    return {**{name: found.facts[name] for name in kept}, "clear": clear, "pairs": len(found.facts["pairs"])}
+    counted = {"rows_of": found.facts["sizes"], "clear": clear, "pairs": len(found.facts["pairs"])}
+    return {**{name: found.facts[name] for name in kept}, **counted}
 
 
 def source(folder: Path) -> Any:
@@ -79,7 +80,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _said(row: Row) -> str:
-    sizes = [size["name"] for size in row["sizes"]]
+    sizes = [size["name"] for size in row["rows_of"]]
     lines = [
         f"**{row['dataset']}**: {row['metric']} on {row['test']['rows']} test rows in percent, mean (95 % band over "
         f"{row['seeds']} seeds and test rows); {row['labels']} labels.",
@@ -89,7 +90,7 @@ def _said(row: Row) -> str:
     ]
     for method in row["methods"].split(","):
         points = {each["size"]: each for each in row["curves"] if each["method"] == method}
-        cells = [_point(points.get(size["size"])) for size in row["sizes"]]
+        cells = [_point(points.get(size["size"])) for size in row["rows_of"]]
         lines.append(f"| {' | '.join([f'`{method}`', *cells])} |")
     said = [each["sentence"] for each in row["crossovers"]] + row["negative_transfer"]
     said.append(f"{len(row['clear'])} of {row['pairs']} pairs differ clearly. {' '.join(row['clear'])}".strip())

@@ -222,6 +222,7 @@ def _open_table(rows: list[Row]) -> str:
         )
     lines.append(
         "\nIn percent, mean ± sample standard deviation over seeds, each of which draws the known intents. "
-        "Accuracy counts out of scope as one more label. The published figures are of larger encoders, on draws of their own."
+        "Accuracy counts out of scope as one more label. The published figures are of larger encoders, on draws of "
+        "their own."
     )
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from nlptl.data.files.delimited import read_delimited
 from nlptl.data.files.encodings import GZIP, undecodable
 from nlptl.data.files.json_tables import read_json, read_json_lines
 from nlptl.data.files.parquet import read_parquet
-from nlptl.data.files.tables import CHUNK, Dialect, check_frame, check_names
+from nlptl.data.files.tables import CHUNK, Dialect, check_frame, check_names, compact
 from nlptl.errors import DataError, shortened
 
 _READERS: dict[str, Callable[[Path, int, Dialect], Iterator[pd.DataFrame]]] = {
@@ -36,10 +36,12 @@ def read_frame(
 ) -> pd.DataFrame:
     """A whole file as a DataFrame; CSV cells are text, other formats keep their values.
 
+    Columns of nothing but texts are of pandas' type `str`, all others hold objects.
+
     Raises:
         DataError: missing, empty, undecodable, malformed (with the line or row), or of an unknown format.
     """
-    chunks = list(read_chunks(path, CHUNK, encoding, delimiter, quotes, section))
+    chunks = list(map(compact, read_chunks(path, CHUNK, encoding, delimiter, quotes, section)))
     return pd.concat(chunks, ignore_index=True) if chunks else pd.DataFrame()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,26 @@ def records_frame(origin: str, records: Sequence[Mapping[str, Any]]) -> pd.DataF
     names = {str(name): name for record in records for name in record}
     check_names(origin, list(names))
     return frame_of({text: [record.get(name, ABSENT) for record in records] for text, name in names.items()})
+
+
+def holds_texts(column: pd.Series) -> bool:
+    """Whether a column is one of `compact`, which holds nothing but texts."""
+    return isinstance(column.dtype, pd.StringDtype)
+
+
+def compact(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with columns of nothing but texts as Arrow has them: end to end, rather than an object for each."""
+    texts = [i for i in range(frame.shape[1]) if all(type(cell) is str for cell in frame.iloc[:, i].tolist())]
+    return frame.astype({frame.columns[i]: "str" for i in texts}) if len(frame) else frame
+
+
+def frame_size(frame: pd.DataFrame) -> int:
+    """Bytes of a table, equal texts of a column of objects counted once: the rows of a label share its name."""
+    size = int(frame.memory_usage(deep=False).sum())
+    for column in (frame[name] for name in frame if frame[name].dtype == object):
+        lists = len(column) and isinstance(column.iloc[0], list)
+        size += sum(map(sys.getsizeof, column if lists else column.unique()))
+    return size
 
 
 def empty_frame(names: Sequence[str]) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def encode_cached(
     encoded = encode(frame, tokenizer, max_length, track, long_text, normaliser)
     cache.discard(place)  # where it was there, it was not what its name says
     cache.write(place, {name: np.asarray(value) for name, value in vars(encoded).items() if value is not None})
-    return encoded
+    # Mapped, they are read back as they are needed, and the system takes their memory where others want it.
+    return _read(cache, place, encoded.types is not None, long_text.in_windows) or encoded
 
 
 def describe_tokenizer(tokenizer: Any) -> dict[str, Any] | None:

@@ -47,9 +47,9 @@ class Encoded:
         return len(self.offsets if self.windows is None else self.windows) - 1
 
     @property
-    def size(self) -> int:
-        """Bytes of all arrays."""
-        return sum(array.nbytes for array in (self.tokens, self.offsets, self.types, self.windows) if array is not None)
+    def arrays(self) -> list[np.ndarray]:
+        """All that it holds."""
+        return [array for array in (self.tokens, self.offsets, self.types, self.windows) if array is not None]
 
     @property
     def lengths(self) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from nlptl.config.run import AUTO
 from nlptl.errors import ConfigError
 from nlptl.evaluation.decisions.policy import FEWEST_ROWS
-from nlptl.evaluation.out_of_scope.measures import auroc
+from nlptl.evaluation.out_of_scope.measures import auroc, auroc_difference
 from nlptl.evaluation.out_of_scope.sampling import halves
 from nlptl.evaluation.out_of_scope.scorer import Rows, Scorer
 from nlptl.registry import SCORERS
@@ -42,8 +42,9 @@ def fit_scope(asked: str, keep: float, train: Rows, validation: Rows, seed: int)
     """Fit scorers on training rows; choose one, and cut its scores, on validation.
 
     With enough out-of-scope rows in validation, the scorer with the highest AUROC on one half is cut on the other half;
-    otherwise it would be reported on the rows that chose it. With too few, there is nothing to choose by: the usual one
-    is taken, and cut on all in-scope rows.
+    otherwise it would be reported on the rows that chose it. The usual one gives way only to one that is ahead by more
+    than a standard error: of a few dozen rows the highest of eight numbers may be chance. Where there are too few to
+    choose by, the usual one is taken, and cut on all in-scope rows.
 
     Args:
         asked: `auto`, or a scorer's name.
@@ -64,8 +65,11 @@ def fit_scope(asked: str, keep: float, train: Rows, validation: Rows, seed: int)
     outside = int((~choosing.in_scope).sum())
     if asked == AUTO and outside >= FEWEST_ROWS and inside >= needed:
         fitted = {name: _fitted(name, train, choosing) for name in SCORERS if SCORERS.get(name).can_fit(train)}
-        found = {name: auroc(_scores(scorer, choosing), choosing.in_scope) for name, scorer in fitted.items()}
-        best = max(found, key=lambda name: found[name])
+        scores = {name: _scores(scorer, choosing) for name, scorer in fitted.items()}
+        found = {name: auroc(each, choosing.in_scope) for name, each in scores.items()}
+        best, usual = max(found, key=lambda name: found[name]), _usual(train)
+        ahead, error = auroc_difference(scores[best], scores[usual], choosing.in_scope)
+        best = best if ahead > error else usual
         rows = {"in_scope": int(choosing.in_scope.sum()), "out_of_scope": outside}
         choice = {"auroc": {name: round(value, 4) for name, value in found.items()}, "chosen_on": rows}
         return _cut(fitted[best], cutting, keep, choice, None)
@@ -73,7 +77,7 @@ def fit_scope(asked: str, keep: float, train: Rows, validation: Rows, seed: int)
         return None
     name, note = asked, None
     if asked == AUTO:
-        name = USUAL if SCORERS.get(USUAL).can_fit(train) else USUAL_OF_LOGITS
+        name = _usual(train)
         note = (
             f"The scorer {name} was not chosen on this data: validation has {int((~validation.in_scope).sum())} of the "
             f"{2 * FEWEST_ROWS} out-of-scope rows that choosing one needs."
@@ -139,6 +143,10 @@ def cut_off(scores: np.ndarray, keep: float) -> float:
         keep: share that stays.
     """
     return float(np.sort(scores)[min(int((1 - keep) * len(scores) + 1e-9), len(scores) - 1)])
+
+
+def _usual(train: Rows) -> str:
+    return USUAL if SCORERS.get(USUAL).can_fit(train) else USUAL_OF_LOGITS
 
 
 def _fitted(name: str, train: Rows, validation: Rows) -> Scorer:

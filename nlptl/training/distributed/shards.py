@@ -6,11 +6,11 @@ Saved states hold full tensors, so that any number of such processes, or one tha
 
 from __future__ import annotations
 
+import sys
 from copy import deepcopy
 from typing import Any
 
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from nlptl.models.encoder import Trainable, compile_layers, is_compiled
 
@@ -28,14 +28,23 @@ def copy_to_shard(accelerator: Any, model: Trainable) -> Trainable:
 
 def full_tensor(tensor: Tensor) -> Tensor:
     """The tensor itself; of a sharded one all parts together, for which every process has to call this."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if _is_sharded(tensor) else tensor  # type: ignore[attr-defined]
 
 
 def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
     """A full tensor that every process has; this process's part of it where `other` is sharded."""
-    if not isinstance(other, DTensor):
+    if not _is_sharded(other):
         return tensor
-    return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements, src_data_rank=None)
+    from torch.distributed.tensor import distribute_tensor
+
+    like: Any = other
+    return distribute_tensor(tensor.to(other.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+def _is_sharded(tensor: Tensor) -> bool:
+    """Whether it is a DTensor; where nobody has imported their module, which takes a second, there are none."""
+    loaded = sys.modules.get("torch.distributed.tensor")
+    return loaded is not None and isinstance(tensor, loaded.DTensor)
 
 
 def _layer_classes(model: Trainable) -> list[str]:

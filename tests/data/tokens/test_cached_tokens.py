@@ -58,11 +58,18 @@ def test_anything_else_is_tokenised_anew(change, tokenizer, counted, tmp_path):
 
 @pytest.mark.parametrize("name", ["offsets", "tokens", "types"])
 def test_a_damaged_file_costs_only_time(name, tokenizer, counted, tmp_path):
-    first = cached(FRAME, tokenizer, tmp_path)
+    tokens = cached(FRAME, tokenizer, tmp_path).tokens.copy()
     file = next(tmp_path.rglob(f"{name}.npy"))
     file.write_bytes(file.read_bytes()[:70])
-    np.testing.assert_array_equal(cached(FRAME, tokenizer, tmp_path).tokens, first.tokens)
+    np.testing.assert_array_equal(cached(FRAME, tokenizer, tmp_path).tokens, tokens)
     assert len(counted) == 2
+
+
+def test_tokens_stay_mapped_from_the_cache_and_readable_when_it_is_cleared(tokenizer, tmp_path):
+    first, fresh = cached(FRAME, tokenizer, tmp_path), encode(FRAME, tokenizer, 16)
+    assert isinstance(first.tokens, np.memmap)
+    Cache(tmp_path, 10**9).clear()
+    np.testing.assert_array_equal(first.tokens, fresh.tokens)
 
 
 @pytest.mark.parametrize("name", ["offsets", "tokens", "types"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from nlptl.evaluation.out_of_scope.measures import auroc, separation, share
+from nlptl.evaluation.out_of_scope.measures import auroc, auroc_difference, separation, share
 from nlptl.evaluation.out_of_scope.report import scope_report
 
 # Twenty in-scope rows score 1 to 20. Five out-of-scope rows score 0, three of them below any; two pass high.
@@ -48,6 +48,20 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         interval = separation(scores, np.repeat([True, False], [120, 60]), seed=draw, draws=200)["auroc"]
         held += interval.low <= truth <= interval.high
     assert 0.88 <= held / 200 <= 0.99
+
+
+def test_a_difference_of_two_scorers_has_the_error_that_other_rows_show():
+    rng, inside = np.random.default_rng(0), np.repeat([True, False], [80, 40])
+
+    def drawn():
+        common = rng.normal(size=120) + 1.2 * inside
+        first, second = (common + rng.normal(size=120) * noise for noise in (0.5, 1.0))
+        return auroc_difference(first, second, inside), auroc(first, inside) - auroc(second, inside)
+
+    found = [drawn() for _ in range(300)]
+    assert all(each[0][0] == pytest.approx(each[1]) for each in found)
+    assert np.mean([each[0][1] for each in found]) == pytest.approx(np.std([each[1] for each in found]), rel=0.15)
+    assert auroc_difference(SCORES, SCORES, IN_SCOPE) == (0, 0)
 
 
 def test_a_side_without_rows_has_no_measure():

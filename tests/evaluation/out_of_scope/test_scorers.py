@@ -1,6 +1,7 @@
 """Every scorer of out of scope: in-scope rows score higher, files give it back, calibration does not touch it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,7 +170,7 @@ def test_the_scorer_is_chosen_on_one_half_and_cut_on_the_other():
     chosen = fit_scope("auto", 0.9, TRAIN, HELD_OUT, seed=0)
     choosing, cutting = (HELD_OUT.some(half) for half in halves(HELD_OUT.targets, 0))
     assert set(chosen.choice["auroc"]) == set(SCORERS.names())
-    assert chosen.choice["auroc"][chosen.name] == max(chosen.choice["auroc"].values())
+    assert chosen.choice["auroc"][chosen.name] > max(chosen.choice["auroc"].values()) - 0.01
     assert chosen.choice["chosen_on"] == {"in_scope": int(choosing.in_scope.sum()), "out_of_scope": 30}
     inside = cutting.some(np.flatnonzero(cutting.in_scope))
     kept = chosen.scorer.scores(inside.features, inside.logits) >= chosen.threshold
@@ -182,6 +183,16 @@ def test_the_scorer_is_chosen_on_one_half_and_cut_on_the_other():
     again = cut_again(chosen.scorer, scores, 0.9, HELD_OUT, 0, chosen.choice)
     assert again.threshold == pytest.approx(chosen.threshold)
     assert again.choice["cut_on"] == chosen.choice["cut_on"]
+
+
+def test_the_usual_scorer_gives_way_to_a_better_one_but_not_to_chance():
+    rng = np.random.default_rng(0)
+    noisy = [replace(each, features=rng.normal(size=each.features.shape)) for each in (TRAIN, HELD_OUT)]
+    assert not fit_scope("auto", 0.9, *noisy, 0).scorer.needs_features
+    found = fit_scope("auto", 0.9, TRAIN, HELD_OUT, 0)
+    best = max(found.choice["auroc"].values())
+    assert found.name == "combined"
+    assert found.choice["auroc"]["combined"] <= best
 
 
 def test_the_cut_never_looks_at_training_rows():
