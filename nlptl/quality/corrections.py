@@ -71,7 +71,7 @@ def read_corrections(path: str | Path, rows: Rows) -> Corrections:
     labels: dict[Place, str] = {}
     dropped: set[Place] = set()
     for record in filled.to_dict("records"):
-        place, wanted = _place(record), _cell(record[CORRECTED])
+        place, wanted = _place(record), _wanted(_cell(record[CORRECTED]), rows.labels)
         fault = _fault(record, place, wanted, known, rows)
         if place in labels or place in dropped:
             fault = f"{_said(record)} is there twice"
@@ -114,6 +114,11 @@ def _place(record: dict[str, object]) -> Place | None:
         return _cell(record["file"]).removeprefix("'"), int(float(_cell(record["row"])))
     except ValueError:
         return None
+
+
+def _wanted(cell: str, labels: list[str]) -> str:
+    """What is asked for; a suggestion that was copied may have the apostrophe that keeps it from being a formula."""
+    return cell if cell in labels else cell.removeprefix("'")
 
 
 def _said(record: dict[str, object]) -> str:

@@ -28,9 +28,11 @@ JACCARD = 0.75
 """Share of two texts' groups of three letters that both have."""
 RATIO = 0.9
 """Share of two texts' letters that stand in both in the same order (Ratcliff and Metzener 1988)."""
+LONGEST = 600
+"""Letters of a text up to which their order is compared, in time of their square; of more, groups of three alone."""
 NEIGHBOURS = 20
 """Candidates of each text, the nearest ones."""
-MOST = 200_000
+MOST = 100_000
 """Texts; of more, only the same ones are found: each is compared with each other one."""
 BLOCK = 1024
 
@@ -89,6 +91,8 @@ def nearly_same(first: str, second: str) -> bool:
     grams = _grams(one), _grams(other)
     if len(grams[0] & grams[1]) >= JACCARD * len(grams[0] | grams[1]):
         return True
+    if max(len(one), len(other)) > LONGEST:
+        return False
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     return matcher.real_quick_ratio() >= RATIO and matcher.quick_ratio() >= RATIO and matcher.ratio() >= RATIO
 

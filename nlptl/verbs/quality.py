@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from nlptl.config.keywords import settings_by_key, suggests
 from nlptl.config.run import RunConfig
 from nlptl.data.given import data_of_one_task
+from nlptl.errors import LaunchError
 from nlptl.quality.config import PROBE, check_folds_from
 from nlptl.quality.gain import Gain, apply_config
 from nlptl.quality.inspection import Inspection, inspect_config
@@ -89,6 +91,7 @@ def inspect_and_write(
     Raises:
         NlptlError: as `inspect`; an output that cannot be written is told before anything is computed.
     """
+    _in_one_process()
     if output is not None:
         check_folder(output)
     found = inspect_config(config, given, folds_from, slices)
@@ -148,4 +151,19 @@ def apply_corrections(
     values, faults = settings_by_key(keywords, settings)
     sources, given = data_of_one_task(data, validation, test)
     config = checked_config(None, {**values, **present(sources)}, faults=faults)
+    return apply_checked(config, corrections, given)
+
+
+def apply_checked(config: RunConfig, corrections: str | Path, given: Any = None) -> Gain:
+    """Train as a configuration says, with corrections and without; see `apply_corrections`."""
+    _in_one_process()
     return apply_config(config, corrections, given)
+
+
+def _in_one_process() -> None:
+    """Raises LaunchError where several processes were started together, which would all write the same files."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise LaunchError(
+            "Inspecting and correcting rows run in one process. Start nlptl inspect without accelerate launch; a "
+            "training on the corrected rows can be launched afterwards."
+        )

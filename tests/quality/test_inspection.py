@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 import nlptl
 from nlptl import cli
-from nlptl.errors import ConfigError, DataError, MissingExtraError
+from nlptl.errors import ConfigError, DataError, LaunchError, MissingExtraError
 from nlptl.models.linear_probe import fit_probe
 from nlptl.quality.near_duplicates import MEANING
 from nlptl.quality.wrong_labels import verdicts_of
 from nlptl.reports.quality import inspection_tables
+from tests.docs import written
 from tests.quality.conftest import SETTINGS
 
 
@@ -123,6 +124,30 @@ def test_mistakes_are_told(planted, obvious, tiny, tmp_path):
     )
     with pytest.raises(ConfigError, match="gives a text several labels at once"):
         nlptl.inspect("topics", data=obvious, tasks_dir=tmp_path)
+
+
+def test_pairs_are_inspected(tiny, tmp_path):
+    rows = written.pairs(60)
+    again = rows.iloc[[0]].assign(question=rows["question"].iloc[0].upper())
+    home = tmp_path / "answers"
+    home.mkdir()
+    columns = [name for name in rows if name not in ("question", "answer")]
+    (home / "task.yaml").write_text(
+        "name: answers\ndescription: Pairs.\nkind: single_label\nlabels: from_data\n"
+        f"text_columns: [question, answer]\nlabel_column: {columns[0]}\nmetric: accuracy\n"
+    )
+    found = nlptl.inspect(
+        "answers", data=pd.concat([rows, again]), tasks_dir=tmp_path, checkpoint=tiny["bert"], settings=SETTINGS
+    )
+    assert "text_pair" in found.findings
+    same = [pair for pair in found.duplicates.pairs if pair.kind == "same text"]
+    assert any(set(found.rows.frame["row"].iloc[[pair.first, pair.second]]) == {1, 61} for pair in same)
+
+
+def test_several_processes_are_refused(obvious, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(LaunchError, match="run in one process"):
+        nlptl.inspect("sentiment", data=obvious, settings=SETTINGS)
 
 
 def test_a_missing_extra_is_named(obvious, monkeypatch):

@@ -11,6 +11,8 @@ from nlptl.quality.outliers import far_out, neighbour_distances
 from nlptl.quality.slices import column_groups, length_groups, measure_slices, script_of
 from nlptl.quality.wrong_labels import judge
 
+LONG = " ".join(f"{chr(97 + i % 26)}{i}" for i in range(300))
+
 
 def test_labels_of_few_texts_are_in_every_fold():
     rng = np.random.default_rng(0)
@@ -67,6 +69,7 @@ def test_the_second_round_learns_from_no_flagged_row():
         ("what is the balance of my savings account", "what is the balance of my savings account please", True),
         ("Where is my card?", "Where is my dog?", False),
         ("cancel the flight", "book a table for two", False),
+        (LONG, f"{LONG} and its end", True),
     ],
 )
 def test_nearly_the_same_text(first, second, same):

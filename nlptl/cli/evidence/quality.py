@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,8 +127,6 @@ def _inspect(config: RunConfig, folds_from: str, slices: list[str], output: str 
 
     folder = output or INSPECTED
     found = inspect_and_write(config, None, folds_from, slices, folder)
-    if _is_other_process():
-        return
     for table in inspection_tables(found):
         out.print(table)
     for said in found.sentences:
@@ -141,11 +138,9 @@ def _inspect(config: RunConfig, folds_from: str, slices: list[str], output: str 
 
 
 def _apply(config: RunConfig, corrections: Path) -> None:
-    from nlptl.quality.gain import apply_config
+    from nlptl.verbs.quality import apply_checked
 
-    gain = apply_config(config, corrections)
-    if _is_other_process():
-        return
+    gain = apply_checked(config, corrections)
     out.print(gain.sentence, highlight=False)
     out.print(f"Run on the corrected rows: {gain.run}", highlight=False)
 
@@ -154,7 +149,3 @@ def _refuse(given: dict[str, Any], why: str) -> None:
     useless = [name for name, value in given.items() if value]
     if useless:
         raise ConfigError(f"{' and '.join(useless)} would have no effect {why}. Leave it out.")
-
-
-def _is_other_process() -> bool:
-    return int(os.environ.get("RANK", "0")) != 0
