@@ -145,7 +145,16 @@ def runs(obvious, tmp_path_factory):
 def test_a_baseline_is_a_run_like_any_other(runs, obvious, name, tmp_path):
     run = nlptl.load(runs[name].folder)
     assert {path.name for path in run.folder.iterdir()} == {
-        *("run.yaml", "task.yaml", "model", "decision.json", "metrics.json", "predictions.csv"),
+        *(
+            "run.yaml",
+            "task.yaml",
+            "model",
+            "answers.safetensors",
+            "calibration.json",
+            "decision.json",
+            "metrics.json",
+            "predictions.csv",
+        ),
         *("inputs.json", "README.md", "log.txt", "manifest.json"),
     }
     assert run.metrics["test"]["accuracy"] > 0.9
