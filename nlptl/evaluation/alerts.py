@@ -46,7 +46,8 @@ def alert_report(scores: np.ndarray, positive: np.ndarray, seed: int = 0) -> dic
     budgets = {}
     for budget in BUDGETS:
         recall, right = (float(each[0]) for each in _at_budget(hits, flagged, budget))
-        budgets[str(budget)] = {"recall": recall, "interval": _interval(found[str(budget)]), "precision": right}
+        precision = None if np.isnan(right) else right  # of no row flagged
+        budgets[str(budget)] = {"recall": recall, "interval": _interval(found[str(budget)]), "precision": precision}
     return {
         "average_precision": float(_average_precision(hits, flagged)[0]),
         "interval": _interval(found["average_precision"]),

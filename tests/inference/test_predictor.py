@@ -43,12 +43,14 @@ def test_it_has_learned_what_is_obvious(run):
     assert [p.label for p in found] == ["positive", "negative"]
 
 
-def test_probabilities_are_the_softmax_of_the_logits(run):
+def test_probabilities_are_the_softmax_of_the_calibrated_logits(run):
     artifact = run.artifact
     encoded = encode(pd.DataFrame({"text": TEXTS}), artifact.tokenizer, artifact.max_length)
     inputs = collate(encoded, np.arange(len(TEXTS)), artifact.tokenizer.pad_token_id)
     with torch.inference_mode():
-        expected = artifact.classifier.cpu()(inputs).softmax(-1)
+        logits = artifact.classifier.cpu()(inputs)
+    assert artifact.head().calibration.method == "temperature"
+    expected = (logits / artifact.head().calibration.temperature).softmax(-1)
     found = run.predict_proba(TEXTS)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -60,7 +62,8 @@ def test_features_are_what_the_head_makes_logits_of(run):
     head = run.artifact.classifier.head
     features = torch.from_numpy(run.features(texts))
     np.testing.assert_allclose(run.logits(texts), head(features).detach().numpy(), atol=2e-2)
-    np.testing.assert_allclose(run.predict_proba(texts), torch.from_numpy(run.logits(texts)).softmax(1), atol=1e-6)
+    calibrated = run.artifact.head().calibration.probabilities(run.logits(texts), several=False)
+    np.testing.assert_allclose(run.predict_proba(texts), calibrated, atol=1e-6)
 
 
 def test_no_text_no_prediction(run):
