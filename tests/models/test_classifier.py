@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModel, pipeline
 
 import nlptl
 from nlptl.errors import ArtifactError, CheckpointError
+from nlptl.evaluation.probabilities import probabilities_of
 from nlptl.models.building import build_classifier, load_classifier
 from nlptl.models.head_files import load_head, save_head
 from nlptl.models.opening import load_tokenizer, longest_input
@@ -22,8 +23,12 @@ def inputs_of(folder: str, texts: list[str]) -> dict[str, torch.Tensor]:
 
 
 def assert_same_in_plain_transformers(folder: Path, before: Path | None = None) -> None:
-    """The folder's `model/` in a transformers pipeline answers as nlptl does, before merging if it was merged."""
-    ours = nlptl.load(before or folder, precision="fp32", progress=False).predict_proba(TEXTS)
+    """The folder's `model/` in a transformers pipeline answers as nlptl before calibration, which only a run knows of.
+
+    Where the folder was merged, `before` is the run before that.
+    """
+    run = nlptl.load(before or folder, precision="fp32", progress=False)
+    ours = probabilities_of(run.logits(TEXTS), False)
     plain = pipeline("text-classification", model=str(folder / "model"), device="cpu")
     theirs = [
         [{s["label"]: s["score"] for s in scores}[label] for label in LABELS]
