@@ -99,7 +99,7 @@ def job_of(targets: dict[str, np.ndarray], method: str, strength: float, weight:
         seed=0,
         adaptation=AdaptationConfig(method=method, weight=weight),
         probe=ProbeConfig(regularisation=[strength]),
-        training=SimpleNamespace(class_weights="none", label_smoothing=0.0),
+        training=SimpleNamespace(class_weights="none", label_smoothing=0.0, loss="cross_entropy"),
     )
     clock = SimpleNamespace(measure=lambda name: nullcontext(), seconds={"evaluation": 0.0, "training": 0.0})
     runtime = start_runtime("fp32", progress=False)
