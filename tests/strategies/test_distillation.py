@@ -61,8 +61,8 @@ def test_runs_teach_a_student_of_fewer_layers_on_texts_without_labels(teachers, 
     assert (told["texts"], told["layers"]) == (len(texts), 1)
     for teacher in teachers:
         assert told["teachers"][teacher.folder.name]["test"] == pytest.approx(teacher.metrics["test"]["accuracy"])
-    # What is learned of the texts is the mean of what the teachers say of them.
-    expected = np.mean([teacher.predict_proba(texts) for teacher in teachers], 0)
+    # What is learned of the texts is the mean of what the teachers say of them, before calibration.
+    expected = np.mean([probabilities_of(teacher.logits(texts), False) for teacher in teachers], 0)
     np.testing.assert_allclose(seen[0].targets[-len(texts) :, :-1], expected, atol=1e-4)
     assert (seen[0].targets[-len(texts) :, -1] == -1).all()
     # The student reopens with its one layer, and answers as it was measured.
