@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from drawing import Draw, pool_of
+from frozen_draws import Draw, pool_of
 
 from studies import mean_and_spread
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing import pool_of
+from frozen_draws import pool_of
 
 TITLE = "Promises kept on new rows"
 Row = dict[str, Any]
