@@ -34,7 +34,7 @@ def test_the_page_shows_the_table_of_the_measured_rows(script, page, name):
     assert shown.partition(f"<!-- /{benchmark.MARKER} -->")[0] == f"\n{benchmark.table(rows)}\n"
 
 
-@pytest.mark.parametrize("name", ["promises", "coverage", "out_of_scope", "calibration"])
+@pytest.mark.parametrize("name", ["promises", "coverage", "calibration"])
 def test_the_page_shows_what_studies_of_evidence_measured(script, name):
     script("studies")
     rows = script("records").read(ROOT / "benchmarks" / "results" / "evidence.json")
